@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { hash, verify } from '@node-rs/argon2';
+import { AuthError, type PasswordHasher, type Verdict } from '../../application/index.ts';
+
+export interface Argon2Options {
+  /** KiB, 19,456 unless given. With `passes` and `parallelism`: OWASP's first choice. */
+  readonly memoryKib?: number;
+  /** 2 unless given. */
+  readonly passes?: number;
+  /** 1 unless given. */
+  readonly parallelism?: number;
+  /** Hashes computed at once; the number of cores unless given. */
+  readonly concurrency?: number;
+  /** Hashes that may wait for their turn; 64 unless given. Beyond it: `service_busy`, at once. */
+  readonly queue?: number;
+  /** Told when a stored hash cannot be read: somebody should look at that row. */
+  readonly onUnreadableHash?: () => void;
+}
+
+/**
+ * argon2id with a bound on the memory it takes: at most `concurrency` hashes run, each
+ * with `memoryKib`, and at most `queue` wait.
+ */
+export class Argon2Hasher implements PasswordHasher {
+  readonly #parameters: { memoryCost: number; timeCost: number; parallelism: number };
+  readonly #gate: Gate;
+  readonly #decoy: Promise<string>;
+  readonly #onUnreadableHash: () => void;
+
+  constructor(options: Argon2Options = {}) {
+    this.#parameters = {
+      memoryCost: options.memoryKib ?? 19_456,
+      timeCost: options.passes ?? 2,
+      parallelism: options.parallelism ?? 1,
+    };
+    this.#gate = new Gate(options.concurrency ?? availableParallelism(), options.queue ?? 64);
+    this.#onUnreadableHash = options.onUnreadableHash ?? (() => {});
+    // With the current parameters, so that a login without an account takes as long as one with.
+    this.#decoy = this.#hash(randomBytes(32).toString('base64'));
+    this.#decoy.catch(() => {}); // Whoever first needs it is told.
+  }
+
+  hash(password: string): Promise<string> {
+    return this.#gate.run(() => this.#hash(password));
+  }
+
+  verify(passwordHash: string | undefined, password: string): Promise<Verdict> {
+    return this.#gate.run(async () => {
+      if (passwordHash !== undefined) {
+        const parameters = readParameters(passwordHash);
+        try {
+          if (!(await verify(passwordHash, password))) return 'wrong';
+          return this.#isWeaker(parameters) ? 'outdated' : 'right';
+        } catch {
+          this.#onUnreadableHash();
+        }
+      }
+      await verify(await this.#decoy, password);
+      return 'wrong';
+    });
+  }
+
+  #hash(password: string): Promise<string> {
+    return hash(password, this.#parameters); // argon2id, version 19: the package's default
+  }
+
+  #isWeaker(stored: { memoryCost: number; timeCost: number } | undefined): boolean {
+    if (stored === undefined) return true;
+    const { memoryCost, timeCost } = this.#parameters;
+    return stored.memoryCost < memoryCost || stored.timeCost < timeCost;
+  }
+}
+
+/** The cost of an argon2id hash of the current version; undefined for every other hash. */
+function readParameters(phc: string): { memoryCost: number; timeCost: number } | undefined {
+  const [, memory, time] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=\d+\$/.exec(phc) ?? [];
+  return memory && time ? { memoryCost: Number(memory), timeCost: Number(time) } : undefined;
+}
+
+/** Admits `concurrency` tasks at once and `queue` waiting, in order of arrival. */
+class Gate {
+  #free: number;
+  readonly #queue: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(concurrency: number, queue: number) {
+    this.#free = concurrency;
+    this.#queue = queue;
+  }
+
+  async run<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free -= 1;
+    else if (this.#waiting.length >= this.#queue) throw new AuthError('service_busy');
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await task();
+    } finally {
+      // The place goes to the next in line, or is free again.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#free += 1;
+    }
+  }
+}

@@ -1,0 +1,31 @@
+// knex ships its dialects without types. These say what `database.ts` uses and replaces of them.
+
+interface KnexQuery {
+  readonly sql: string;
+  readonly bindings?: readonly (string | number | null)[];
+  response?: unknown;
+}
+
+declare module 'knex/lib/dialects/mysql2/index.js' {
+  import { type Connection } from 'mysql2';
+  import { type Knex } from 'knex';
+
+  export default class MysqlDialect<Settings extends object> extends Knex.Client {
+    readonly connectionSettings: Settings;
+    acquireRawConnection(): Promise<Connection>;
+    destroyRawConnection(connection: Connection): Promise<void>;
+    _query(connection: Connection, query: KnexQuery): Promise<KnexQuery>;
+  }
+}
+
+declare module 'knex/lib/dialects/better-sqlite3/index.js' {
+  import { type Knex } from 'knex';
+  import type Database from 'libsql';
+
+  export default class SqliteDialect<Settings extends object> extends Knex.Client {
+    readonly connectionSettings: Settings;
+    _driver(): unknown;
+    acquireRawConnection(): Promise<Database.Database>;
+    validateConnection(connection: Database.Database): Promise<boolean>;
+  }
+}

@@ -1,0 +1,65 @@
+import { AuthError } from '../domain/errors.ts';
+import type { User, UserId } from '../domain/user.ts';
+import type { Ports } from './ports.ts';
+
+export const MAX_LIST_LIMIT = 10_000;
+const PAGE_SIZE = 1_000;
+
+export interface ListQuery {
+  /** Only users with a greater id. */
+  readonly after?: UserId;
+  /** At most this many users, 1 to 10,000. Absent: all of them. */
+  readonly limit?: number;
+}
+
+export interface UserList {
+  /** The users by ascending id, a page at a time. Ends by itself, or when its reader stops. */
+  readonly pages: AsyncIterable<readonly User[]>;
+  /** Where to go on (`after`) when `limit` cut the list short. */
+  readonly next: UserId | undefined;
+}
+
+/** All users, of any number, in flat memory. */
+export class ListUsers {
+  readonly #ports: Pick<Ports, 'users'>;
+
+  constructor(ports: Pick<Ports, 'users'>) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Resolves when the first page is there, so that a store which cannot answer rejects here.
+   * @throws AuthError `invalid_after`, `invalid_limit`
+   */
+  async execute({ after = 0, limit }: ListQuery = {}): Promise<UserList> {
+    const { users } = this.#ports;
+    if (!Number.isSafeInteger(after) || after < 0) throw new AuthError('invalid_after');
+    if (limit === undefined) {
+      return { pages: this.#from(await users.page(after, PAGE_SIZE)), next: undefined };
+    }
+    if (!Number.isSafeInteger(limit) || limit < 1 || limit > MAX_LIST_LIMIT) {
+      throw new AuthError('invalid_limit', MAX_LIST_LIMIT);
+    }
+    // One more than asked for tells whether there is more.
+    const found = await users.page(after, limit + 1);
+    const page = found.slice(0, limit);
+    return { pages: only(page), next: found.length > limit ? page.at(-1)?.id : undefined };
+  }
+
+  async *#from(first: readonly User[]): AsyncGenerator<readonly User[]> {
+    const { users } = this.#ports;
+    let page = first;
+    while (page.length === PAGE_SIZE) {
+      // Read ahead: the store fetches the next page while the reader takes this one.
+      const next = users.page(page.at(-1)?.id ?? 0, PAGE_SIZE);
+      next.catch(() => {}); // Reported by the await below, if the reader comes back for it.
+      yield page;
+      page = await next;
+    }
+    if (page.length > 0) yield page;
+  }
+}
+
+async function* only(page: readonly User[]): AsyncGenerator<readonly User[]> {
+  if (page.length > 0) yield page;
+}

@@ -1,0 +1,68 @@
+import {
+  canonicalEmail,
+  canonicalPassword,
+  isBlank,
+  isMissing,
+  isPassword,
+} from '../domain/credentials.ts';
+import { AuthError } from '../domain/errors.ts';
+import { startSession } from '../domain/session.ts';
+import type { Account, User } from '../domain/user.ts';
+import type { Policy, Ports } from './ports.ts';
+import { issueTokens, type TokenPair } from './tokens.ts';
+
+export interface Credentials {
+  readonly email: string;
+  readonly password: string;
+}
+
+/** Checks a password and starts a session. */
+export class Login {
+  readonly #ports: Ports;
+  readonly #policy: Policy;
+
+  constructor(ports: Ports, policy: Policy) {
+    this.#ports = ports;
+    this.#policy = policy;
+  }
+
+  /**
+   * Every rejection of given credentials costs exactly one `hasher.verify`, whether the account
+   * exists or not and whatever the password looks like.
+   * @throws AuthError `missing_credentials`, `invalid_credentials`, `service_busy`
+   */
+  async execute(credentials: Credentials): Promise<TokenPair & { readonly user: User }> {
+    const { users, sessions, hasher, clock, ids } = this.#ports;
+    if (isBlank(credentials.email) || isMissing(credentials.password)) {
+      throw new AuthError('missing_credentials');
+    }
+    const email = canonicalEmail(credentials.email);
+    const password = canonicalPassword(credentials.password);
+    const account = email === undefined ? undefined : await users.findByEmail(email);
+
+    const hash = isPassword(password) ? account?.passwordHash : undefined;
+    const verdict = await hasher.verify(hash, password);
+    if (account === undefined || verdict === 'wrong') throw new AuthError('invalid_credentials');
+
+    const now = clock.now();
+    const { user } = account;
+    const session = {
+      ...startSession(ids.next(), now, this.#policy.refreshTokenTtl),
+      userId: user.id,
+    };
+    // False: the account was deleted while its password was being checked.
+    if (!(await sessions.insert(session))) throw new AuthError('invalid_credentials');
+    if (verdict === 'outdated') await this.#upgrade(account, password);
+    return { user, ...(await issueTokens(this.#ports, session, now)) };
+  }
+
+  /** Best effort: a login that is right stands, and the next one tries again. */
+  async #upgrade({ user, passwordHash }: Account, password: string): Promise<void> {
+    const { users, hasher } = this.#ports;
+    try {
+      await users.replacePasswordHash(user.id, passwordHash, await hasher.hash(password));
+    } catch {
+      // Nothing is lost: the old hash is still there and still right.
+    }
+  }
+}

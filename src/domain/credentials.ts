@@ -1,0 +1,118 @@
+import { AuthError } from './errors.ts';
+
+declare const emailBrand: unique symbol;
+
+/** A canonical email address. Two accounts have the same email exactly when these bytes are equal. */
+export type Email = string & { readonly [emailBrand]: true };
+
+export const MAX_EMAIL_LENGTH = 254;
+export const MAX_USERNAME_LENGTH = 255;
+export const MAX_PASSWORD_BYTES = 1024;
+
+/** What an operator decides about new passwords. Known passwords are never held against it at login. */
+export interface PasswordPolicy {
+  /** In code points, after NFC. */
+  readonly passwordMinLength: number;
+  /** Whether a password is too well known to be safe; absent: none is. */
+  readonly isCommonPassword?: (password: string) => boolean;
+}
+
+/** Absent, empty, or not text at all: what untyped callers send in the place of a value. */
+export function isMissing(value: unknown): boolean {
+  return typeof value !== 'string' || value === '';
+}
+
+/** Like `isMissing`, for values in which white space alone says nothing either. */
+export function isBlank(value: unknown): boolean {
+  return typeof value !== 'string' || value.trim() === '';
+}
+
+// One address: no white space, no control or format characters, and none of the characters that
+// could turn it into a list, a display name, a comment or a quoted string (RFC 5322 §3.2.3).
+// Beyond ASCII any text may stand in it (RFC 6531).
+const ATOM = String.raw`[^\s\p{Cc}\p{Cf}\p{Cs}\p{Co}@.,:;<>()\[\]\\"]+`;
+const LABEL = String.raw`[\p{L}\p{M}\p{N}](?:[\p{L}\p{M}\p{N}\-]*[\p{L}\p{M}\p{N}])?`;
+const ADDRESS = new RegExp(String.raw`^${ATOM}(?:\.${ATOM})*@${LABEL}(?:\.${LABEL})+$`, 'u');
+
+/**
+ * The one spelling of an address under which it is stored, looked up, limited and logged: trimmed,
+ * NFC, lower case. `undefined` when the text is not one address of at most 254 characters.
+ * Idempotent: a canonical address is its own canonical form.
+ */
+export function canonicalEmail(text: string): Email | undefined {
+  const trimmed = text.trim();
+  // NFC composes at most four units into one code point: what is far longer cannot fit.
+  if (trimmed.length > MAX_EMAIL_LENGTH * 6) return undefined;
+  // Lower case can take a text out of NFC (J + caron has no composed capital, j + caron has).
+  const canonical = trimmed.normalize('NFC').toLowerCase().normalize('NFC');
+  return isOneAddress(canonical) ? canonical : undefined;
+}
+
+function isOneAddress(canonical: string): canonical is Email {
+  return codePoints(canonical) <= MAX_EMAIL_LENGTH && ADDRESS.test(canonical);
+}
+
+/** @throws AuthError `invalid_email` */
+export function parseEmail(text: string): Email {
+  const email = canonicalEmail(text);
+  if (email === undefined) throw new AuthError('invalid_email');
+  return email;
+}
+
+/**
+ * The name as it will be shown: trimmed, otherwise as given.
+ * @throws AuthError `invalid_username` (control characters, ill-formed Unicode), `username_too_long`
+ */
+export function parseUsername(text: string): string {
+  const username = text.trim();
+  if (!username.isWellFormed() || /\p{Cc}/u.test(username)) throw new AuthError('invalid_username');
+  if (codePoints(username) > MAX_USERNAME_LENGTH) {
+    throw new AuthError('username_too_long', MAX_USERNAME_LENGTH);
+  }
+  return username;
+}
+
+/**
+ * The one spelling of a password: NFC, otherwise as given. Total, so that texts which can be no
+ * password can still be compared and refused for what they are.
+ */
+export function canonicalPassword(text: string): string {
+  return text.normalize('NFC');
+}
+
+/**
+ * Whether a canonical password could ever have been accepted. Ill-formed Unicode must be kept from
+ * the hasher: as UTF-8 every lone surrogate becomes U+FFFD, and different texts would match.
+ */
+export function isPassword(password: string): boolean {
+  return isTextOfPassword(password) && utf8Bytes(password) <= MAX_PASSWORD_BYTES;
+}
+
+/**
+ * Checks a new, canonical password against what any password must be and what the operator wants.
+ * @throws AuthError `invalid_password`, `password_too_short`, `password_too_long`, `password_too_common`
+ */
+export function checkNewPassword(password: string, policy: PasswordPolicy): void {
+  if (!isTextOfPassword(password)) throw new AuthError('invalid_password');
+  if (codePoints(password) < policy.passwordMinLength) {
+    throw new AuthError('password_too_short', policy.passwordMinLength);
+  }
+  if (utf8Bytes(password) > MAX_PASSWORD_BYTES) {
+    throw new AuthError('password_too_long', MAX_PASSWORD_BYTES);
+  }
+  if (policy.isCommonPassword?.(password)) throw new AuthError('password_too_common');
+}
+
+function isTextOfPassword(password: string): boolean {
+  return password.isWellFormed() && !password.includes('\0');
+}
+
+function codePoints(text: string): number {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+function utf8Bytes(text: string): number {
+  return new TextEncoder().encode(text).length;
+}

@@ -1,0 +1,39 @@
+/**
+ * Everything that the product refuses, by its code. A code says what happened; the sentence and
+ * the status for it belong to whoever talks to the caller (`adapters/http/messages.ts` over HTTP).
+ */
+export type AuthErrorCode =
+  | 'missing_fields'
+  | 'missing_credentials'
+  | 'missing_refresh_token'
+  | 'missing_access_token'
+  | 'passwords_differ'
+  | 'invalid_email'
+  | 'invalid_username'
+  | 'username_too_long'
+  | 'invalid_password'
+  | 'password_too_short'
+  | 'password_too_long'
+  | 'password_too_common'
+  | 'invalid_after'
+  | 'invalid_limit'
+  | 'email_taken'
+  | 'invalid_credentials'
+  | 'invalid_access_token'
+  | 'invalid_refresh_token'
+  | 'user_not_found'
+  | 'service_busy';
+
+/** A refusal that the caller can act on. Anything else that is thrown is a fault of the system. */
+export class AuthError extends Error {
+  override readonly name = 'AuthError';
+  readonly code: AuthErrorCode;
+  /** The bound that was broken, where the code has one (characters, bytes or rows). */
+  readonly limit: number | undefined;
+
+  constructor(code: AuthErrorCode, limit?: number) {
+    super(code);
+    this.code = code;
+    this.limit = limit;
+  }
+}
