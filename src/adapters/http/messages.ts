@@ -1,0 +1,66 @@
+import type { AuthError, AuthErrorCode } from '../../application/index.ts';
+
+interface Answer {
+  readonly status: number;
+  /** A sentence of the document, or one that names the bound which was broken. */
+  readonly message: string | ((limit: number | undefined) => string);
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+// RFC 6750 §3: a challenge with every 401; `error` only where a token was sent.
+const CHALLENGE = { 'WWW-Authenticate': 'Bearer' };
+const CHALLENGE_INVALID = { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
+
+/** What is said over HTTP for each refusal. A new code does not compile without its sentence. */
+const ANSWERS: Readonly<Record<AuthErrorCode, Answer>> = {
+  missing_fields: { status: 400, message: 'Missing required fields' },
+  missing_credentials: { status: 400, message: 'Missing email or password' },
+  missing_refresh_token: { status: 400, message: 'Missing refresh token' },
+  passwords_differ: { status: 400, message: 'Passwords do not match' },
+  invalid_email: { status: 400, message: 'Invalid email address' },
+  invalid_username: { status: 400, message: 'Invalid username' },
+  username_too_long: {
+    status: 400,
+    message: (limit) => `Username must be at most ${limit} characters`,
+  },
+  invalid_password: { status: 400, message: 'Invalid password' },
+  password_too_short: {
+    status: 400,
+    message: (limit) => `Password must be at least ${limit} characters`,
+  },
+  password_too_long: {
+    status: 400,
+    message: (limit) => `Password must be at most ${limit} bytes`,
+  },
+  password_too_common: { status: 400, message: 'Password is too common' },
+  invalid_after: { status: 400, message: 'Invalid after' },
+  invalid_limit: { status: 400, message: (limit) => `Limit must be between 1 and ${limit}` },
+  email_taken: {
+    status: 400,
+    message: 'Email already registered. Please try with different email.',
+  },
+  missing_access_token: { status: 401, message: 'Token is missing!', headers: CHALLENGE },
+  invalid_access_token: {
+    status: 401,
+    message: 'Token is invalid or expired!',
+    headers: CHALLENGE_INVALID,
+  },
+  invalid_credentials: { status: 401, message: 'Invalid email or password', headers: CHALLENGE },
+  invalid_refresh_token: {
+    status: 401,
+    message: 'Invalid or expired refresh token',
+    headers: CHALLENGE,
+  },
+  user_not_found: { status: 404, message: 'User not found' },
+  service_busy: {
+    status: 503,
+    message: 'Service is busy. Please try again.',
+    headers: { 'Retry-After': '1' },
+  },
+};
+
+/** The status, headers and sentence for a refusal. */
+export function answerTo({ code, limit }: AuthError) {
+  const { status, message, headers } = ANSWERS[code];
+  return { status, headers, message: typeof message === 'string' ? message : message(limit) };
+}

@@ -1,0 +1,240 @@
+import 'reflect-metadata';
+import { randomUUID } from 'node:crypto';
+import { realpathSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Express } from 'express';
+import type { Knex } from 'knex';
+import { container, type DependencyContainer, instanceCachingFactory } from 'tsyringe';
+import { Argon2Hasher } from './adapters/argon2/argon2-hasher.ts';
+import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
+import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
+import { keptSecret } from './adapters/config/kept-secret.ts';
+import { expressApp, httpServer } from './adapters/http/express.ts';
+import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
+import { openDatabase } from './adapters/knex/database.ts';
+import { knexRepositories } from './adapters/knex/knex-repositories.ts';
+import { migrate } from './adapters/knex/migrations.ts';
+import { memoryRepositories } from './adapters/memory/memory-repositories.ts';
+import { type Auth, createAuth, type Policy, type Ports } from './application/index.ts';
+
+/** What a composition holds, by name. */
+export interface Parts extends Ports {
+  /** Undefined where the store is memory. */
+  readonly knex: Knex | undefined;
+  readonly repositories: Pick<Ports, 'users' | 'sessions'>;
+  readonly policy: Policy;
+  readonly auth: Auth;
+  readonly app: Express;
+}
+
+/**
+ * Puts the product together: every part as the settings say, unless `overrides` has another.
+ * Each composition has a container of its own, so that any number can live in one process.
+ */
+export async function compose(
+  config: Config,
+  overrides: Partial<Parts> = {},
+): Promise<Composition> {
+  const { store, argon2 } = config;
+  const isCommonPassword = config.passwordBlocklist ? await commonPasswords() : () => false;
+  const recipes: Recipes = {
+    knex: () => (store.kind === 'memory' ? undefined : openDatabase(store)),
+    repositories: (part) => {
+      const knex = part('knex');
+      return knex ? knexRepositories(knex) : memoryRepositories();
+    },
+    users: (part) => part('repositories').users,
+    sessions: (part) => part('repositories').sessions,
+    hasher: () => new Argon2Hasher({ ...argon2, onUnreadableHash: alertUnreadableHash }),
+    tokens: () =>
+      new JwtIssuer({
+        secret: config.jwtSecret ?? developmentSecret(store),
+        issuer: config.jwtIssuer,
+        audience: config.jwtAudience,
+        accessTokenTtl: config.accessTokenTtl,
+        refreshTokenTtl: config.refreshTokenTtl,
+      }),
+    clock: () => ({ now: () => new Date() }),
+    ids: () => ({ next: () => randomUUID() }),
+    policy: () => ({
+      accessTokenTtl: config.accessTokenTtl,
+      refreshTokenTtl: config.refreshTokenTtl,
+      passwordMinLength: config.passwordMinLength,
+      isCommonPassword,
+    }),
+    auth: (part) =>
+      createAuth(
+        {
+          users: part('users'),
+          sessions: part('sessions'),
+          hasher: part('hasher'),
+          tokens: part('tokens'),
+          clock: part('clock'),
+          ids: part('ids'),
+        },
+        part('policy'),
+      ),
+    app: (part) =>
+      expressApp(part('auth'), { usersAccess: config.usersAccess, report: reportFault }),
+  };
+  return new Composition(container.createChildContainer(), recipes, overrides);
+}
+
+type Part = <Name extends keyof Parts>(name: Name) => Parts[Name];
+type Recipes = { readonly [Name in keyof Parts]: (part: Part) => Parts[Name] };
+
+/** The parts, each made when first asked for. */
+export class Composition {
+  readonly #container: DependencyContainer;
+
+  constructor(child: DependencyContainer, recipes: Recipes, overrides: Partial<Parts>) {
+    this.#container = child;
+    for (const [name, make] of Object.entries(recipes)) {
+      child.register(name, { useFactory: instanceCachingFactory(() => make(this.part)) });
+    }
+    for (const [name, part] of Object.entries(overrides)) child.register(name, { useValue: part });
+  }
+
+  readonly part: Part = (name) => this.#container.resolve(name);
+
+  /** Closes what the parts hold open. */
+  async close(): Promise<void> {
+    await this.part('knex')?.destroy();
+  }
+}
+
+export interface Service {
+  readonly url: string;
+  /** Lets requests under way finish, within the grace of the settings, then closes everything. */
+  stop(): Promise<void>;
+}
+
+/** Brings the database up to date and serves. */
+export async function serve(config: Config): Promise<Service> {
+  const { store, host, port, shutdownGrace } = config;
+  const composition = await compose(config);
+  if (store.kind !== 'memory') await migrateStore(store);
+  const server = httpServer(composition.part('app'));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(port, host, resolve);
+  });
+  return {
+    url: urlOf(server.address()),
+    async stop() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      const idle = setInterval(() => server.closeIdleConnections(), 50);
+      const grace = setTimeout(() => server.closeAllConnections(), shutdownGrace * 1000);
+      await closed;
+      clearInterval(idle);
+      clearTimeout(grace);
+      await composition.close();
+    },
+  };
+}
+
+const MIGRATION_TIMEOUT = 10 * 60 * 1000;
+
+/** On a pool of its own: a migration may take longer than any request. */
+async function migrateStore(store: Exclude<Config['store'], { kind: 'memory' }>): Promise<void> {
+  const knex = openDatabase(store, MIGRATION_TIMEOUT);
+  try {
+    await migrate(knex);
+  } finally {
+    await knex.destroy();
+  }
+}
+
+/** Beside the database, or in `data/` where that is a server; with memory, good for this run only. */
+function developmentSecret(store: Config['store']): string {
+  if (store.kind === 'memory') return randomUUID() + randomUUID();
+  return keptSecret(developmentSecretPath(store));
+}
+
+function developmentSecretPath(store: Config['store']): string {
+  return join(store.kind === 'sqlite' ? dirname(store.path) : 'data', 'portcullis.jwt-secret');
+}
+
+function urlOf(address: string | AddressInfo | null): string {
+  if (address === null || typeof address === 'string') return String(address);
+  const { address: host, family, port } = address;
+  if (host === '127.0.0.1') return `http://localhost:${port}`;
+  return `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`;
+}
+
+/** Run directly: serves until SIGTERM or SIGINT; a second one ends at once. */
+async function main(): Promise<void> {
+  // A reader of the output that went away must not take the service with it.
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
+  const config = readConfig(process.env);
+  const service = await serve(config);
+  console.log(describe(config, service.url));
+  let stopping = false;
+  const stop = () => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    console.log('Stopping');
+    service.stop().then(() => process.exit(0), fail);
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+/** What it runs on, and what is only good for development. */
+function describe(config: Config, url: string): string {
+  const { store, profile, jwtSecret } = config;
+  const lines = [`Portcullis serves ${url} (${profile})`, `  store: ${describeStore(store)}`];
+  if (profile === 'development') {
+    lines.push('For development only; NODE_ENV=production refuses or changes:');
+    if (jwtSecret === undefined) {
+      const kept = store.kind === 'memory' ? 'for this run only' : developmentSecretPath(store);
+      lines.push(`  ! JWT_SECRET is not set: signing with one made here (${kept})`);
+    }
+    if (config.store.kind === 'memory') lines.push('  ! every user is lost when this process ends');
+    for (const warning of config.warnings) lines.push(`  ! ${warning}`);
+  }
+  return lines.join('\n');
+}
+
+function describeStore(store: Config['store']): string {
+  if (store.kind === 'memory') return 'memory';
+  if (store.kind === 'sqlite') return `SQLite in ${store.path}`;
+  const hosts = store.hosts.map(({ host, port }) => `${host}:${port}`).join(', ');
+  return `MySQL/MariaDB ${store.database} at ${hosts}`;
+}
+
+/**
+ * One line on a fault. The text of an error that has a code comes from a driver and can hold values
+ * of the statement (an email, a hash), so only its code is shown.
+ */
+function reportFault(fault: unknown): void {
+  console.error(`error ${describeFault(fault)}`);
+}
+
+function describeFault(fault: unknown): string {
+  if (fault instanceof AggregateError) {
+    return `${fault.message}: ${fault.errors.map(describeFault).join('; ')}`;
+  }
+  if (!(fault instanceof Error)) return typeof fault;
+  const code = 'code' in fault ? String(fault.code) : JSON.stringify(fault.message);
+  const frames = fault.stack?.split('\n').filter((line) => line.startsWith('    at '));
+  return [fault.name, code, ...(frames ?? []).slice(0, 3).map((line) => line.trim())].join(' ');
+}
+
+function alertUnreadableHash(): void {
+  console.error('alert a stored password hash cannot be read: its user cannot sign in');
+}
+
+function fail(error: unknown): never {
+  if (error instanceof ConfigError) {
+    for (const fault of error.faults) console.error(fault);
+  } else {
+    console.error(`Portcullis cannot start: ${describeFault(error)}`);
+  }
+  process.exit(1);
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  main().catch(fail);
+}
