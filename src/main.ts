@@ -107,14 +107,15 @@ export class Composition {
 
 export interface Service {
   readonly url: string;
+  readonly part: Part;
   /** Lets requests under way finish, within the grace of the settings, then closes everything. */
   stop(): Promise<void>;
 }
 
 /** Brings the database up to date and serves. */
-export async function serve(config: Config): Promise<Service> {
+export async function serve(config: Config, overrides: Partial<Parts> = {}): Promise<Service> {
   const { store, host, port, shutdownGrace } = config;
-  const composition = await compose(config);
+  const composition = await compose(config, overrides);
   if (store.kind !== 'memory') await migrateStore(store);
   const server = httpServer(composition.part('app'));
   await new Promise<void>((resolve, reject) => {
@@ -122,6 +123,7 @@ export async function serve(config: Config): Promise<Service> {
   });
   return {
     url: urlOf(server.address()),
+    part: composition.part,
     async stop() {
       const closed = new Promise((resolve) => server.close(resolve));
       const idle = setInterval(() => server.closeIdleConnections(), 50);

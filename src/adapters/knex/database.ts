@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import knex, { type Knex } from 'knex';
 import SqliteDialect from 'knex/lib/dialects/better-sqlite3/index.js';
 import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
@@ -22,9 +23,6 @@ export type DatabaseTarget =
 const CONNECT_TIMEOUT = 2_000;
 const ACQUIRE_TIMEOUT = 2_000;
 const QUERY_TIMEOUT = 3_000;
-// SQLite waits for another process's lock on the event loop itself, so it waits less.
-const SQLITE_BUSY_TIMEOUT = 2_000;
-
 /** Opens a pool; connects when first used. `queryTimeout` in ms: what migrations may exceed. */
 export function openDatabase(target: DatabaseTarget, queryTimeout = QUERY_TIMEOUT): Knex {
   return knex(knexConfig(target, queryTimeout));
@@ -71,8 +69,8 @@ class SqliteClient extends SqliteDialect<{ readonly filename: string }> {
   override async acquireRawConnection(): Promise<Database.Database> {
     const { filename } = this.connectionSettings;
     const { ino } = statSync(filename); // A file that is gone is a fault, not a reason for an empty database.
-    const db = new Database(filename, { timeout: SQLITE_BUSY_TIMEOUT });
-    db.exec('PRAGMA journal_mode = WAL');
+    const db = new Database(filename);
+    await whileBusy(async () => db.exec('PRAGMA journal_mode = WAL'));
     db.exec('PRAGMA synchronous = FULL'); // A commit survives the loss of power, too.
     db.exec('PRAGMA foreign_keys = ON');
     reuseStatements(db);
@@ -80,11 +78,37 @@ class SqliteClient extends SqliteDialect<{ readonly filename: string }> {
     return db;
   }
 
+  override _query(db: Database.Database, query: KnexQuery): Promise<KnexQuery> {
+    return whileBusy(() => super._query(db, query));
+  }
+
   /** A file that was deleted or replaced must not go on taking rows that nobody will see again. */
   override async validateConnection(db: Database.Database): Promise<boolean> {
     const file = statSync(this.connectionSettings.filename, { throwIfNoEntry: false });
     return file?.ino === this.#inodes.get(db);
   }
+}
+
+/**
+ * Tries again while another connection holds the lock. SQLite's own busy timeout would wait on the
+ * event loop, and with it stop the very transaction it waits for, if that is of this process.
+ */
+async function whileBusy<T>(attempt: () => Promise<T>): Promise<T> {
+  const patience = performance.now() + QUERY_TIMEOUT;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > patience) throw error;
+      await sleep(1 + Math.random() * 9);
+    }
+  }
+}
+
+/** Not SQLITE_BUSY_SNAPSHOT: that one stays until its transaction is begun anew. */
+function isBusy(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error && error.code;
+  return code === 'SQLITE_BUSY' || code === 'SQLITE_BUSY_RECOVERY';
 }
 
 /**

@@ -48,14 +48,13 @@ const SQLITE_TABLES = [
 
 async function mysqlTables(knex: Knex): Promise<string[]> {
   const text = `CHARACTER SET utf8mb4 COLLATE ${await byteCollation(knex)}`;
-  const ascii = 'CHARACTER SET ascii COLLATE ascii_bin';
   return [
     `CREATE TABLE IF NOT EXISTS users (
       id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
       username VARCHAR(255) NOT NULL,
       email VARCHAR(254) NOT NULL,
-      password_hash VARCHAR(255) ${ascii} NOT NULL,
-      date_created CHAR(24) ${ascii} NOT NULL,
+      password_hash VARCHAR(255) NOT NULL,
+      date_created CHAR(24) NOT NULL,
       CONSTRAINT users_email UNIQUE (email)
     ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT ${text}`,
     `CREATE TABLE IF NOT EXISTS sessions (
@@ -65,7 +64,7 @@ async function mysqlTables(knex: Knex): Promise<string[]> {
       expires CHAR(24) NOT NULL,
       INDEX sessions_expires (expires),
       CONSTRAINT sessions_user_id FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
-    ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT ${ascii}`,
+    ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT ${text}`,
   ];
 }
 

@@ -39,12 +39,13 @@ class MemoryUsers implements UserRepository {
   async insert(account: NewAccount, session: FirstSession): Promise<User> {
     const { accounts, idsByEmail, sessions } = this.#tables;
     if (idsByEmail.has(account.email)) throw new AuthError('email_taken');
+    if (sessions.has(session.id)) throw new Error('the session id is taken');
     const { passwordHash, ...fields } = account;
     this.#lastId += 1;
-    const user = { id: this.#lastId, ...fields };
+    const user = copy({ id: this.#lastId, ...fields });
     accounts.set(user.id, { user, passwordHash });
     idsByEmail.set(user.email, user.id);
-    sessions.set(session.id, { ...session, userId: user.id });
+    sessions.set(session.id, copy({ ...session, userId: user.id }));
     return copy(user);
   }
 
@@ -87,17 +88,17 @@ class MemorySessions implements SessionRepository {
   async insert(session: Session): Promise<boolean> {
     if (!this.#tables.accounts.has(session.userId)) return false;
     if (this.#tables.sessions.has(session.id)) throw new Error('the session id is taken');
-    this.#tables.sessions.set(session.id, { ...session });
+    this.#tables.sessions.set(session.id, copy(session));
     return true;
   }
 
   async find(id: string): Promise<Session | undefined> {
     const session = this.#tables.sessions.get(id);
-    return session && { ...session };
+    return session && copy(session);
   }
 }
 
-/** What leaves the store can be changed by its receiver without changing the store. */
-function copy(user: User): User {
-  return { ...user, dateCreated: new Date(user.dateCreated) };
+/** What enters or leaves the store can be changed by its owner without changing the store. */
+function copy<Row extends User | Session>(row: Row): Row {
+  return structuredClone(row);
 }

@@ -1,0 +1,120 @@
+/**
+ * Runs every test file in a process of its own and counts. uvu alone calls a run green whose file
+ * never ran its suites, whose hook threw or whose test never came to an end; this does not.
+ * Arguments: parts of the names of the files to run; none: all.
+ */
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findMariadb, findPython, type MariadbServer, mariadbServer } from './support/programs.ts';
+
+const FILE_TIMEOUT = 5 * 60 * 1000;
+const AT_ONCE = 2;
+
+interface Result {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+async function main(folder: string, wanted: readonly string[]): Promise<number> {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => join(folder, file))
+    .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+    .toSorted();
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  if (files.length === 0) {
+    console.log('FAIL no test files found');
+    total.failed += 1;
+  }
+  const { env, close } = await realParts();
+  const queue = [...files];
+  const worker = async () => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const { passed, failed, skipped } = await runFile(file, env);
+      total.passed += passed;
+      total.failed += failed;
+      total.skipped += skipped;
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await close();
+  console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+  if (total.skipped > 0 && process.env['CI'] === 'true') {
+    console.log('FAIL a skip counts as a failure where CI=true');
+    return 1;
+  }
+  return total.failed > 0 || total.passed === 0 ? 1 : 0;
+}
+
+/** What the tests need of the world: a MariaDB, and a Python for the document's examples. */
+async function realParts() {
+  const env = { ...process.env };
+  let server: MariadbServer | undefined;
+  if (!env['TEST_MYSQL_URL']) {
+    const daemon = findMariadb();
+    if (daemon === undefined) {
+      console.log('SKIP no MariaDB: its tests are skipped (set TEST_MYSQL_URL or install it)');
+    } else {
+      // What a crash would lose does not matter here; the fault tests start servers of their own.
+      server = await mariadbServer(daemon, ['--innodb-flush-method=nosync']);
+      env['TEST_MYSQL_URL'] = server.url;
+      env['TEST_MARIADBD'] = daemon;
+    }
+  }
+  const python = findPython();
+  if (python === undefined) console.log('SKIP no Python with requests: its tests are skipped');
+  else env['TEST_PYTHON'] = python;
+  return { env, close: async () => server?.remove() };
+}
+
+async function runFile(file: string, env: NodeJS.ProcessEnv): Promise<Result> {
+  const started = Date.now();
+  const { output, code } = await run(file, env);
+  const count = (word: string) => {
+    const [, digits] = new RegExp(`^ *${word}: +(\\d+)$`, 'm').exec(output) ?? [];
+    return digits === undefined ? Number.NaN : Number(digits);
+  };
+  const [all, passed, skipped] = [count('Total'), count('Passed'), count('Skipped')];
+  const problems: string[] = [];
+  if (code !== 0) problems.push(`exit code ${code}`);
+  if (Number.isNaN(all) || Number.isNaN(passed) || Number.isNaN(skipped)) {
+    problems.push('no result: a test that never ended, or no suite was run');
+  } else if (all + skipped === 0) problems.push('no tests');
+  else if (passed !== all) problems.push(`${all - passed} of ${all} failed`);
+  const forgotten = forgottenSuites(readFileSync(file, 'utf8'));
+  if (forgotten > 0) problems.push(`${forgotten} suites without .run()`);
+
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  const verdict = problems.length > 0 ? `FAIL ${problems.join(', ')}` : 'ok';
+  console.log(`${verdict.padEnd(4)} ${file}: ${passed} of ${all}, ${seconds} s`);
+  if (skipped > 0) console.log(`SKIP ${skipped} in ${file}`);
+  if (problems.length > 0) console.log(output);
+  const failed = Math.max(problems.length > 0 ? 1 : 0, all - passed || 0);
+  return { passed: passed || 0, failed, skipped: skipped || 0 };
+}
+
+function run(file: string, env: NodeJS.ProcessEnv) {
+  return new Promise<{ output: string; code: number | string }>((resolve) => {
+    const child = spawn(process.execPath, ['--import', 'tsx', file], { env, stdio: 'pipe' });
+    const parts: string[] = [];
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => parts.push(text));
+    }
+    const timer = setTimeout(() => child.kill('SIGKILL'), FILE_TIMEOUT);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ output: parts.join(''), code: code ?? signal ?? 'unknown' });
+    });
+  });
+}
+
+/** Suites that a file makes, less those that it runs. A loop that makes suites runs them in it. */
+function forgottenSuites(source: string): number {
+  const made = source.match(/= suite\(/g)?.length ?? 0;
+  const ran = source.match(/\.run\(\);/g)?.length ?? 0;
+  return made - ran;
+}
+
+process.exitCode = await main(process.env['TEST_FOLDER'] ?? 'tests', process.argv.slice(2));

@@ -1,0 +1,68 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
+import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
+import type {
+  Clock,
+  IdGenerator,
+  PasswordHasher,
+  Ports,
+  Verdict,
+} from '../../src/application/index.ts';
+
+/** Counts its calls, and really takes its time: a forgotten `await` shows. */
+export class FakeHasher implements PasswordHasher {
+  readonly hashed: string[] = [];
+  readonly verified: (string | undefined)[] = [];
+  /** Hashes that it made under an older version are right, but outdated. */
+  version = 1;
+
+  async hash(password: string): Promise<string> {
+    this.hashed.push(password);
+    await turn();
+    return `fake$${this.version}$${password}`;
+  }
+
+  async verify(passwordHash: string | undefined, password: string): Promise<Verdict> {
+    this.verified.push(passwordHash);
+    await turn();
+    const [, version, ...rest] = passwordHash?.split('$') ?? [];
+    if (passwordHash === undefined || rest.join('$') !== password) return 'wrong';
+    return Number(version) < this.version ? 'outdated' : 'right';
+  }
+}
+
+export class FakeClock implements Clock {
+  #now = Date.parse('2026-01-02T03:04:05.678Z');
+
+  now(): Date {
+    return new Date(this.#now);
+  }
+
+  /** Moves the time on, or back, by seconds. */
+  advance(seconds: number): void {
+    this.#now += seconds * 1000;
+  }
+}
+
+export class FakeIds implements IdGenerator {
+  #last = 0;
+
+  next(): string {
+    this.#last += 1;
+    return `id-${this.#last}`;
+  }
+}
+
+export const SECRET = 'k7Qb0nB2Zq6pWm4tYx9sLd3fGh1jRc5vEa8uTiOo';
+
+/** Every port, in memory and under the test's control; any of them can be replaced. */
+export function fakePorts<Replaced extends Partial<Ports>>(replaced?: Replaced) {
+  return {
+    ...memoryRepositories(),
+    hasher: new FakeHasher(),
+    tokens: new JwtIssuer({ secret: SECRET }),
+    clock: new FakeClock(),
+    ids: new FakeIds(),
+    ...replaced,
+  };
+}

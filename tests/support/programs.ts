@@ -1,0 +1,151 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createConnection } from 'mysql2/promise';
+
+/** A new folder, for what one test keeps; `remove` takes it away again. */
+export function temporaryFolder(): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'portcullis-'));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** The path of the first program that answers, installing its Debian package where that is possible. */
+function program(names: readonly string[], probe: readonly string[], debianPackage: string) {
+  const find = () => names.find((name) => succeeds(name, probe));
+  const found = find();
+  if (found !== undefined || process.getuid?.() !== 0 || !succeeds('apt-get', ['--version'])) {
+    return found;
+  }
+  console.log(`Installing ${debianPackage} for the tests`);
+  // RUNLEVEL: the package must not start a service of its own.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  try {
+    execFileSync('apt-get', ['update', '-q'], { env, stdio: 'ignore' });
+    const install = ['install', '-q', '-y', '--no-install-recommends', debianPackage];
+    execFileSync('apt-get', install, { env, stdio: 'ignore' });
+  } catch {
+    console.log(`${debianPackage} could not be installed`);
+  }
+  return find();
+}
+
+function succeeds(name: string, args: readonly string[]): boolean {
+  try {
+    execFileSync(name, args, { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A Python that has `requests`, for the document's examples. */
+export function findPython(): string | undefined {
+  return program(['python3', '/usr/bin/python3'], ['-c', 'import requests'], 'python3-requests');
+}
+
+export function findMariadb(): string | undefined {
+  const names = ['mariadbd', 'mysqld', '/usr/sbin/mariadbd', '/usr/sbin/mysqld'];
+  return program(names, ['--no-defaults', '--version'], 'mariadb-server');
+}
+
+export interface MariadbServer {
+  /** Without a database name. */
+  readonly url: string;
+  readonly port: number;
+  /** Starts it, again after `kill`, on the same port and data. */
+  start(): Promise<void>;
+  /** Ends it as the loss of its machine would. */
+  kill(): Promise<void>;
+  signal(name: NodeJS.Signals): void;
+  /** Ends it and removes its data. */
+  remove(): Promise<void>;
+}
+
+/** A MariaDB of its own, in a temporary folder, on a free loopback port. */
+export async function mariadbServer(
+  daemon: string,
+  options: readonly string[] = [],
+): Promise<MariadbServer> {
+  const folder = temporaryFolder();
+  const data = join(folder.path, 'data');
+  const port = await freePort();
+  const init = join(folder.path, 'init.sql');
+  writeFileSync(
+    init,
+    "CREATE USER IF NOT EXISTS tester@'%' IDENTIFIED BY 'tester';\nGRANT ALL ON *.* TO tester@'%';\n",
+  );
+  execFileSync(
+    'mariadb-install-db',
+    [
+      '--no-defaults',
+      '--user=root',
+      `--datadir=${data}`,
+      '--auth-root-authentication-method=normal',
+    ],
+    { stdio: 'ignore' },
+  );
+  let server: ReturnType<typeof spawn> | undefined;
+  const url = `mysql://tester:tester@127.0.0.1:${port}`;
+  const kill = async () => {
+    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
+    const ended = new Promise((resolve) => server?.once('exit', resolve));
+    server.kill('SIGKILL');
+    await ended;
+  };
+  const start = async () => {
+    server = spawn(
+      daemon,
+      [
+        '--no-defaults',
+        '--user=root',
+        `--datadir=${data}`,
+        `--socket=${join(folder.path, 'socket')}`,
+        `--port=${port}`,
+        '--bind-address=127.0.0.1',
+        '--skip-name-resolve',
+        `--init-file=${init}`,
+        '--max-connections=500',
+        ...options,
+      ],
+      { stdio: 'ignore' },
+    );
+    for (let tries = 0; ; tries += 1) {
+      try {
+        await (await createConnection(url)).end();
+        return;
+      } catch (error) {
+        if (tries === 150 || server.exitCode !== null) {
+          await kill();
+          throw error;
+        }
+        await sleep(100);
+      }
+    }
+  };
+  await start();
+  return {
+    url,
+    port,
+    start,
+    kill,
+    signal: (name) => server?.kill(name),
+    async remove() {
+      await kill();
+      folder.remove();
+    },
+  };
+}
