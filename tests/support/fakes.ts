@@ -1,13 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
-import type {
-  Clock,
-  IdGenerator,
-  PasswordHasher,
-  Ports,
-  Verdict,
-} from '../../src/application/index.ts';
+import type { Clock, IdGenerator, PasswordHasher, Verdict } from '../../src/application/index.ts';
 
 /** Counts its calls, and really takes its time: a forgotten `await` shows. */
 export class FakeHasher implements PasswordHasher {
@@ -55,14 +49,23 @@ export class FakeIds implements IdGenerator {
 
 export const SECRET = 'k7Qb0nB2Zq6pWm4tYx9sLd3fGh1jRc5vEa8uTiOo';
 
-/** Every port, in memory and under the test's control; any of them can be replaced. */
-export function fakePorts<Replaced extends Partial<Ports>>(replaced?: Replaced) {
+/** Every port, in memory and under the test's control. */
+export function fakePorts() {
   return {
     ...memoryRepositories(),
     hasher: new FakeHasher(),
     tokens: new JwtIssuer({ secret: SECRET }),
     clock: new FakeClock(),
     ids: new FakeIds(),
-    ...replaced,
   };
+}
+
+/** A part with some of its methods replaced. */
+export function withMethods<Part extends object>(part: Part, methods: Partial<Part>): Part {
+  return new Proxy(part, {
+    get(target, name) {
+      const method: unknown = Reflect.get(methods, name) ?? Reflect.get(target, name);
+      return typeof method === 'function' ? (method.bind(target) as unknown) : method;
+    },
+  });
 }

@@ -1,0 +1,70 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Argon2Options, Argon2Hasher } from '../../src/adapters/argon2/argon2-hasher.ts';
+import { outcome } from '../support/expect.ts';
+import { runContract } from './cases.ts';
+import { passwordHasherContract } from './hasher.ts';
+
+const FAST = { memoryKib: 64, passes: 1 } as const;
+
+runContract(
+  'PasswordHasher on argon2id',
+  passwordHasherContract(() => new Argon2Hasher(FAST)),
+);
+
+const argon2 = suite('Argon2Hasher');
+
+argon2("hashes with argon2id and OWASP's parameters unless told otherwise", async () => {
+  assert.match(await new Argon2Hasher().hash('password'), /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+});
+
+argon2('hashes with the parameters that it is given', async () => {
+  const hasher = new Argon2Hasher({ memoryKib: 128, passes: 3, parallelism: 2 });
+  assert.match(await hasher.hash('password'), /^\$argon2id\$v=19\$m=128,t=3,p=2\$/);
+});
+
+argon2('finds right hashes of weaker parameters outdated, and no others', async () => {
+  const verdict = async (stored: Argon2Options, today: Argon2Options) => {
+    const hash = await new Argon2Hasher(stored).hash('password');
+    return new Argon2Hasher(today).verify(hash, 'password');
+  };
+  const today = { memoryKib: 128, passes: 2 };
+  assert.is(await verdict({ memoryKib: 64, passes: 2 }, today), 'outdated');
+  assert.is(await verdict({ memoryKib: 128, passes: 1 }, today), 'outdated');
+  assert.is(await verdict({ memoryKib: 128, passes: 2 }, today), 'right');
+  assert.is(await verdict({ memoryKib: 256, passes: 3 }, today), 'right');
+});
+
+argon2('finds hashes of the older argon2i outdated', async () => {
+  const hash =
+    '$argon2i$v=19$m=64,t=3,p=1$O3w0K2EMXYcLF/MmkBan0Q$LGJmBgHgU65ZFhAVI/Il0aSCrfxAoSDdPP9tK7yh3U4';
+  assert.is(await new Argon2Hasher(FAST).verify(hash, 'password'), 'outdated');
+});
+
+argon2('reports a stored hash that it cannot read', async () => {
+  let reports = 0;
+  const hasher = new Argon2Hasher({ ...FAST, onUnreadableHash: () => (reports += 1) });
+  await hasher.verify('nonsense', 'password');
+  await hasher.verify(undefined, 'password');
+  assert.is(reports, 1);
+});
+
+argon2('lets so many wait and refuses the rest at once, whatever they want', async () => {
+  const hasher = new Argon2Hasher({ ...FAST, concurrency: 2, queue: 3 });
+  const hash = await hasher.hash('password');
+  const outcomes = await Promise.all(
+    Array.from({ length: 10 }, (_, i) =>
+      outcome<string>(i % 2 ? hasher.hash('password') : hasher.verify(hash, 'password')),
+    ),
+  );
+  assert.equal(outcomes.slice(5), Array(5).fill('service_busy'));
+  assert.is(outcomes.slice(0, 5).includes('service_busy'), false);
+  assert.is(await hasher.verify(hash, 'password'), 'right', 'and serves again afterwards');
+});
+
+argon2('gives its place up when a hash fails', async () => {
+  const hasher = new Argon2Hasher({ memoryKib: 1, passes: 1, concurrency: 1, queue: 0 });
+  for (let i = 0; i < 3; i += 1) assert.is(await outcome(hasher.hash('password')), 'fault');
+});
+
+argon2.run();
