@@ -109,7 +109,7 @@ export interface Service {
   readonly url: string;
   readonly part: Part;
   /** Lets requests under way finish, within the grace of the settings, then closes everything. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Brings the database up to date and serves. */

@@ -88,6 +88,7 @@ async function send(
   { status, headers, body }: Reply,
   report: (fault: unknown) => void,
 ): Promise<void> {
+  if (isClosing(response.req.socket)) response.shouldKeepAlive = false;
   if (typeof body === 'string') {
     response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
     return;
@@ -104,6 +105,11 @@ async function send(
     // connection, which `pipeline` has done. A reader that went away is nobody's fault.
     if (!isPrematureClose(fault)) report(fault);
   }
+}
+
+/** Whether the server of this socket, which Node notes on it, takes no more connections. */
+function isClosing(socket: Socket & { readonly server?: Server }): boolean {
+  return socket.server?.listening === false;
 }
 
 function isPrematureClose(fault: unknown): boolean {

@@ -1,0 +1,560 @@
+import jsonwebtoken from 'jsonwebtoken';
+import { createSecretKey } from 'node:crypto';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Knex } from 'knex';
+import { SECRET } from './support/fakes.ts';
+import { isAvailable, STORE_NAMES } from './support/stores.ts';
+import {
+  ADA,
+  type Answer,
+  call,
+  rawRequest,
+  registered,
+  type ServiceOptions,
+  withService,
+} from './support/service.ts';
+
+const NOT_STRINGS = [null, 0, 7, -1.5, true, false, [], ['x'], {}, { a: 1 }, { $ne: '' }];
+
+/** Status and body, exactly; and what every reply has. */
+function is(answer: Answer, status: number, body: unknown): void {
+  assert.is(answer.text, JSON.stringify(body));
+  assert.is(answer.status, status);
+  assert.is(answer.headers.get('content-type'), 'application/json; charset=utf-8');
+  assert.is(answer.headers.get('cache-control'), 'no-store');
+  assert.is(answer.headers.get('x-content-type-options'), 'nosniff');
+  assert.is(answer.headers.get('x-powered-by'), null);
+  const challenge = answer.headers.get('www-authenticate');
+  assert.is(challenge?.startsWith('Bearer') ?? false, status === 401);
+}
+
+function message(answer: Answer, status: number, text: string): void {
+  is(answer, status, { message: text });
+}
+
+const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
+for (const store of STORE_NAMES) {
+  const http = suite(`HTTP on ${store}`);
+  const it = (
+    title: string,
+    run: (service: Parameters<Parameters<typeof withService>[2]>[0]) => Promise<void>,
+    options: ServiceOptions = {},
+  ) => {
+    const test = () => withService(store, options, run);
+    if (isAvailable(store)) http(title, test);
+    else http.skip(title, test);
+  };
+
+  it('registers: 201, and exactly the three documented members', async ({ url }) => {
+    const answer = await call(url, 'POST /register', { json: ADA });
+    const { access_token, refresh_token } = answer.json as Record<string, string>;
+    is(answer, 201, { message: 'User created successfully', access_token, refresh_token });
+    assert.match(access_token ?? '', TOKEN);
+    assert.match(refresh_token ?? '', TOKEN);
+  });
+
+  it('logs in: 200, and exactly the documented members', async ({ url }) => {
+    await registered(url, { email: ' ADA@Example.com ' });
+    const { email, password } = ADA;
+    const answer = await call(url, 'POST /login', { json: { email, password } });
+    const { access_token, refresh_token, user } = answer.json as {
+      access_token: string;
+      refresh_token: string;
+      user: { id: number; date_created: string };
+    };
+    const { id, date_created } = user;
+    is(answer, 200, {
+      message: 'Login successful',
+      access_token,
+      refresh_token,
+      user: { id, username: 'Ada', email: 'ada@example.com', date_created },
+    });
+    assert.ok(Number.isSafeInteger(id));
+    assert.match(date_created, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assert.ok(Math.abs(Date.parse(date_created) - Date.now()) < 60_000);
+  });
+
+  it('refreshes: 200 and a new access token, as often as one likes', async ({ url }) => {
+    const { refresh_token } = await registered(url);
+    for (let i = 0; i < 2; i += 1) {
+      const answer = await call(url, 'POST /refresh', { json: { refresh_token } });
+      const { access_token } = answer.json as { access_token: string };
+      is(answer, 200, { access_token });
+      const hello = await call(url, 'GET /protected', { token: access_token });
+      message(hello, 200, 'Hello, Ada. This is a protected route.');
+    }
+  });
+
+  it('greets the bearer by name, as it is stored', async ({ url }) => {
+    const username = `<script>"é😀\\'`;
+    const { access_token } = await registered(url, { username });
+    const answer = await call(url, 'GET /protected', { token: access_token });
+    message(answer, 200, `Hello, ${username}. This is a protected route.`);
+  });
+
+  it('lists users with the six documented members, both passwords redacted', async ({ url }) => {
+    is(await call(url, 'GET /users'), 200, []);
+    await registered(url);
+    await registered(url, { email: 'eve@example.com', username: 'Eve' });
+    const answer = await call(url, 'GET /users');
+    const stored = answer.json as { id: number; date_created: string }[];
+    const expected = [ADA, { ...ADA, email: 'eve@example.com', username: 'Eve' }];
+    is(
+      answer,
+      200,
+      expected.map(({ username, email }, i) => ({
+        id: stored[i]?.id,
+        username,
+        email,
+        password: '[REDACTED]',
+        confirm_password: '[REDACTED]',
+        date_created: stored[i]?.date_created,
+      })),
+    );
+  });
+
+  it('pages the list with limit and after, and links to the next part', async ({ url }) => {
+    for (const name of ['a', 'b', 'c']) await registered(url, { email: `${name}@example.com` });
+    const emails = ({ json }: Answer) => (json as { email: string }[]).map(({ email }) => email);
+    const first = await call(url, 'GET /users?limit=2');
+    assert.equal(emails(first), ['a@example.com', 'b@example.com']);
+    const link = first.headers.get('link') ?? '';
+    assert.match(link, /^<\/users\?limit=2&after=\d+>; rel="next"$/);
+    const second = await call(url, `GET ${link.slice(1, link.indexOf('>'))}`);
+    assert.equal(emails(second), ['c@example.com']);
+    assert.is(second.headers.get('link'), null);
+    for (const query of ['limit=0', 'limit=x', 'limit=', 'limit=-1', 'limit=1.5', 'limit=10001']) {
+      const answer = await call(url, `GET /users?${query}`);
+      message(answer, 400, 'Limit must be between 1 and 10000');
+    }
+    message(await call(url, 'GET /users?after=x'), 400, 'Invalid after');
+    message(await call(url, 'GET /users?after=99999999999999999999'), 400, 'Invalid after');
+  });
+
+  it('finds every field missing that is absent, empty or no string', async ({ url }) => {
+    const documented: [string, object, string][] = [
+      ['POST /register', ADA, 'Missing required fields'],
+      ['POST /login', { email: ADA.email, password: ADA.password }, 'Missing email or password'],
+      ['POST /refresh', { refresh_token: 'x' }, 'Missing refresh token'],
+    ];
+    for (const [endpoint, sound, text] of documented) {
+      for (const field of Object.keys(sound)) {
+        for (const value of [...NOT_STRINGS, '', undefined]) {
+          const json = { ...sound, [field]: value };
+          message(await call(url, endpoint, { json }), 400, text);
+        }
+      }
+      for (const json of [...NOT_STRINGS, 'text', [sound]]) {
+        message(await call(url, endpoint, { json }), 400, text);
+      }
+      message(await call(url, endpoint), 400, text);
+      message(await call(url, endpoint, { headers: { 'Content-Type': 'text/plain' } }), 400, text);
+      const inherited = { body: '{"__proto__":{"email":"a@b.co","password":"x"}}' };
+      const headers = { 'Content-Type': 'application/json' };
+      message(await call(url, endpoint, { ...inherited, headers }), 400, text);
+    }
+    is(await call(url, 'GET /users'), 200, []);
+  });
+
+  it('ignores members that it does not know', async ({ url }) => {
+    const json = { ...ADA, id: 7, role: 'admin', date_created: 'x', password_hash: 'x' };
+    assert.is((await call(url, 'POST /register', { json })).status, 201);
+    const [user] = (await call(url, 'GET /users')).json as Record<string, unknown>[];
+    assert.is(
+      Object.keys(user ?? {}).join(),
+      'id,username,email,password,confirm_password,date_created',
+    );
+  });
+
+  it('says what else is wrong with a registration', async ({ url }) => {
+    const cases: [Partial<typeof ADA>, string][] = [
+      [{ confirm_password: 'other' }, 'Passwords do not match'],
+      [{ email: 'nonsense' }, 'Invalid email address'],
+      [{ username: 'a\u0000' }, 'Invalid username'],
+      [{ username: 'é'.repeat(256) }, 'Username must be at most 255 characters'],
+    ];
+    const passwords: [string, string][] = [
+      ['\ud800'.repeat(8), 'Invalid password'],
+      ['1234567', 'Password must be at least 8 characters'],
+      ['x'.repeat(1025), 'Password must be at most 1024 bytes'],
+    ];
+    const fields = passwords.map(([password, text]): [Partial<typeof ADA>, string] => [
+      { password, confirm_password: password },
+      text,
+    ]);
+    for (const [wrong, text] of [...cases, ...fields]) {
+      message(await call(url, 'POST /register', { json: { ...ADA, ...wrong } }), 400, text);
+    }
+    is(await call(url, 'GET /users'), 200, []);
+  });
+
+  it('registers an address once, however often and however spelt', async ({ url }) => {
+    const spellings = ['ada@example.com', 'ADA@EXAMPLE.COM', ' ada@example.com'];
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, (_, i) =>
+        call(url, 'POST /register', { json: { ...ADA, email: spellings[i % 3] } }),
+      ),
+    );
+    const refused = answers.filter(({ status }) => status !== 201);
+    assert.is(refused.length, 29);
+    for (const answer of refused) {
+      message(answer, 400, 'Email already registered. Please try with different email.');
+    }
+  });
+
+  it('rejects a wrong password and an unknown address in the same bytes', async ({ url }) => {
+    await registered(url);
+    const wrong = { email: ADA.email, password: 'wrong password' };
+    const unknown = { email: 'nobody@example.com', password: 'wrong password' };
+    const answers = [
+      await call(url, 'POST /login', { json: wrong }),
+      await call(url, 'POST /login', { json: unknown }),
+      await call(url, 'POST /login', { json: { ...wrong, email: 'no address' } }),
+      await call(url, 'POST /login', { json: { ...wrong, password: 'x'.repeat(5000) } }),
+    ];
+    const headers = answers.map((answer) => {
+      message(answer, 401, 'Invalid email or password');
+      return [...answer.headers].filter(([name]) => name !== 'date');
+    });
+    for (const other of headers) assert.equal(other, headers[0]);
+  });
+
+  it('tells a missing token from an invalid one', async ({ url }) => {
+    const { access_token: token, refresh_token } = await registered(url);
+    const missing = [
+      '',
+      ' ',
+      'Bearer',
+      'Bearer ',
+      'bearer',
+      'Basic YTpi',
+      token,
+      'Token x',
+      'Bearer,',
+    ];
+    for (const authorization of missing) {
+      const headers = { Authorization: authorization };
+      message(await call(url, 'GET /protected', { headers }), 401, 'Token is missing!');
+    }
+    message(await call(url, 'GET /protected'), 401, 'Token is missing!');
+    const query = `GET /protected?access_token=${token}`;
+    message(await call(url, query), 401, 'Token is missing!');
+    const invalid = [
+      'x',
+      refresh_token,
+      `${token} ${token}`,
+      `${token},`,
+      `${token}, Bearer ${token}`,
+      `"${token}"`,
+      `${token}=`,
+      token.slice(0, -1),
+      `${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`,
+    ];
+    for (const each of invalid) {
+      const answer = await call(url, 'GET /protected', { token: each });
+      message(answer, 401, 'Token is invalid or expired!');
+      assert.is(answer.headers.get('www-authenticate'), 'Bearer error="invalid_token"');
+    }
+    for (const scheme of ['bearer', 'BEARER', 'Bearer  ']) {
+      const headers = { Authorization: `${scheme} ${token}` };
+      assert.is((await call(url, 'GET /protected', { headers })).status, 200);
+    }
+  });
+
+  it('refuses two Authorization headers, even of one token', async ({ url }) => {
+    const { access_token: token } = await registered(url);
+    const header = `Authorization: Bearer ${token}\r\n`;
+    const start = 'GET /protected HTTP/1.1\r\nHost: x\r\nConnection: close\r\n';
+    assert.match(await rawRequest(url, `${start}${header}\r\n`), /^HTTP\/1.1 200 /);
+    const twice = await rawRequest(url, `${start}${header}${header}\r\n`);
+    assert.match(twice, /^HTTP\/1.1 401 [^]*"Token is invalid or expired!"}$/);
+    const mixed = await rawRequest(url, `${start}Authorization: Basic x\r\n${header}\r\n`);
+    assert.match(mixed, /^HTTP\/1.1 401 [^]*"Token is invalid or expired!"}$/);
+  });
+
+  it('refuses refresh tokens that are none, and refreshes with no other', async ({ url }) => {
+    const { access_token, refresh_token } = await registered(url);
+    for (const wrong of ['x', ' ', access_token, `${refresh_token}=`, `${refresh_token} `]) {
+      const answer = await call(url, 'POST /refresh', { json: { refresh_token: wrong } });
+      message(answer, 401, 'Invalid or expired refresh token');
+    }
+  });
+
+  it('says that a user is gone, to both of their tokens', async ({ url, part }) => {
+    const { access_token, refresh_token } = await registered(url);
+    const gone = await goneUserTokens(part('knex'), { access_token, refresh_token });
+    const hello = await call(url, 'GET /protected', { token: gone.access_token });
+    message(hello, 404, 'User not found');
+    const json = { refresh_token: gone.refresh_token };
+    message(await call(url, 'POST /refresh', { json }), 404, 'User not found');
+  });
+
+  it('derives who is acting from the token alone', async ({ url }) => {
+    const { access_token } = await registered(url);
+    await registered(url, { email: 'eve@example.com', username: 'Eve' });
+    const headers = { 'X-User-Id': '2', 'X-Forwarded-User': 'Eve', Cookie: 'user=2' };
+    const query = 'GET /protected?id=2&user_id=2&sub=2';
+    const answer = await call(url, query, { headers, token: access_token });
+    message(answer, 200, 'Hello, Ada. This is a protected route.');
+  });
+
+  it('answers the documented 500 where a part fails, and serves again after', async (service) => {
+    const { url, part } = service;
+    const { access_token, refresh_token } = await registered(url);
+    const fault = () => Promise.reject(new Error(`fault at ${ADA.email}`));
+    const { users } = part('repositories');
+    const broken = ['insert', 'findById', 'findByEmail', 'page'] as const;
+    for (const method of broken) users[method] = fault;
+    const json = { ...ADA, refresh_token };
+    const register = await call(url, 'POST /register', { json });
+    message(register, 500, 'Database error occurred. Please try again.');
+    message(await call(url, 'POST /login', { json }), 500, 'An error occurred');
+    message(await call(url, 'POST /refresh', { json }), 500, 'An error occurred');
+    const hello = await call(url, 'GET /protected', { token: access_token });
+    message(hello, 500, 'An error occurred');
+    message(await call(url, 'GET /users'), 500, 'An error occurred');
+    for (const method of broken) Reflect.deleteProperty(users, method);
+    assert.is((await call(url, 'POST /login', { json })).status, 200);
+  });
+
+  http.run();
+}
+
+/** Of a deleted user where an operator can delete one; else of one that never was. */
+async function goneUserTokens(
+  knex: Knex | undefined,
+  tokens: { access_token: string; refresh_token: string },
+) {
+  if (knex !== undefined) {
+    await knex.raw(`DELETE FROM users WHERE email = '${ADA.email}'`);
+    return tokens;
+  }
+  const as = (token: string) => {
+    const { header, payload } = jsonwebtoken.decode(token, { complete: true }) ?? {};
+    return jsonwebtoken.sign(
+      { ...(payload as object), sub: '999' },
+      createSecretKey(SECRET, 'utf8'),
+      {
+        algorithm: 'HS256',
+        header: { alg: 'HS256', typ: header?.typ ?? '' },
+      },
+    );
+  };
+  return { access_token: as(tokens.access_token), refresh_token: as(tokens.refresh_token) };
+}
+
+const host = suite('HTTP, whatever the store');
+
+host('refuses bodies that are no JSON, of another type, compressed or too large', () =>
+  withService('memory', {}, async ({ url }) => {
+    const json = { 'Content-Type': 'application/json' };
+    const post = (body: string | Uint8Array, headers: Record<string, string> = json) =>
+      call(url, 'POST /login', { body, headers });
+    for (const body of ['{', '{"a":}', 'x', '{"email":"a"', "{'a':1}", '\u0000', '[1,]']) {
+      message(await post(body), 400, 'Malformed JSON');
+    }
+    message(await post(new Uint8Array([123, 34, 0xff, 34, 125])), 400, 'Malformed JSON');
+    const types = ['text/plain', 'application/x-www-form-urlencoded', 'application/jsonx'];
+    const charsets = ['utf-16', 'utf-16le', 'latin1', 'iso-8859-1', 'utf-7'];
+    for (const type of [...types, ...charsets.map((name) => `application/json; charset=${name}`)]) {
+      const answer = await post('{}', { 'Content-Type': type });
+      message(answer, 415, 'Content-Type must be application/json');
+    }
+    for (const type of [
+      'application/json; charset=UTF-8',
+      'Application/JSON',
+      'application/json;',
+    ]) {
+      message(await post('{}', { 'Content-Type': type }), 400, 'Missing email or password');
+    }
+    for (const encoding of ['gzip', 'br', 'deflate', 'x']) {
+      const answer = await post('{}', { ...json, 'Content-Encoding': encoding });
+      message(answer, 415, 'Unsupported encoding');
+    }
+    const filled = (length: number) => `{"email":"${'x'.repeat(length - 12)}"}`;
+    message(await post(filled(16 * 1024)), 400, 'Missing email or password');
+    message(await post(filled(16 * 1024 + 1)), 413, 'Request body is too large');
+    message(await post(filled(1024 * 1024)), 413, 'Request body is too large');
+    message(await post('['.repeat(16_000)), 400, 'Malformed JSON');
+    message(await post('['.repeat(8_000) + ']'.repeat(8_000)), 400, 'Missing email or password');
+  }),
+);
+
+host('knows no other path, not even a similar one', () =>
+  withService('memory', {}, async ({ url }) => {
+    const paths = [
+      '/',
+      '/nothing',
+      '/login/',
+      '/Login',
+      '/login/x',
+      '//login',
+      '/%6Cogin%00',
+      '/%zz',
+    ];
+    for (const path of [...paths, '/users/1', '/users/', '/index.html', '/favicon.ico']) {
+      for (const method of ['GET', 'POST']) {
+        message(await call(url, `${method} ${path}`), 404, 'Not found');
+      }
+    }
+  }),
+);
+
+host('refuses other methods, and says which it takes', () =>
+  withService('memory', {}, async ({ url }) => {
+    for (const path of ['/register', '/login', '/refresh', '/protected', '/users']) {
+      const allowed = path === '/protected' || path === '/users' ? 'GET, HEAD' : 'POST';
+      for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+        if (allowed.includes(method)) continue;
+        const answer = await call(url, `${method} ${path}`);
+        message(answer, 405, 'Method not allowed');
+        assert.is(answer.headers.get('allow'), allowed);
+      }
+      const head = await call(url, `HEAD ${path}`);
+      assert.is(head.text, '');
+      assert.is(head.status, { '/protected': 401, '/users': 200 }[path] ?? 405);
+      const trace = await rawRequest(
+        url,
+        `TRACE ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+      );
+      assert.match(trace, /^HTTP\/1.1 405 [^]*"Method not allowed"}$/);
+    }
+  }),
+);
+
+host('answers broken HTTP in JSON too', () =>
+  withService('memory', {}, async ({ url }) => {
+    assert.match(
+      await rawRequest(url, 'nonsense\r\n\r\n'),
+      /^HTTP\/1.1 400 [^]*{"message":"Bad request"}$/,
+    );
+    const long = `GET / HTTP/1.1\r\nHost: x\r\nA: ${'x'.repeat(20_000)}\r\n\r\n`;
+    assert.match(await rawRequest(url, long), /^HTTP\/1.1 431 [^]*{"message":"Header too large"}$/);
+    const both =
+      'POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n';
+    assert.match(await rawRequest(url, both), /^HTTP\/1.1 400 [^]*{"message":"Bad request"}$/);
+  }),
+);
+
+host('shows the list to signed-in users only, or not at all, where it is told so', async () => {
+  await withService('memory', { env: { USERS_ACCESS: 'authenticated' } }, async ({ url }) => {
+    const { access_token, refresh_token } = await registered(url);
+    message(await call(url, 'GET /users'), 401, 'Token is missing!');
+    const wrong = await call(url, 'GET /users', { token: refresh_token });
+    message(wrong, 401, 'Token is invalid or expired!');
+    assert.is((await call(url, 'GET /users', { token: access_token })).status, 200);
+  });
+  await withService('memory', { env: { USERS_ACCESS: 'disabled' } }, async ({ url }) => {
+    const { access_token } = await registered(url);
+    message(await call(url, 'GET /users', { token: access_token }), 404, 'Not found');
+    message(await call(url, 'POST /users'), 404, 'Not found');
+  });
+});
+
+host('refuses common passwords where it is told so', () =>
+  withService('memory', { env: { PASSWORD_BLOCKLIST: 'on' } }, async ({ url }) => {
+    for (const password of ['password', 'PassWord', 'iloveyou', 'baseball1']) {
+      const json = { ...ADA, password, confirm_password: password };
+      message(await call(url, 'POST /register', { json }), 400, 'Password is too common');
+    }
+    await registered(url);
+  }),
+);
+
+host('heeds the length that it is told', () =>
+  withService('memory', { env: { PASSWORD_MIN_LENGTH: '14' } }, async ({ url }) => {
+    const answer = await call(url, 'POST /register', { json: ADA });
+    message(answer, 400, 'Password must be at least 14 characters');
+  }),
+);
+
+host('sheds the work that it cannot do, and says when to come again', () =>
+  withService('memory', { env: { HASH_CONCURRENCY: '1', HASH_QUEUE: '0' } }, async ({ url }) => {
+    const json = { email: ADA.email, password: ADA.password };
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, () => call(url, 'POST /login', { json })),
+    );
+    const shed = answers.filter(({ status }) => status === 503);
+    assert.ok(shed.length > 0);
+    for (const answer of shed) {
+      message(answer, 503, 'Service is busy. Please try again.');
+      assert.is(answer.headers.get('retry-after'), '1');
+    }
+    assert.is((await call(url, 'POST /login', { json })).status, 401);
+  }),
+);
+
+host('spends one hash on a rejected login, whoever asks', async () => {
+  let hashes = 0;
+  const hasher = {
+    hash: async () => 'hash',
+    async verify() {
+      hashes += 1;
+      return 'wrong' as const;
+    },
+  };
+  await withService('memory', { overrides: { hasher } }, async ({ url }) => {
+    await registered(url);
+    for (const [i, email] of [ADA.email, 'nobody@example.com', 'no address'].entries()) {
+      const json = { email, password: 'wrong password' };
+      message(await call(url, 'POST /login', { json }), 401, 'Invalid email or password');
+      assert.is(hashes, i + 1);
+    }
+  });
+});
+
+host('answers in time although a part does not answer at all', async () => {
+  const users = new Proxy({}, { get: () => () => new Promise(() => {}) }) as never;
+  await withService('memory', { overrides: { users } }, async ({ url }) => {
+    const started = performance.now();
+    const [login, register, list] = await Promise.all([
+      call(url, 'POST /login', { json: ADA }),
+      call(url, 'POST /register', { json: ADA }),
+      call(url, 'GET /users'),
+    ]);
+    message(login, 500, 'An error occurred');
+    message(register, 500, 'Database error occurred. Please try again.');
+    message(list, 500, 'An error occurred');
+    assert.ok(performance.now() - started < 5_000);
+  });
+});
+
+host('breaks off a list whose rest cannot be read, so that nobody takes it for whole', async () => {
+  const at = new Date(0);
+  const user = (id: number) => ({ id, username: 'x', email: `${id}@x.co`, dateCreated: at });
+  const users = {
+    page: (after: number, limit: number) =>
+      after === 0
+        ? Promise.resolve(Array.from({ length: limit }, (_, i) => user(i + 1)))
+        : Promise.reject(new Error('no database')),
+  } as never;
+  await withService('memory', { overrides: { users } }, async ({ url }) => {
+    const broken = await call(url, 'GET /users').catch(() => 'broken');
+    assert.is(broken, 'broken');
+    assert.is((await call(url, 'GET /nothing')).status, 404, 'and serves on');
+  });
+});
+
+host('lets requests under way finish when it stops, and takes no more', async () => {
+  let release = () => {};
+  const held = new Promise<undefined>((resolve) => {
+    release = () => resolve(undefined);
+  });
+  const users = { findByEmail: () => held } as never;
+  await withService('memory', { overrides: { users } }, async ({ url, stop }) => {
+    const login = call(url, 'POST /login', { json: ADA });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const stopped = stop();
+    const refused = await call(url, 'GET /users').catch(() => 'refused');
+    assert.is(refused, 'refused');
+    release();
+    const answer = await login;
+    message(answer, 401, 'Invalid email or password');
+    assert.is(answer.headers.get('connection'), 'close');
+    await stopped;
+  });
+});
+
+host.run();

@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { connect } from 'node:net';
+import { text as readAll } from 'node:stream/consumers';
+import { readConfig } from '../../src/adapters/config/config.ts';
+import { type Parts, type Service, serve } from '../../src/main.ts';
+import { SECRET } from './fakes.ts';
+import { type StoreName, withDatabaseUrl } from './stores.ts';
+
+/** Settings for tests: hashes that take no time, a port of the system's choice. */
+export const TEST_ENV = {
+  PORT: '0',
+  JWT_SECRET: SECRET,
+  ARGON2_MEMORY_KIB: '64',
+  ARGON2_PASSES: '1',
+  HASH_QUEUE: '1000',
+} as const;
+
+export interface ServiceOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly overrides?: Partial<Parts>;
+}
+
+/** The service on a new store, in this process but behind a real socket. */
+export async function withService(
+  store: StoreName,
+  { env, overrides }: ServiceOptions,
+  use: (service: Service & { readonly databaseUrl: string }) => Promise<void>,
+): Promise<void> {
+  await withDatabaseUrl(store, async (databaseUrl) => {
+    const config = readConfig({ ...TEST_ENV, DATABASE_URL: databaseUrl, ...env });
+    const service = await serve(config, overrides);
+    try {
+      await use({ ...service, databaseUrl });
+    } finally {
+      await service.stop();
+    }
+  });
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The parsed body; undefined where it is no JSON. */
+  readonly json: unknown;
+}
+
+export interface Call {
+  readonly json?: unknown;
+  readonly body?: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly token?: string;
+}
+
+/** One request, e.g. `call(url, 'POST /login', { json: … })`. */
+export async function call(url: string, endpoint: string, sent: Call = {}): Promise<Answer> {
+  const [method = '', path = ''] = endpoint.split(' ');
+  const headers = new Headers(sent.headers);
+  if (sent.token !== undefined) headers.set('Authorization', `Bearer ${sent.token}`);
+  if (sent.json !== undefined) headers.set('Content-Type', 'application/json');
+  const body = sent.json === undefined ? sent.body : JSON.stringify(sent.json);
+  const response = await fetch(url + path, { method, headers, body: body ?? null });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, text, json: parse(text) };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+export const ADA = {
+  username: 'Ada',
+  email: 'ada@example.com',
+  password: 'correct horse',
+  confirm_password: 'correct horse',
+};
+
+/** Registers, and returns the two tokens. */
+export async function registered(
+  url: string,
+  fields: Partial<typeof ADA> = {},
+): Promise<{ access_token: string; refresh_token: string }> {
+  const { status, text, json } = await call(url, 'POST /register', { json: { ...ADA, ...fields } });
+  if (status !== 201) throw new Error(`registration: ${status} ${text}`);
+  return json as { access_token: string; refresh_token: string };
+}
+
+/** Sends bytes as they are, and returns all that comes back until the server closes. */
+export async function rawRequest(url: string, request: string): Promise<string> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.write(request);
+  return readAll(socket);
+}
+
+export interface Program {
+  readonly url: string;
+  readonly process: ChildProcess;
+  /** Everything that it has printed so far, on both channels. */
+  output(): string;
+  /** Sends a signal and resolves to the exit code, or the signal that ended it. */
+  end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
+}
+
+/** The service as a process of its own, when it serves. Rejects, with its output, if it ends before. */
+export async function startProgram(
+  env: Readonly<Record<string, string>>,
+  command: readonly string[] = [process.execPath, '--import', 'tsx', 'src/main.ts'],
+): Promise<Program> {
+  const [file = '', ...args] = command;
+  const inherited = { PATH: process.env['PATH'], HOME: process.env['HOME'] };
+  const coverage = process.env['NODE_V8_COVERAGE'];
+  const child = spawn(file, args, {
+    env: { ...inherited, ...(coverage && { NODE_V8_COVERAGE: coverage }), ...env },
+    stdio: 'pipe',
+  });
+  const parts: string[] = [];
+  const exited = new Promise<number | NodeJS.Signals | null>((resolve) => {
+    child.once('close', (code, signal) => resolve(code ?? signal));
+  });
+  const url = await new Promise<string>((resolve, reject) => {
+    const read = (text: string) => {
+      parts.push(text);
+      const [, found] = /serves (http:\S+)/.exec(parts.join('')) ?? [];
+      if (found !== undefined) resolve(found);
+    };
+    child.stdout.setEncoding('utf8').on('data', read);
+    child.stderr.setEncoding('utf8').on('data', read);
+    void exited.then((code) => reject(new Error(`ended with ${code}: ${parts.join('')}`)));
+  });
+  return {
+    url,
+    process: child,
+    output: () => parts.join(''),
+    end(signal) {
+      child.kill(signal);
+      return exited;
+    },
+  };
+}
