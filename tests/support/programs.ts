@@ -136,6 +136,7 @@ export async function mariadbServer(
       }
     }
   };
+  process.once('exit', () => server?.kill('SIGKILL'));
   await start();
   return {
     url,

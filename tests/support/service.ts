@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readConfig } from '../../src/adapters/config/config.ts';
 import { type Parts, type Service, serve } from '../../src/main.ts';
 import { SECRET } from './fakes.ts';
@@ -102,7 +103,7 @@ export interface Program {
   /** Everything that it has printed so far, on both channels. */
   output(): string;
   /** Sends a signal and resolves to the exit code, or the signal that ended it. */
-  end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
+  end(signal: NodeJS.Signals): Promise<number | string | null>;
 }
 
 /** The service as a process of its own, when it serves. Rejects, with its output, if it ends before. */
@@ -117,6 +118,7 @@ export async function startProgram(
     env: { ...inherited, ...(coverage && { NODE_V8_COVERAGE: coverage }), ...env },
     stdio: 'pipe',
   });
+  process.once('exit', () => child.kill('SIGKILL')); // Whatever becomes of the test.
   const parts: string[] = [];
   const exited = new Promise<number | NodeJS.Signals | null>((resolve) => {
     child.once('close', (code, signal) => resolve(code ?? signal));
@@ -135,9 +137,15 @@ export async function startProgram(
     url,
     process: child,
     output: () => parts.join(''),
-    end(signal) {
+    async end(signal) {
       child.kill(signal);
-      return exited;
+      // What does not end is a fault of its own: better named than waited for.
+      const patience = new AbortController();
+      const late = sleep(20_000, 'still running', { signal: patience.signal, ref: false });
+      const code = await Promise.race([exited, late]);
+      patience.abort();
+      if (code === 'still running') throw new Error(`${signal} did not end ${child.pid}`);
+      return code;
     },
   };
 }

@@ -1,0 +1,145 @@
+import { readdirSync, readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { mariadbServer, temporaryFolder } from './support/programs.ts';
+import { ADA, type Answer, call, type Call, rawRequest, startProgram } from './support/service.ts';
+import { isAvailable } from './support/stores.ts';
+
+// Secrets that stand out go through every flow and every failure; then everything that the service
+// has printed, answered and stored is searched for them.
+
+const PASSWORD = 'canary-password-4f1c';
+const OTHER_PASSWORD = 'canary-wrong-9e2b';
+const SECRET = 'canary-secret-8d7a6b5c4e3f2a1b0c9d8e7f';
+const CHEAP = { PORT: '0', ARGON2_MEMORY_KIB: '64', ARGON2_PASSES: '1', JWT_SECRET: SECRET };
+
+const ACCOUNT = { ...ADA, password: PASSWORD, confirm_password: PASSWORD };
+
+interface Seen {
+  /** Bodies of replies that may hold no token. */
+  readonly bodies: string[];
+  readonly tokens: string[];
+}
+
+/** Every endpoint, in every way it can end while its parts work. */
+async function everyFlow(url: string, seen: Seen): Promise<void> {
+  const send = async (endpoint: string, sent?: Call) => note(seen, await call(url, endpoint, sent));
+  await send('POST /register', { json: ACCOUNT });
+  const [access_token = '', refresh_token = ''] = seen.tokens;
+  await send('POST /register', { json: ACCOUNT });
+  await send('POST /register', { json: { ...ACCOUNT, confirm_password: OTHER_PASSWORD } });
+  await send('POST /register', { json: { ...ACCOUNT, email: PASSWORD } });
+  await send('POST /register', { json: { ...ACCOUNT, username: '' } });
+  await send('POST /register', { json: { ...ACCOUNT, username: `${PASSWORD}\u0000` } });
+  await send('POST /login', { json: ACCOUNT });
+  await send('POST /login', { json: { ...ACCOUNT, password: OTHER_PASSWORD } });
+  await send('POST /login', { json: { email: PASSWORD, password: PASSWORD } });
+  await send('POST /refresh', { json: { refresh_token } });
+  await send('POST /refresh', { json: { refresh_token: `${refresh_token}x` } });
+  await send('POST /refresh', { json: { refresh_token: access_token } });
+  await send('GET /protected', { token: access_token });
+  await send('GET /protected', { token: `${access_token}x` });
+  await send('GET /protected', { token: refresh_token });
+  await send('GET /users', { token: access_token });
+  await send(`GET /users?after=${access_token}`);
+  await send(`GET /${PASSWORD}?password=${PASSWORD}`);
+  await send(`PUT /login?token=${access_token}`, { json: ACCOUNT });
+  const headers = { 'Content-Type': 'application/json' };
+  await send('POST /login', { body: `{"password":"${PASSWORD}"`, headers });
+  await send('POST /login', { body: PASSWORD.repeat(2000), headers });
+  await send('POST /login', { body: `password=${PASSWORD}` });
+  seen.bodies.push(await rawRequest(url, `${PASSWORD}\r\nAuthorization: ${access_token}\r\n\r\n`));
+}
+
+function note({ bodies, tokens }: Seen, { text, json }: Answer): void {
+  const { access_token, refresh_token, ...rest } = (json ?? {}) as Record<string, unknown>;
+  for (const token of [access_token, refresh_token]) {
+    if (typeof token === 'string') tokens.push(token);
+  }
+  bodies.push(Array.isArray(json) ? text : JSON.stringify(rest));
+}
+
+/** The secrets themselves, and what of a token is enough to make use of it. */
+function assertClean(where: string, text: string, { tokens }: Seen): void {
+  const signatures = tokens.map((token) => token.split('.')[2] ?? 'none');
+  assert.ok(signatures.length > 4);
+  for (const secret of [PASSWORD, OTHER_PASSWORD, SECRET, '$argon2', ...signatures]) {
+    assert.is(text.includes(secret), false, `${where}: ${secret}`);
+  }
+}
+
+const canary = suite('Secrets show nowhere');
+
+canary('on SQLite: not in replies, output or the database file', async () => {
+  const folder = temporaryFolder();
+  try {
+    const file = join(folder.path, 'p.sqlite');
+    const program = await startProgram({ ...CHEAP, DATABASE_URL: `sqlite:${file}` });
+    const seen: Seen = { bodies: [], tokens: [] };
+    await everyFlow(program.url, seen);
+    renameSync(file, `${file}.away`);
+    await everyFlow(program.url, seen);
+    renameSync(`${file}.away`, file);
+    await program.end('SIGTERM');
+    assert.match(program.output(), 'error', 'the failures were reported');
+    assertClean('output', program.output(), seen);
+    assertClean('replies', seen.bodies.join('\n'), seen);
+    const stored = readdirSync(folder.path)
+      .map((name) => readFileSync(join(folder.path, name), 'latin1'))
+      .join('');
+    assert.match(stored, ADA.email, 'this is where it is stored');
+    assertClean('files', stored.replaceAll('$argon2id$', ''), seen);
+  } finally {
+    folder.remove();
+  }
+});
+
+const MARIADB = 'on MariaDB: not in replies, output or tables, nor when the database fails';
+
+const onMariadb = async () => {
+  const server = await mariadbServer(process.env['TEST_MARIADBD'] ?? 'mariadbd');
+  try {
+    const admin = await createConnection(server.url);
+    await admin.query('CREATE DATABASE canary');
+    const program = await startProgram({ ...CHEAP, DATABASE_URL: `${server.url}/canary` });
+    const seen: Seen = { bodies: [], tokens: [] };
+    await everyFlow(program.url, seen);
+    const tables: unknown[] = [];
+    for (const table of ['users', 'sessions']) {
+      const [rows] = await admin.query<RowDataPacket[]>(`SELECT * FROM canary.${table}`);
+      assert.ok(rows.length > 0);
+      tables.push(rows);
+    }
+    assertClean('tables', JSON.stringify(tables).replaceAll('$argon2id$', ''), seen);
+    // Errors whose texts quote values: an unreadable hash, a column too narrow, a table gone.
+    await admin.query("UPDATE canary.users SET password_hash = 'canary-hash'");
+    await everyFlow(program.url, seen);
+    await admin.query('ALTER TABLE canary.users MODIFY email VARCHAR(20)');
+    const email = 'somebody.else@example.com';
+    const json = { ...ACCOUNT, email };
+    note(seen, await call(program.url, 'POST /register', { json }));
+    await admin.query('RENAME TABLE canary.users TO canary.away');
+    await everyFlow(program.url, seen);
+    await admin.end();
+    await server.kill();
+    await everyFlow(program.url, seen);
+    await program.end('SIGTERM');
+    const output = program.output();
+    for (const reported of ['ER_DATA_TOO_LONG', 'ER_NO_SUCH_TABLE', 'ECONNREFUSED', 'alert']) {
+      assert.match(output, reported, 'the failures were reported');
+    }
+    assertClean('output', output, seen);
+    assert.not.match(output, 'canary-hash');
+    assert.not.match(output, email);
+    assertClean('replies', seen.bodies.join('\n'), seen);
+    assert.not.match(seen.bodies.join('\n'), /canary-hash|select |insert |\.ts|node_modules/i);
+  } finally {
+    await server.remove();
+  }
+};
+if (isAvailable('MariaDB')) canary(MARIADB, onMariadb);
+else canary.skip(MARIADB, onMariadb);
+
+canary.run();
