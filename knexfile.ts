@@ -1,9 +1,9 @@
 import { ConfigError, readConfig } from './src/adapters/config/config.ts';
-import { knexConfig } from './src/adapters/knex/database.ts';
+import { migrationConfig } from './src/adapters/knex/database.ts';
 
 // For knex's own command line (`npm run knex -- migrate:list`): the database of DATABASE_URL and
 // the migrations that the service itself runs at start. Nothing but DATABASE_URL is looked at.
 const { store } = readConfig({ DATABASE_URL: process.env['DATABASE_URL'] });
 if (store.kind === 'memory') throw new ConfigError(['DATABASE_URL memory: has no migrations']);
 
-export default knexConfig(store, 10 * 60 * 1000);
+export default migrationConfig(store);

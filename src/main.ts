@@ -13,7 +13,7 @@ import { type Config, ConfigError, readConfig } from './adapters/config/config.t
 import { keptSecret } from './adapters/config/kept-secret.ts';
 import { expressApp, httpServer } from './adapters/http/express.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
-import { openDatabase } from './adapters/knex/database.ts';
+import { openDatabase, openForMigration } from './adapters/knex/database.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import { migrate } from './adapters/knex/migrations.ts';
 import { memoryRepositories } from './adapters/memory/memory-repositories.ts';
@@ -116,10 +116,16 @@ export interface Service {
 export async function serve(config: Config, overrides: Partial<Parts> = {}): Promise<Service> {
   const { store, host, port, shutdownGrace } = config;
   const composition = await compose(config, overrides);
-  if (store.kind !== 'memory') await migrateStore(store);
+  if (store.kind !== 'memory') {
+    await migrateStore(store).catch((cause: unknown) => {
+      throw new ConfigError([`DATABASE_URL cannot be used: ${describeFault(cause)}`]);
+    });
+  }
   const server = httpServer(composition.part('app'));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve);
+  }).catch((cause: unknown) => {
+    throw new ConfigError([`HOST ${host}, PORT ${port} cannot be used: ${describeFault(cause)}`]);
   });
   return {
     url: urlOf(server.address()),
@@ -136,11 +142,8 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
   };
 }
 
-const MIGRATION_TIMEOUT = 10 * 60 * 1000;
-
-/** On a pool of its own: a migration may take longer than any request. */
 async function migrateStore(store: Exclude<Config['store'], { kind: 'memory' }>): Promise<void> {
-  const knex = openDatabase(store, MIGRATION_TIMEOUT);
+  const knex = openForMigration(store);
   try {
     await migrate(knex);
   } finally {
@@ -219,7 +222,8 @@ function describeFault(fault: unknown): string {
     return `${fault.message}: ${fault.errors.map(describeFault).join('; ')}`;
   }
   if (!(fault instanceof Error)) return typeof fault;
-  const code = 'code' in fault ? String(fault.code) : JSON.stringify(fault.message);
+  const coded = 'code' in fault && typeof fault.code === 'string' && fault.code !== '';
+  const code = coded ? fault.code : JSON.stringify(fault.message);
   const frames = fault.stack?.split('\n').filter((line) => line.startsWith('    at '));
   return [fault.name, code, ...(frames ?? []).slice(0, 3).map((line) => line.trim())].join(' ');
 }

@@ -1,5 +1,6 @@
-import jsonwebtoken from 'jsonwebtoken';
 import { createSecretKey } from 'node:crypto';
+import { connect } from 'node:net';
+import jsonwebtoken from 'jsonwebtoken';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Knex } from 'knex';
@@ -232,7 +233,7 @@ for (const store of STORE_NAMES) {
       'Basic YTpi',
       token,
       'Token x',
-      'Bearer,',
+      'Digest username="a", realm="b"',
     ];
     for (const authorization of missing) {
       const headers = { Authorization: authorization };
@@ -247,6 +248,7 @@ for (const store of STORE_NAMES) {
       `${token} ${token}`,
       `${token},`,
       `${token}, Bearer ${token}`,
+      `${token}, Basic x`,
       `"${token}"`,
       `${token}=`,
       token.slice(0, -1),
@@ -256,6 +258,16 @@ for (const store of STORE_NAMES) {
       const answer = await call(url, 'GET /protected', { token: each });
       message(answer, 401, 'Token is invalid or expired!');
       assert.is(answer.headers.get('www-authenticate'), 'Bearer error="invalid_token"');
+    }
+    for (const list of [
+      'Bearer,',
+      'Bearer, Bearer',
+      `Bearer,${token}`,
+      `Basic x, Bearer ${token}`,
+    ]) {
+      const headers = { Authorization: list };
+      const answer = await call(url, 'GET /protected', { headers });
+      message(answer, 401, 'Token is invalid or expired!');
     }
     for (const scheme of ['bearer', 'BEARER', 'Bearer  ']) {
       const headers = { Authorization: `${scheme} ${token}` };
@@ -435,6 +447,59 @@ host('answers broken HTTP in JSON too', () =>
     const both =
       'POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n';
     assert.match(await rawRequest(url, both), /^HTTP\/1.1 400 [^]*{"message":"Bad request"}$/);
+  }),
+);
+
+host('answers what Node would refuse by itself in JSON too', () =>
+  withService('memory', {}, async ({ url }) => {
+    const answers: [string, string][] = [
+      ['GET /users HTTP/1.1\r\n\r\n', '400 Bad Request'],
+      ['GET /users HTTP/1.1\r\nHost: x\r\nExpect: x\r\n\r\n', '417 Expectation Failed'],
+      ['CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n', '405 Method Not Allowed'],
+    ];
+    for (const [request, status] of answers) {
+      const answer = await rawRequest(url, request);
+      assert.match(answer, `HTTP/1.1 ${status}\r\n`);
+      assert.match(answer, /\r\n\r\n{"message":"[A-Z][a-z ]+"}$/);
+    }
+    const http10 = await rawRequest(url, 'GET /users HTTP/1.0\r\n\r\n');
+    assert.match(http10, 'HTTP/1.1 200 OK', 'HTTP/1.0 has no Host');
+  }),
+);
+
+host('does not answer garbage in the place of the request before it', async () => {
+  const users = { page: () => new Promise(() => {}) } as never;
+  await withService('memory', { overrides: { users } }, async ({ url }) => {
+    const valid = 'GET /users HTTP/1.1\r\nHost: x\r\n\r\n';
+    assert.is(await rawRequest(url, `${valid}GARBAGE\r\n\r\n`), '');
+  });
+});
+
+host('refuses a body that is too large before it has come in', () =>
+  withService('memory', {}, async ({ url }) => {
+    const refused = /^HTTP\/1.1 413 [^]*{"message":"Request body is too large"}$/;
+    const start = 'POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+    const announced = `${start}Content-Length: 9999999\r\n\r\n{`;
+    assert.match(await rawRequest(url, announced), refused);
+    const expecting = `${start}Content-Length: 9999999\r\nExpect: 100-continue\r\n\r\n`;
+    assert.match(await rawRequest(url, expecting), refused);
+    const chunk = `1000\r\n${'x'.repeat(0x1000)}\r\n`;
+    const endless = `${start}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(5)}`;
+    assert.match(await rawRequest(url, endless), refused);
+    const fine = `${start}Connection: close\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n{}`;
+    assert.match(await rawRequest(url, fine), /^HTTP\/1.1 100 [^]*HTTP\/1.1 400 /);
+  }),
+);
+
+host('survives clients that give up in the middle of a body', () =>
+  withService('memory', {}, async ({ url }) => {
+    for (let i = 0; i < 20; i += 1) {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1');
+      socket.write('POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"email"');
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      socket.destroy();
+    }
+    assert.is((await call(url, 'GET /users')).status, 200);
   }),
 );
 

@@ -6,7 +6,8 @@
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findMariadb, findPython, type MariadbServer, mariadbServer } from './support/programs.ts';
+import { findCurl, findMariadb, findPython, mariadbServer } from './support/programs.ts';
+import type { MariadbServer } from './support/programs.ts';
 
 const FILE_TIMEOUT = 5 * 60 * 1000;
 const AT_ONCE = 2;
@@ -48,7 +49,7 @@ async function main(folder: string, wanted: readonly string[]): Promise<number> 
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
 }
 
-/** What the tests need of the world: a MariaDB, and a Python for the document's examples. */
+/** What the tests need of the world: a MariaDB, and what runs the documents' examples. */
 async function realParts() {
   const env = { ...process.env };
   let server: MariadbServer | undefined;
@@ -63,9 +64,14 @@ async function realParts() {
       env['TEST_MARIADBD'] = daemon;
     }
   }
-  const python = findPython();
-  if (python === undefined) console.log('SKIP no Python with requests: its tests are skipped');
-  else env['TEST_PYTHON'] = python;
+  for (const [name, what, find] of [
+    ['TEST_PYTHON', 'Python with requests', findPython],
+    ['TEST_CURL', 'curl', findCurl],
+  ] as const) {
+    const found = find();
+    if (found === undefined) console.log(`SKIP no ${what}: its tests are skipped`);
+    else env[name] = found;
+  }
   return { env, close: async () => server?.remove() };
 }
 

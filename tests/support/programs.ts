@@ -57,6 +57,11 @@ export function findPython(): string | undefined {
   return program(['python3', '/usr/bin/python3'], ['-c', 'import requests'], 'python3-requests');
 }
 
+/** For the README's examples. */
+export function findCurl(): string | undefined {
+  return program(['curl'], ['--version'], 'curl');
+}
+
 export function findMariadb(): string | undefined {
   const names = ['mariadbd', 'mysqld', '/usr/sbin/mariadbd', '/usr/sbin/mysqld'];
   return program(names, ['--no-defaults', '--version'], 'mariadb-server');

@@ -48,10 +48,13 @@ export class Argon2Hasher implements PasswordHasher {
   verify(passwordHash: string | undefined, password: string): Promise<Verdict> {
     return this.#gate.run(async () => {
       if (passwordHash !== undefined) {
-        const parameters = readParameters(passwordHash);
+        const stored = readParameters(passwordHash);
         try {
-          if (!(await verify(passwordHash, password))) return 'wrong';
-          return this.#isWeaker(parameters) ? 'outdated' : 'right';
+          if (await verify(passwordHash, password)) {
+            return this.#isWeaker(stored) ? 'outdated' : 'right';
+          }
+          await this.#makeUpFor(stored, password);
+          return 'wrong';
         } catch {
           this.#onUnreadableHash();
         }
@@ -65,15 +68,34 @@ export class Argon2Hasher implements PasswordHasher {
     return hash(password, this.#parameters); // argon2id, version 19: the package's default
   }
 
-  #isWeaker(stored: { memoryCost: number; timeCost: number } | undefined): boolean {
+  /**
+   * A wrong password costs the same, however little its hash does: else the time tells that there is
+   * an account, and an old one. The cost of argon2 goes with memory times passes.
+   */
+  async #makeUpFor(stored: Cost | undefined, password: string): Promise<void> {
+    if (!this.#isWeaker(stored)) return;
+    const { memoryCost, timeCost, parallelism } = this.#parameters;
+    const spent = stored ? stored.memoryCost * stored.timeCost : 0;
+    const rest = Math.floor((memoryCost * timeCost - spent) / timeCost);
+    if (rest < 8 * parallelism) return;
+    await hash(password, { ...this.#parameters, memoryCost: rest });
+  }
+
+  #isWeaker(stored: Cost | undefined): boolean {
     if (stored === undefined) return true;
     const { memoryCost, timeCost } = this.#parameters;
     return stored.memoryCost < memoryCost || stored.timeCost < timeCost;
   }
 }
 
+interface Cost {
+  /** KiB. */
+  readonly memoryCost: number;
+  readonly timeCost: number;
+}
+
 /** The cost of an argon2id hash of the current version; undefined for every other hash. */
-function readParameters(phc: string): { memoryCost: number; timeCost: number } | undefined {
+function readParameters(phc: string): Cost | undefined {
   const [, memory, time] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=\d+\$/.exec(phc) ?? [];
   return memory && time ? { memoryCost: Number(memory), timeCost: Number(time) } : undefined;
 }

@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -7,28 +15,24 @@ import { dirname } from 'node:path';
  * survive a restart. Of several processes that start at once, all get the same.
  */
 export function keptSecret(path: string): string {
-  const kept = readIfThere(path);
-  if (kept) return kept;
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  // Whole or not at all: written aside, then linked into place, which only one process can do.
+  if (!existsSync(path)) makeSecret(path);
+  chmodSync(path, 0o600); // Whoever copied the file here may have been less careful.
+  const secret = readFileSync(path, 'utf8');
+  if (Buffer.byteLength(secret) < 32) throw new Error(`${path} holds no secret: remove it`);
+  return secret;
+}
+
+/** Whole or not at all: written aside, then linked into place, which only one process can do. */
+function makeSecret(path: string): void {
+  if (!existsSync(dirname(path))) mkdirSync(dirname(path), { mode: 0o700 });
   const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, randomBytes(48).toString('base64url'), { mode: 0o600 });
+  writeFileSync(draft, randomBytes(48).toString('base64url'), { mode: 0o600, flush: true });
   try {
     linkSync(draft, path);
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw error;
   } finally {
     unlinkSync(draft);
-  }
-  return readFileSync(path, 'utf8');
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
   }
 }
 

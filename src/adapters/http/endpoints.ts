@@ -18,7 +18,7 @@ export interface Reply {
   readonly body: string | AsyncIterable<string>;
 }
 
-type TextReply = Reply & { readonly body: string };
+export type TextReply = Reply & { readonly body: string };
 
 /** One row of the wire contract. */
 export interface Endpoint {
@@ -119,10 +119,11 @@ export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): rea
       failure: FAILURE,
       async handle(auth, { accessToken, query }) {
         if (usersAccess === 'authenticated') await auth.authorize({ accessToken });
-        const { pages, next } = await auth.listUsers(listQuery(query));
+        const bounds = listQuery(query);
+        const { pages, next } = await auth.listUsers(bounds);
         const reply = { status: 200, headers: REPLY_HEADERS, body: userArray(pages) };
         if (next === undefined) return reply;
-        const link = `</users?limit=${query.get('limit')}&after=${next}>; rel="next"`;
+        const link = `</users?limit=${bounds.limit}&after=${next}>; rel="next"`;
         return { ...reply, headers: { ...REPLY_HEADERS, Link: link } };
       },
     });
@@ -238,17 +239,18 @@ function wholeNumber(text: string): number {
 function bearerToken(authorization = ''): string {
   const [, token] = /^\s*bearer +([^\s,]+)\s*$/i.exec(authorization) ?? [];
   if (token !== undefined) return token;
-  return /(?:^|,)\s*bearer\s+[^\s]/i.test(authorization) ? 'not one token' : '';
+  const alone = /^\s*bearer\s*$/i.test(authorization);
+  const among = /(?:^|,)\s*bearer(?=[\s,]|$)/i.test(authorization);
+  return among && !alone ? 'not one token' : '';
 }
 
+/** JSON is UTF-8 (RFC 8259 §8.1): a charset that says otherwise is another type. */
 function isJson(contentType = ''): boolean {
-  const [type, ...parameters] = contentType.toLowerCase().split(';');
-  const charset = parameters.map((parameter) => parameter.trim()).find(isCharset);
-  return type?.trim() === 'application/json' && /^(charset="?utf-?8"?)?$/.test(charset ?? '');
-}
-
-function isCharset(parameter: string): boolean {
-  return parameter.startsWith('charset=');
+  const [type = '', ...parameters] = contentType.toLowerCase().split(';');
+  return (
+    type.trim() === 'application/json' &&
+    parameters.every((parameter) => !/^\s*charset\b(?!="?utf-?8"?\s*$)/.test(parameter))
+  );
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

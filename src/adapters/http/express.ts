@@ -1,6 +1,12 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { Socket } from 'node:net';
-import { Readable } from 'node:stream';
+import { finished, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import express, {
   type ErrorRequestHandler,
@@ -15,8 +21,10 @@ import {
   type EndpointOptions,
   endpoints,
   errorReply,
+  type HttpRequest,
   MAX_BODY_LENGTH,
   type Reply,
+  type TextReply,
 } from './endpoints.ts';
 
 export interface ExpressOptions extends EndpointOptions {
@@ -36,12 +44,14 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
   for (const [path, methods] of byPath(endpoints(options))) {
     const route = app.route(path);
     for (const endpoint of methods) {
-      const handlers = endpoint.fields ? [readBody] : [];
-      handlers.push(async (request, response) => {
-        await send(response, await answer(endpoint, auth, httpRequest(request), report), report);
-      });
-      if (endpoint.method === 'GET') route.get(handlers);
-      else route.post(handlers);
+      const handler: RequestHandler = async (request, response) => {
+        const body = endpoint.fields ? await readBody(request) : new Uint8Array();
+        if (!(body instanceof Uint8Array)) return refuseBody(request, response, body);
+        const reply = await answer(endpoint, auth, httpRequest(request, body), report);
+        await send(response, reply, report);
+      };
+      if (endpoint.method === 'GET') route.get(handler);
+      else route.post(handler);
     }
     const allow = methods.map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method)).join(', ');
     route.all((_, response) =>
@@ -49,7 +59,11 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
     );
   }
   app.use((_, response) => send(response, errorReply(404, 'Not found'), report));
-  app.use(refuse(report));
+  app.use(((error: unknown, _request, response, next) => {
+    if (response.headersSent) return next(error);
+    report(error);
+    return send(response, errorReply(500, 'An error occurred'), report);
+  }) satisfies ErrorRequestHandler);
   return app;
 }
 
@@ -61,19 +75,55 @@ function byPath(table: readonly Endpoint[]): Map<string, Endpoint[]> {
   return paths;
 }
 
-/** Bytes only: what they mean is for the endpoint to say, whatever their type. */
-const readBody: RequestHandler = express.raw({
-  type: () => true,
-  limit: MAX_BODY_LENGTH,
-  inflate: false,
-});
+/**
+ * The bytes of a body, whatever they mean; or the refusal of one that is compressed (its true size
+ * is anybody's guess) or too large, as soon as that is known: the usual readers take the whole of
+ * it in before they say so, or wait for the rest of it in vain.
+ */
+async function readBody(request: IncomingMessage): Promise<Uint8Array | TextReply> {
+  if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') {
+    return errorReply(415, 'Unsupported encoding', { Connection: 'close' });
+  }
+  const tooLarge = errorReply(413, 'Request body is too large', { Connection: 'close' });
+  if (isTooLarge(request)) return tooLarge;
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length <= MAX_BODY_LENGTH) chunks.push(chunk);
+      else resolve(tooLarge);
+    });
+    // Also where the client gave up: nobody reads the answer then.
+    finished(request, () => resolve(Buffer.concat(chunks)));
+  });
+}
 
-function httpRequest(request: IncomingMessage & { body?: unknown }) {
+function isTooLarge({ headers }: IncomingMessage): boolean {
+  return Number(headers['content-length'] ?? 0) > MAX_BODY_LENGTH;
+}
+
+/** What a client that is still sending gets to do so, in ms: cut off at once, it may miss the reply. */
+const LINGER = 500;
+
+function refuseBody(request: IncomingMessage, response: Response, reply: TextReply): void {
+  const length = Buffer.byteLength(reply.body);
+  response.writeHead(reply.status, { ...reply.headers, 'Content-Length': length });
+  response.write(reply.body);
+  const end = () => {
+    clearTimeout(timer);
+    response.end();
+  };
+  const timer = setTimeout(end, LINGER);
+  finished(request.resume(), end);
+}
+
+function httpRequest(request: IncomingMessage, body: Uint8Array): HttpRequest {
   return {
     authorization: headerValues(request, 'authorization'),
     contentType: request.headers['content-type'],
     query: new URLSearchParams(request.url?.split('?', 2)[1]),
-    body: request.body instanceof Uint8Array ? request.body : new Uint8Array(),
+    body,
   };
 }
 
@@ -116,48 +166,46 @@ function isPrematureClose(fault: unknown): boolean {
   return fault instanceof Error && 'code' in fault && fault.code === 'ERR_STREAM_PREMATURE_CLOSE';
 }
 
-/** What Express and the body reader refuse before an endpoint sees it. */
-function refuse(report: (fault: unknown) => void): ErrorRequestHandler {
-  return (error: unknown, _request, response, next) => {
-    if (response.headersSent) return next(error);
-    const status = statusOf(error);
-    if (status === 413) return send(response, errorReply(413, 'Request body is too large'), report);
-    if (status === 415) return send(response, errorReply(415, 'Unsupported encoding'), report);
-    if (status < 500) return send(response, errorReply(400, 'Bad request'), report);
-    report(error);
-    return send(response, errorReply(500, 'An error occurred'), report);
-  };
-}
-
-function statusOf(error: unknown): number {
-  const status = error instanceof Error && 'status' in error ? error.status : undefined;
-  return typeof status === 'number' ? status : 500;
-}
-
 /** An HTTP server with limits on how long a client may take, whose own refusals are JSON too. */
 export function httpServer(app: Express): Server {
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 15_000 }, app);
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) {
-      socket.destroy();
-      return;
-    }
-    const { status, reason, message } = protocolFault(error.code);
-    const { headers, body } = errorReply(status, message, { Connection: 'close' });
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    socket.end(
-      `HTTP/1.1 ${status} ${reason}\r\nContent-Length: ${body.length}\r\n${lines.join('')}\r\n${body}`,
-    );
+  const limits = { headersTimeout: 10_000, requestTimeout: 15_000, requireHostHeader: false };
+  const server = createServer(limits, (request, response) => {
+    const hostless = request.headers.host === undefined && request.httpVersion === '1.1';
+    if (hostless) writeRefusal(response, errorReply(400, 'Bad request'));
+    else app(request, response);
+  });
+  server.on('checkContinue', (request, response) => {
+    if (!isTooLarge(request)) response.writeContinue();
+    server.emit('request', request, response);
+  });
+  server.on('checkExpectation', (_, response) => {
+    writeRefusal(response, errorReply(417, 'Expectation failed'));
+  });
+  server.on('connect', (_, socket: Socket) => endWith(socket, 405, 'Method not allowed'));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket & HasResponse) => {
+    // In the middle of another answer on this connection, a refusal would be taken for its rest.
+    if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage) socket.destroy();
+    else if (error.code === 'HPE_HEADER_OVERFLOW') endWith(socket, 431, 'Header too large');
+    else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') endWith(socket, 408, 'Request timeout');
+    else endWith(socket, 400, 'Bad request');
   });
   return server;
 }
 
-function protocolFault(code: string | undefined) {
-  if (code === 'HPE_HEADER_OVERFLOW') {
-    return { status: 431, reason: 'Request Header Fields Too Large', message: 'Header too large' };
-  }
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return { status: 408, reason: 'Request Timeout', message: 'Request timeout' };
-  }
-  return { status: 400, reason: 'Bad Request', message: 'Bad request' };
+interface HasResponse {
+  /** Node notes here the response that a connection is busy with. */
+  readonly _httpMessage?: ServerResponse;
+}
+
+function writeRefusal(response: ServerResponse, { status, headers, body }: TextReply): void {
+  const length = Buffer.byteLength(body);
+  response.writeHead(status, { ...headers, 'Content-Length': length, Connection: 'close' });
+  response.end(body);
+}
+
+function endWith(socket: Socket, status: number, message: string): void {
+  const { headers, body } = errorReply(status, message, { Connection: 'close' });
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, `Content-Length: ${body.length}`];
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  socket.end([...lines, '', body].join('\r\n'));
 }

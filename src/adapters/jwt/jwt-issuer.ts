@@ -43,6 +43,7 @@ export class JwtIssuer implements TokenIssuer {
     const { audience = 'portcullis', issuer = 'portcullis' } = options;
     const { accessTokenTtl = defaultPolicy.accessTokenTtl } = options;
     const { refreshTokenTtl = defaultPolicy.refreshTokenTtl } = options;
+    if (options.secret === '') throw new RangeError('the secret is empty');
     this.#key = createSecretKey(options.secret, 'utf8');
     this.#issuer = issuer;
     this.#access = { typ: ACCESS_TYPE, aud: audience, ttl: accessTokenTtl };
@@ -100,9 +101,10 @@ export class JwtIssuer implements TokenIssuer {
     }
     const { header } = jwt;
     if (header.typ !== kind.typ || 'crit' in header || 'b64' in header) return undefined;
-    if (!isPlainJson(token, jwt.payload)) return undefined;
+    const { payload } = jwt;
+    if (!isObject(payload) || !isWrittenPlainly(token, [header, payload])) return undefined;
 
-    const { iss, aud, sub, sid, jti, iat, exp } = jwt.payload;
+    const { iss, aud, sub, sid, jti, iat, exp } = payload;
     if (iss !== this.#issuer || aud !== kind.aud) return undefined;
     if (!isInteger(iat) || !isInteger(exp)) return undefined;
     if (now.getTime() >= exp * 1000 || iat > seconds(now) + LEEWAY) return undefined;
@@ -128,13 +130,18 @@ function isCanonicalBase64url(segment: string): boolean {
 }
 
 /**
- * An object, written as JSON writes it: with a claim given twice, the text would say more than the
- * object that was read from it (RFC 7519 §4).
+ * Header and payload as JSON.stringify writes them: with a member given twice, the text would say
+ * more than the object that was read from it (RFC 7515 §4, RFC 7519 §4).
  */
-function isPlainJson(token: string, payload: unknown): payload is Record<string, unknown> {
-  if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return false;
-  const text = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
-  return JSON.stringify(payload) === text;
+function isWrittenPlainly(token: string, parts: readonly object[]): boolean {
+  const segments = token.split('.');
+  return parts.every(
+    (part, i) => Buffer.from(JSON.stringify(part)).toString('base64url') === segments[i],
+  );
+}
+
+function isObject(payload: unknown): payload is Record<string, unknown> {
+  return typeof payload === 'object' && payload !== null && !Array.isArray(payload);
 }
 
 function isInteger(value: unknown): value is number {

@@ -1,12 +1,12 @@
-import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import knex, { type Knex } from 'knex';
 import SqliteDialect from 'knex/lib/dialects/better-sqlite3/index.js';
 import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
 import Database from 'libsql';
 import { type Connection, createConnection, type QueryError } from 'mysql2';
 import { migrationSource } from './migrations.ts';
+import { whileBusy } from './retry.ts';
 
 /** Where the rows are: a file, or one of several equal servers. */
 export type DatabaseTarget =
@@ -23,13 +23,28 @@ export type DatabaseTarget =
 const CONNECT_TIMEOUT = 2_000;
 const ACQUIRE_TIMEOUT = 2_000;
 const QUERY_TIMEOUT = 3_000;
-/** Opens a pool; connects when first used. `queryTimeout` in ms: what migrations may exceed. */
-export function openDatabase(target: DatabaseTarget, queryTimeout = QUERY_TIMEOUT): Knex {
-  return knex(knexConfig(target, queryTimeout));
+/** Opens the pool that serves requests. Connects when first used. */
+export function openDatabase(target: DatabaseTarget): Knex {
+  return knex(knexConfig(target, { queryTimeout: QUERY_TIMEOUT, busyTimeout: 0 }));
 }
 
-/** For `openDatabase` and `knexfile.ts`. */
-export function knexConfig(target: DatabaseTarget, queryTimeout = QUERY_TIMEOUT): Knex.Config {
+/** Opens a pool for migrations, which may take longer than any request, and wait for each other. */
+export function openForMigration(target: DatabaseTarget): Knex {
+  return knex(migrationConfig(target));
+}
+
+/** What `openForMigration` opens, for `knexfile.ts`. */
+export function migrationConfig(target: DatabaseTarget): Knex.Config {
+  return knexConfig(target, { queryTimeout: 10 * 60_000, busyTimeout: 10_000 });
+}
+
+/** In ms: what a query may take on MySQL, and how long SQLite blocks on a lock. */
+interface Patience {
+  readonly queryTimeout: number;
+  readonly busyTimeout: number;
+}
+
+function knexConfig(target: DatabaseTarget, patience: Patience): Knex.Config {
   const shared: Knex.Config = {
     acquireConnectionTimeout: ACQUIRE_TIMEOUT,
     // Messages with `?` in them: with the values they would carry emails and hashes into logs.
@@ -40,26 +55,44 @@ export function knexConfig(target: DatabaseTarget, queryTimeout = QUERY_TIMEOUT)
   };
   if (target.kind === 'mysql') {
     const { hosts, user, password, database } = target;
+    const { queryTimeout } = patience;
     const connection = { hosts, user, password, database, queryTimeout };
     return { ...shared, client: MysqlClient, connection, pool: { min: 0, max: 10 } };
   }
   createPrivately(target.path);
+  const settings: SqliteSettings = { filename: target.path, busyTimeout: patience.busyTimeout };
   return {
     ...shared,
     client: SqliteClient,
-    connection: { filename: target.path },
+    connection: settings,
     useNullAsDefault: true,
   };
 }
 
 /** Made before SQLite would make it, so that nobody else can read the password hashes in it. */
 function createPrivately(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path));
   closeSync(openSync(path, 'a', 0o600));
 }
 
+/** Not `recursive: true`, with which Node never returns where nothing can be made, as in /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!existsSync(path)) throw error; // Else another process was faster.
+  }
+}
+
+interface SqliteSettings {
+  readonly filename: string;
+  readonly busyTimeout: number;
+}
+
 /** libsql in the place of better-sqlite3: the same interface, installed without a compiler. */
-class SqliteClient extends SqliteDialect<{ readonly filename: string }> {
+class SqliteClient extends SqliteDialect<SqliteSettings> {
   readonly #inodes = new WeakMap<Database.Database, number>();
 
   override _driver(): unknown {
@@ -67,9 +100,9 @@ class SqliteClient extends SqliteDialect<{ readonly filename: string }> {
   }
 
   override async acquireRawConnection(): Promise<Database.Database> {
-    const { filename } = this.connectionSettings;
+    const { filename, busyTimeout } = this.connectionSettings;
     const { ino } = statSync(filename); // A file that is gone is a fault, not a reason for an empty database.
-    const db = new Database(filename);
+    const db = new Database(filename, { timeout: busyTimeout });
     await whileBusy(async () => db.exec('PRAGMA journal_mode = WAL'));
     db.exec('PRAGMA synchronous = FULL'); // A commit survives the loss of power, too.
     db.exec('PRAGMA foreign_keys = ON');
@@ -78,37 +111,11 @@ class SqliteClient extends SqliteDialect<{ readonly filename: string }> {
     return db;
   }
 
-  override _query(db: Database.Database, query: KnexQuery): Promise<KnexQuery> {
-    return whileBusy(() => super._query(db, query));
-  }
-
   /** A file that was deleted or replaced must not go on taking rows that nobody will see again. */
   override async validateConnection(db: Database.Database): Promise<boolean> {
     const file = statSync(this.connectionSettings.filename, { throwIfNoEntry: false });
     return file?.ino === this.#inodes.get(db);
   }
-}
-
-/**
- * Tries again while another connection holds the lock. SQLite's own busy timeout would wait on the
- * event loop, and with it stop the very transaction it waits for, if that is of this process.
- */
-async function whileBusy<T>(attempt: () => Promise<T>): Promise<T> {
-  const patience = performance.now() + QUERY_TIMEOUT;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!isBusy(error) || performance.now() > patience) throw error;
-      await sleep(1 + Math.random() * 9);
-    }
-  }
-}
-
-/** Not SQLITE_BUSY_SNAPSHOT: that one stays until its transaction is begun anew. */
-function isBusy(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error && error.code;
-  return code === 'SQLITE_BUSY' || code === 'SQLITE_BUSY_RECOVERY';
 }
 
 /**

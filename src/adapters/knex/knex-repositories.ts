@@ -12,6 +12,7 @@ import {
   type UserId,
   type UserRepository,
 } from '../../application/index.ts';
+import { whileBusy } from './retry.ts';
 
 /** The repositories on the tables of `migrations.ts`, the same for MySQL, MariaDB and SQLite. */
 export function knexRepositories(knex: Knex): Pick<Ports, 'users' | 'sessions'> {
@@ -50,7 +51,7 @@ class KnexUsers implements UserRepository {
       password_hash: passwordHash,
       date_created: fields.dateCreated.toISOString(),
     };
-    return this.#knex.transaction(async (trx) => {
+    const store = async (trx: Knex): Promise<User> => {
       const [id] = await trx('users')
         .insert(row)
         .catch((error: unknown) => {
@@ -59,7 +60,8 @@ class KnexUsers implements UserRepository {
       if (id === undefined) throw new Error('the database gave no id');
       await trx('sessions').insert(sessionRow({ ...session, userId: id }));
       return { id, ...fields };
-    });
+    };
+    return whileBusy(() => this.#knex.transaction(store));
   }
 
   async findById(id: UserId): Promise<User | undefined> {
@@ -79,9 +81,11 @@ class KnexUsers implements UserRepository {
   }
 
   async replacePasswordHash(id: UserId, current: string, replacement: string): Promise<boolean> {
-    const changed = await this.#knex('users')
-      .where({ id, password_hash: current })
-      .update({ password_hash: replacement });
+    const changed = await whileBusy(async () =>
+      this.#knex('users')
+        .where({ id, password_hash: current })
+        .update({ password_hash: replacement }),
+    );
     return changed > 0;
   }
 
@@ -105,7 +109,7 @@ class KnexSessions implements SessionRepository {
 
   async insert(session: Session): Promise<boolean> {
     try {
-      await this.#knex('sessions').insert(sessionRow(session));
+      await whileBusy(async () => this.#knex('sessions').insert(sessionRow(session)));
       return true;
     } catch (error) {
       if (isForeignKeyViolation(error)) return false;
@@ -122,15 +126,22 @@ class KnexSessions implements SessionRepository {
       row && {
         id: row.id,
         userId: row.user_id,
-        dateCreated: new Date(row.date_created),
-        expires: new Date(row.expires),
+        dateCreated: time(row.date_created),
+        expires: time(row.expires),
       }
     );
   }
 }
 
 function user({ id, username, email, date_created }: UserRow): User {
-  return { id, username, email, dateCreated: new Date(date_created) };
+  return { id, username, email, dateCreated: time(date_created) };
+}
+
+/** Somebody else may have written the row: better a fault now than in the middle of a reply. */
+function time(text: string): Date {
+  const date = new Date(text);
+  if (Number.isNaN(date.getTime())) throw new Error('a row has a time that cannot be read');
+  return date;
 }
 
 function sessionRow(session: Session): SessionRow {

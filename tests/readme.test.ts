@@ -1,0 +1,122 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readConfig } from '../src/adapters/config/config.ts';
+import { endpoints } from '../src/adapters/http/endpoints.ts';
+import { temporaryFolder } from './support/programs.ts';
+import { startProgram } from './support/service.ts';
+
+// The README is the front door: what it says is tried.
+
+const README = readFileSync('README.md', 'utf8');
+
+function block(language: string, containing: string): string {
+  const blocks = [...README.matchAll(/```(\w*)\n([^]*?)```/g)];
+  const found = blocks.find(
+    ([, name, text = '']) => name === language && text.includes(containing),
+  );
+  if (found?.[2] === undefined) throw new Error(`no ${language} block with ${containing}`);
+  return found[2];
+}
+
+const readme = suite('The README');
+
+const CURL = 'has curl commands that do what they say';
+
+const curlCommands = async () => {
+  const folder = temporaryFolder();
+  try {
+    const database = `sqlite:${join(folder.path, 'p.sqlite')}`;
+    const program = await startProgram({ PORT: '0', DATABASE_URL: database });
+    const commands = block('sh', 'curl').split(/\n(?=curl )/);
+    assert.is(commands.length, endpoints().length);
+    const tokens: Record<string, string> = {};
+    const replies = commands.map((command) => {
+      const here = command.replace('localhost:8000', program.url.replace('http://', ''));
+      const env = { PATH: process.env['PATH'], ...tokens };
+      const reply = execFileSync('bash', ['-c', here], { env, encoding: 'utf8' });
+      const { access_token, refresh_token } = JSON.parse(reply) as Record<string, string>;
+      if (access_token) tokens['ACCESS_TOKEN'] = access_token;
+      if (refresh_token) tokens['REFRESH_TOKEN'] = refresh_token;
+      return reply;
+    });
+    assert.match(replies[0] ?? '', 'User created successfully');
+    assert.match(replies[1] ?? '', 'Login successful');
+    assert.match(replies[2] ?? '', /^{"access_token":"[\w.-]+"}$/);
+    assert.match(replies[3] ?? '', 'Hello, Ada. This is a protected route.');
+    assert.match(replies[4] ?? '', /^\[{"id":1,"username":"Ada",/);
+    await program.end('SIGTERM');
+  } finally {
+    folder.remove();
+  }
+};
+if (process.env['TEST_CURL']) readme(CURL, curlCommands);
+else readme.skip(CURL, curlCommands);
+
+readme('has an example of embedding that runs', () => {
+  const file = 'readme-example.ts'; // Beside src/, as its imports say.
+  writeFileSync(file, block('ts', 'createAuth'));
+  try {
+    const output = execFileSync(process.execPath, ['--import', 'tsx', file], { encoding: 'utf8' });
+    assert.is(output, 'Ada\n');
+  } finally {
+    rmSync(file);
+  }
+});
+
+readme('lists every endpoint with its fields', () => {
+  for (const { method, path, fields = [] } of endpoints()) {
+    const row =
+      README.split('\n').find((line) => line.startsWith(`| \`${method} ${path}\` |`)) ?? '';
+    assert.ok(row, `${method} ${path}`);
+    for (const field of fields) assert.match(row, `\`${field}\``);
+  }
+});
+
+readme('lists every setting, with the default that it has', () => {
+  const source = readFileSync('src/adapters/config/config.ts', 'utf8');
+  const read = [...source.matchAll(/read\.\w+\(\s*'([A-Z][A-Z0-9_]+)'/g)].map(([, name]) => name);
+  assert.ok(read.length > 15);
+  for (const name of read) assert.match(README, `\`${name}\``);
+  const config = readConfig({});
+  const defaults: [string, unknown][] = [
+    ['PORT', config.port],
+    ['DATABASE_URL', config.store.kind === 'sqlite' && `sqlite:${config.store.path}`],
+    ['JWT_ISSUER', config.jwtIssuer],
+    ['ACCESS_TOKEN_TTL', `${config.accessTokenTtl / 60}m`],
+    ['USERS_ACCESS', config.usersAccess],
+    ['PASSWORD_MIN_LENGTH', config.passwordMinLength],
+    ['ARGON2_MEMORY_KIB', config.argon2.memoryKib],
+    ['HASH_CONCURRENCY', config.argon2.queue],
+    ['SHUTDOWN_GRACE', `${config.shutdownGrace}s`],
+  ];
+  for (const [name, value] of defaults) {
+    const row = README.split('\n').find((line) => line.startsWith(`| \`${name}\``)) ?? '';
+    assert.match(row, String(value));
+  }
+});
+
+readme('draws the tree that is there, and nothing else', () => {
+  const tree = block('', 'src/\n').split('\n');
+  let folder = '';
+  for (const line of tree) {
+    const [, indent = '', name = ''] = /^( *)([\w.-]+\/?) /.exec(`${line} `) ?? [];
+    if (name === '') continue;
+    if (indent === '') folder = name;
+    const parent = indent.length === 4 ? 'src/adapters/' : indent.length === 2 ? 'src/' : '';
+    assert.ok(existsSync(parent + name), `${folder} ${parent}${name}`);
+  }
+});
+
+readme('names commands that exist', () => {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    scripts: Record<string, string>;
+  };
+  const named = [...README.matchAll(/npm run (?:-- )?([\w:]+)/g)].map(([, name = '']) => name);
+  assert.ok(named.length > 3);
+  for (const name of named) assert.ok(scripts[name], name);
+});
+
+readme.run();
