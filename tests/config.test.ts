@@ -1,0 +1,480 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ConfigError, readConfig } from '../src/adapters/config/config.ts';
+import { keptSecret } from '../src/adapters/config/kept-secret.ts';
+import { SECRET } from './support/fakes.ts';
+import { temporaryFolder } from './support/programs.ts';
+
+const PRODUCTION = {
+  NODE_ENV: 'production',
+  DATABASE_URL: 'mysql://auth:pw@db/auth',
+  JWT_SECRET: SECRET,
+};
+
+/** The faults that the settings are refused for; none: they are taken. */
+function faultsOf(env: NodeJS.ProcessEnv): readonly string[] {
+  try {
+    readConfig(env);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+}
+
+/** The variables that the settings are refused for. */
+function blamed(env: NodeJS.ProcessEnv): string[] {
+  return faultsOf(env).map((line) => line.split(' ', 1).join(''));
+}
+
+function storeOf(url: string) {
+  return readConfig({ DATABASE_URL: url }).store;
+}
+
+const profiles = suite('Profiles');
+
+profiles('need no setting at all in development', () => {
+  const { warnings, ...config } = readConfig({});
+  assert.equal(config, {
+    profile: 'development',
+    host: '127.0.0.1',
+    port: 8000,
+    store: { kind: 'sqlite', path: 'data/portcullis.sqlite' },
+    jwtSecret: undefined,
+    jwtIssuer: 'portcullis',
+    jwtAudience: 'portcullis',
+    accessTokenTtl: 15 * 60,
+    refreshTokenTtl: 30 * 24 * 60 * 60,
+    usersAccess: 'public',
+    passwordMinLength: 8,
+    passwordBlocklist: false,
+    argon2: {
+      memoryKib: 19_456,
+      passes: 2,
+      parallelism: 1,
+      concurrency: availableParallelism(),
+      queue: 64,
+    },
+    shutdownGrace: 10,
+  });
+  assert.match(warnings.join('\n'), 'USERS_ACCESS');
+});
+
+profiles('differ in what production makes stricter, and in nothing else', () => {
+  const { DATABASE_URL, JWT_SECRET } = PRODUCTION;
+  const development = readConfig({ DATABASE_URL, JWT_SECRET });
+  assert.equal(readConfig(PRODUCTION), {
+    ...development,
+    profile: 'production',
+    usersAccess: 'authenticated',
+    passwordBlocklist: true,
+    warnings: [],
+  });
+});
+
+profiles('let production open the list of users and drop the list of passwords, if asked', () => {
+  const asked = { ...PRODUCTION, USERS_ACCESS: 'public', PASSWORD_BLOCKLIST: 'off' };
+  const { usersAccess, passwordBlocklist } = readConfig(asked);
+  assert.is(usersAccess, 'public');
+  assert.is(passwordBlocklist, false);
+});
+
+profiles('take test for development', () => {
+  assert.equal(readConfig({ NODE_ENV: 'test' }), readConfig({}));
+});
+
+profiles('are not guessed at', () => {
+  for (const name of ['prod', 'Production', 'production ', 'staging']) {
+    assert.equal(blamed({ NODE_ENV: name }), ['NODE_ENV']);
+  }
+});
+
+profiles('warn in development of a secret that production refuses', () => {
+  const { warnings, jwtSecret } = readConfig({ JWT_SECRET: 'hunter2' });
+  assert.is(jwtSecret, 'hunter2');
+  assert.match(warnings.join('\n'), /^JWT_SECRET /m);
+  assert.not.match(warnings.join('\n'), 'hunter2');
+  assert.not.match(readConfig({ JWT_SECRET: SECRET }).warnings.join('\n'), 'JWT_SECRET');
+});
+
+profiles.run();
+
+const refusals = suite('Production refuses');
+
+const UNSAFE: readonly (readonly [what: string, env: NodeJS.ProcessEnv])[] = [
+  ['no database', { DATABASE_URL: undefined }],
+  ['an empty database', { DATABASE_URL: '' }],
+  ['a database in memory', { DATABASE_URL: 'memory:' }],
+  ['no secret', { JWT_SECRET: undefined }],
+  ['an empty secret', { JWT_SECRET: '' }],
+  ['a secret of 31 bytes', { JWT_SECRET: SECRET.slice(0, 31) }],
+  ['a secret of one character', { JWT_SECRET: 'a'.repeat(64) }],
+  ['a secret of white space', { JWT_SECRET: ' '.repeat(64) }],
+  ['the secret of jwt.io', { JWT_SECRET: 'a-string-secret-at-least-256-bits-long' }],
+  ['the older secret of jwt.io', { JWT_SECRET: 'your-256-bit-secret-your-256-bit-secret' }],
+  ['a secret that says to change it', { JWT_SECRET: 'change-me-change-me-change-me-change-me' }],
+  ['a secret of a tutorial', { JWT_SECRET: 'My_Super_Secret_Key_For_Signing_Tokens_1' }],
+  ['argon2 with little memory', { ARGON2_MEMORY_KIB: '19455' }],
+  ['argon2 with one pass', { ARGON2_PASSES: '1' }],
+  ['argon2 with one pass and little', { ARGON2_PASSES: '1', ARGON2_MEMORY_KIB: '47103' }],
+  ['argon2 with three passes and little', { ARGON2_PASSES: '3', ARGON2_MEMORY_KIB: '12287' }],
+  ['argon2 with four passes and little', { ARGON2_PASSES: '4', ARGON2_MEMORY_KIB: '9215' }],
+  ['argon2 with many passes and little', { ARGON2_PASSES: '9', ARGON2_MEMORY_KIB: '7167' }],
+  ['passwords of seven characters', { PASSWORD_MIN_LENGTH: '7' }],
+];
+
+for (const [what, env] of UNSAFE) {
+  refusals(what, () => {
+    const [name = ''] = Object.keys(env);
+    const guilty = name.startsWith('ARGON2') ? 'ARGON2_MEMORY_KIB' : name;
+    assert.equal(blamed({ ...PRODUCTION, ...env }), [guilty]);
+    const { NODE_ENV: _, ...development } = { ...PRODUCTION, ...env };
+    assert.equal(blamed(development), []);
+  });
+}
+
+refusals('nothing that is at the bounds', () => {
+  const bounds: readonly NodeJS.ProcessEnv[] = [
+    { JWT_SECRET: SECRET.slice(0, 32) },
+    { JWT_SECRET: 'ü7Qb0nB2Zq6pWm4tYx9sLd3fGh1jRc5' },
+    { ARGON2_PASSES: '1', ARGON2_MEMORY_KIB: '47104' },
+    { ARGON2_PASSES: '2', ARGON2_MEMORY_KIB: '19456' },
+    { ARGON2_PASSES: '3', ARGON2_MEMORY_KIB: '12288' },
+    { ARGON2_PASSES: '4', ARGON2_MEMORY_KIB: '9216' },
+    { ARGON2_PASSES: '5', ARGON2_MEMORY_KIB: '7168' },
+    { PASSWORD_MIN_LENGTH: '8' },
+    { DATABASE_URL: 'sqlite:/var/lib/portcullis/db.sqlite' },
+  ];
+  for (const env of bounds) assert.equal(faultsOf({ ...PRODUCTION, ...env }), []);
+});
+
+refusals.run();
+
+const faults = suite('Bad settings');
+
+const WHOLE_NUMBERS = ['-1', '+1', '1.5', '1e3', '0x10', ' 8', '8 ', 'eight', '1_000', '٣'];
+const TIMES = ['0s', '15', '15M', '1.5h', '-1s', '1 h', 's', '1h30m', '3651d', '9999999999s', '1w'];
+const SWITCHES = ['yes', 'true', '1', 'On', 'on ', 'on,off'];
+const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
+  NODE_ENV: ['prod', 'PRODUCTION', 'development ', 'constructor'],
+  PORT: [...WHOLE_NUMBERS, '65536', '1'.repeat(400)],
+  ACCESS_TOKEN_TTL: TIMES,
+  REFRESH_TOKEN_TTL: [...TIMES, '14m'],
+  SHUTDOWN_GRACE: TIMES,
+  USERS_ACCESS: ['Public', 'none', 'public,disabled', 'toString'],
+  PASSWORD_MIN_LENGTH: [...WHOLE_NUMBERS, '0', '257'],
+  PASSWORD_BLOCKLIST: SWITCHES,
+  ARGON2_MEMORY_KIB: [...WHOLE_NUMBERS, '7', '4194305'],
+  ARGON2_PASSES: [...WHOLE_NUMBERS, '0', '1001'],
+  ARGON2_PARALLELISM: [...WHOLE_NUMBERS, '0', '256'],
+  HASH_CONCURRENCY: [...WHOLE_NUMBERS, '0', '1025'],
+  HASH_QUEUE: [...WHOLE_NUMBERS, '1000001'],
+  DATABASE_URL: [
+    'sqlite:',
+    'sqlite::memory:',
+    'sqlite',
+    'memory',
+    ' memory:',
+    'postgres://u:p@db/auth',
+    'http://u:p@db/auth',
+    'data/portcullis.sqlite',
+    'mysql://db/auth',
+    'mysql://u:p@db',
+    'mysql://u:p@db/',
+    'mysql://u:p@/auth',
+    'mysql://u:p@db/auth/more',
+    'mysql://u:p@db/auth?ssl=true',
+    'mysql://u:p@ss@db/auth',
+    'mysql://u:p/q@db/auth',
+    'mysql://u:100%@db/auth',
+    'mysql://u:%ff@db/auth',
+    'mysql://u:p@db:0/auth',
+    'mysql://u:p@db:65536/auth',
+    'mysql://u:p@db:port/auth',
+    'mysql://u:p@db:/auth',
+    'mysql://u:p@db,/auth',
+    'mysql://u:p@,db/auth',
+    'mysql://u:p@::1/auth',
+    'mysql://u:p@[::1/auth',
+    'mysql://u:p@[]/auth',
+  ],
+};
+
+for (const [name, values] of Object.entries(BAD_VALUES)) {
+  faults(`of ${name} are refused by its name`, () => {
+    for (const value of values) {
+      assert.equal(blamed({ [name]: value }), [name], `${name}=${value}`);
+    }
+  });
+}
+
+faults('are all told at once, one line each', () => {
+  const env = {
+    NODE_ENV: 'production',
+    PORT: 'http',
+    JWT_SECRET: 'short',
+    ACCESS_TOKEN_TTL: 'soon',
+    USERS_ACCESS: 'friends',
+    PASSWORD_MIN_LENGTH: '4',
+    ARGON2_PASSES: '1',
+  };
+  assert.equal(blamed(env).toSorted(), [
+    'ACCESS_TOKEN_TTL',
+    'ARGON2_MEMORY_KIB',
+    'DATABASE_URL',
+    'JWT_SECRET',
+    'PASSWORD_MIN_LENGTH',
+    'PORT',
+    'USERS_ACCESS',
+  ]);
+  for (const line of faultsOf(env)) assert.match(line, /^[A-Z][A-Z\d_]+ [^\n]+$/);
+});
+
+faults('are told in the message of the error, too', () => {
+  const lines = faultsOf({ PORT: 'http', HASH_QUEUE: 'long' });
+  assert.is(lines.length, 2);
+  assert.is(new ConfigError(lines).message, lines.join('\n'));
+});
+
+faults('never show what was given', () => {
+  const given = Object.fromEntries(Object.keys(BAD_VALUES).map((name) => [name, 'CANARY']));
+  const urls = [
+    'CANARY',
+    'mysql://root:CANARY@db/auth?x',
+    'mysql://root:CANARY%@db/auth',
+    'mysql://root:CANARY@db:0/auth',
+    'postgres://CANARY:CANARY@db/auth',
+    'mysql://root:pass/CANARY@db/auth',
+  ];
+  for (const NODE_ENV of ['development', 'production']) {
+    for (const DATABASE_URL of urls) {
+      const secrets = [
+        'CANARY',
+        `CANARY\n${SECRET}`,
+        'CANARY your-256-bit-secret your-256-bit-secret',
+      ];
+      for (const JWT_SECRET of secrets) {
+        const lines = faultsOf({ ...given, NODE_ENV, DATABASE_URL, JWT_SECRET });
+        assert.ok(lines.length >= Object.keys(given).length - 1);
+        for (const line of lines) assert.not.match(line, /CANARY|\n/);
+      }
+    }
+  }
+});
+
+faults('of two variables that do not go together are refused', () => {
+  assert.equal(blamed({ ARGON2_MEMORY_KIB: '31', ARGON2_PARALLELISM: '4' }), ['ARGON2_MEMORY_KIB']);
+  assert.equal(blamed({ ARGON2_MEMORY_KIB: '32', ARGON2_PARALLELISM: '4' }), []);
+  const pair = { ACCESS_TOKEN_TTL: '2h', REFRESH_TOKEN_TTL: '119m' };
+  assert.equal(blamed(pair), ['REFRESH_TOKEN_TTL']);
+  assert.equal(blamed({ ...pair, REFRESH_TOKEN_TTL: '120m' }), []);
+});
+
+faults.run();
+
+const values = suite('Settings');
+
+values('that are empty are not set', () => {
+  const names = [...Object.keys(BAD_VALUES), 'HOST', 'JWT_SECRET', 'JWT_ISSUER', 'JWT_AUDIENCE'];
+  assert.equal(readConfig(Object.fromEntries(names.map((name) => [name, '']))), readConfig({}));
+});
+
+values('are read as they are', () => {
+  const config = readConfig({
+    HOST: '::',
+    PORT: '0',
+    JWT_SECRET: ' spaces stay ',
+    JWT_ISSUER: 'https://issuer.example',
+    JWT_AUDIENCE: 'api',
+    USERS_ACCESS: 'disabled',
+    PASSWORD_MIN_LENGTH: '1',
+    PASSWORD_BLOCKLIST: 'on',
+    ARGON2_MEMORY_KIB: '64',
+    ARGON2_PASSES: '1',
+    ARGON2_PARALLELISM: '2',
+    HASH_CONCURRENCY: '3',
+    HASH_QUEUE: '0',
+    PATH: 'what is not a setting is left alone',
+  });
+  assert.is(config.host, '::');
+  assert.is(config.port, 0);
+  assert.is(config.jwtSecret, ' spaces stay ');
+  assert.is(config.jwtIssuer, 'https://issuer.example');
+  assert.is(config.jwtAudience, 'api');
+  assert.is(config.usersAccess, 'disabled');
+  assert.is(config.passwordMinLength, 1);
+  assert.is(config.passwordBlocklist, true);
+  const argon2 = { memoryKib: 64, passes: 1, parallelism: 2, concurrency: 3, queue: 0 };
+  assert.equal(config.argon2, argon2);
+});
+
+values('of time are in seconds, minutes, hours or days', () => {
+  const times: readonly (readonly [string, number])[] = [
+    ['1s', 1],
+    ['90s', 90],
+    ['15m', 900],
+    ['12h', 43_200],
+    ['30d', 2_592_000],
+    ['3650d', 315_360_000],
+  ];
+  for (const [text, seconds] of times) {
+    const env = { ACCESS_TOKEN_TTL: text, REFRESH_TOKEN_TTL: text, SHUTDOWN_GRACE: text };
+    const { accessTokenTtl, refreshTokenTtl, shutdownGrace } = readConfig(env);
+    assert.equal([accessTokenTtl, refreshTokenTtl, shutdownGrace], Array(3).fill(seconds));
+  }
+});
+
+values('of the database name memory or a file', () => {
+  assert.equal(storeOf('memory:'), { kind: 'memory' });
+  for (const path of ['a.sqlite', '/var/lib/a b.sqlite', '../ü?#%.sqlite', 'C:\\a.sqlite']) {
+    assert.equal(storeOf(`sqlite:${path}`), { kind: 'sqlite', path });
+  }
+});
+
+values('of the database name a server, its port 3306 unless given', () => {
+  const auth = { kind: 'mysql', user: 'u', password: 'p', database: 'auth' };
+  const [db, other] = [
+    { host: 'db', port: 3306 },
+    { host: 'db2.example', port: 3307 },
+  ];
+  assert.equal(storeOf('mysql://u:p@db/auth'), { ...auth, hosts: [db] });
+  assert.equal(storeOf('mariadb://u:p@db/auth'), { ...auth, hosts: [db] });
+  assert.equal(storeOf('mysql://u:p@db,db2.example:3307/auth'), { ...auth, hosts: [db, other] });
+  const hosts = [
+    { host: '::1', port: 3306 },
+    { host: 'fe80::1', port: 65_535 },
+    { host: '10.0.0.1', port: 1 },
+  ];
+  assert.equal(storeOf('mysql://u:p@[::1],[fe80::1]:65535,10.0.0.1:1/auth'), { ...auth, hosts });
+});
+
+values('of the database can have any character, percent-encoded', () => {
+  const [user, password, database] = ['ad:a@', 'p@ss/w:ö%r?d# \n,[', 'au/th?'];
+  const [u, p, d] = [user, password, database].map(encodeURIComponent);
+  const hosts = [{ host: 'db', port: 3306 }];
+  const store = { kind: 'mysql', user, password, database, hosts };
+  assert.equal(storeOf(`mysql://${u}:${p}@db/${d}`), store);
+  assert.equal(storeOf(`mysql://${u}@db/${d}`), { ...store, password: '' });
+  assert.equal(storeOf(`mysql://${u}:@db/${d}`), { ...store, password: '' });
+});
+
+values.run();
+
+const program = suite('The program');
+
+program('stops at once on bad settings, with a line for each', async () => {
+  const { code, stdout, stderr } = await node(['src/main.ts'], {
+    NODE_ENV: 'production',
+    DATABASE_URL: 'mysql://root:CANARY/1@db/auth',
+    JWT_SECRET: 'CANARY',
+    PORT: 'CANARY',
+  });
+  assert.is(code, 1);
+  assert.is(stdout, '');
+  const lines = stderr.trimEnd().split('\n');
+  const names = lines.map((line) => line.split(' ', 1).join(''));
+  assert.equal(names.toSorted(), ['DATABASE_URL', 'JWT_SECRET', 'PORT']);
+  assert.not.match(stderr, 'CANARY');
+});
+
+program('does not start in production without being told the database and the secret', async () => {
+  const { code, stdout, stderr } = await node(['src/main.ts'], { NODE_ENV: 'production' });
+  assert.is(code, 1);
+  assert.is(stdout, '');
+  assert.match(stderr, /^DATABASE_URL [^\n]+\nJWT_SECRET [^\n]+\n$/);
+});
+
+program.run();
+
+const secret = suite('The kept secret');
+
+secret('is made once, long, random and for nobody else to read', () => {
+  const folder = temporaryFolder();
+  try {
+    const path = join(folder.path, 'new', 'secret');
+    const made = keptSecret(path);
+    assert.match(made, /^[\w-]{43,}$/);
+    assert.is(keptSecret(path), made);
+    assert.is(statSync(path).mode & 0o777, 0o600);
+    assert.is(statSync(join(folder.path, 'new')).mode & 0o077, 0);
+    assert.equal(readdirSync(join(folder.path, 'new')), ['secret']);
+    assert.is.not(keptSecret(join(folder.path, 'other')), made);
+  } finally {
+    folder.remove();
+  }
+});
+
+secret('that somebody put there is used, and from then on for nobody else to read', () => {
+  const folder = temporaryFolder();
+  try {
+    const path = join(folder.path, 'secret');
+    writeFileSync(path, SECRET, { mode: 0o644 });
+    assert.is(keptSecret(path), SECRET);
+    assert.is(statSync(path).mode & 0o777, 0o600);
+  } finally {
+    folder.remove();
+  }
+});
+
+secret('is never an empty or a short one', () => {
+  const folder = temporaryFolder();
+  try {
+    const path = join(folder.path, 'secret');
+    for (const text of ['', SECRET.slice(0, 31)]) {
+      writeFileSync(path, text);
+      assert.throws(
+        () => keptSecret(path),
+        (error: Error) => error.message.includes(path),
+      );
+      assert.is(readFileSync(path, 'utf8'), text);
+    }
+  } finally {
+    folder.remove();
+  }
+});
+
+secret('is the same for processes that start at once', async () => {
+  const folder = temporaryFolder();
+  try {
+    const path = join(folder.path, 'secret');
+    const script = `
+      import { keptSecret } from './src/adapters/config/kept-secret.ts';
+      // All of them have to wait for the same moment, or the first would be done too early.
+      await new Promise((resolve) => setTimeout(resolve, ${Date.now() + 2000} - Date.now()));
+      process.stdout.write(keptSecret(process.env.SECRET_PATH));
+    `;
+    const args = ['--input-type=module', '-e', script];
+    const ended = await Promise.all(
+      Array.from({ length: 8 }, () => node(args, { SECRET_PATH: path })),
+    );
+    const kept = keptSecret(path);
+    for (const each of ended) assert.equal(each, { code: 0, stdout: kept, stderr: '' });
+    assert.equal(readdirSync(folder.path), ['secret']);
+  } finally {
+    folder.remove();
+  }
+});
+
+secret.run();
+
+interface Ended {
+  readonly code: number | string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs Node on TypeScript, with these variables alone. */
+function node(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
+  const { NODE_V8_COVERAGE } = process.env;
+  const options = { env: { NODE_V8_COVERAGE, ...env }, timeout: 30_000 };
+  return new Promise((resolve) => {
+    const all = ['--import', 'tsx', ...args];
+    const child = execFile(process.execPath, all, options, (_, stdout, stderr) => {
+      resolve({ code: child.exitCode ?? child.signalCode, stdout, stderr });
+    });
+  });
+}
