@@ -173,17 +173,18 @@ async function main(): Promise<void> {
   // A reader of the output that went away must not take the service with it.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
   const config = readConfig(process.env);
-  const service = await serve(config);
-  console.log(describe(config, service.url));
+  const serving = serve(config);
   let stopping = false;
   const stop = () => {
     if (stopping) process.exit(1);
     stopping = true;
     console.log('Stopping');
-    service.stop().then(() => process.exit(0), fail);
+    serving.then((service) => service.stop()).then(() => process.exit(0), fail);
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  const { url } = await serving;
+  if (!stopping) console.log(describe(config, url));
 }
 
 /** What it runs on, and what is only good for development. */

@@ -116,6 +116,16 @@ for (const store of STORE_NAMES) {
     );
   });
 
+  it('reads no password hash for the list', async ({ url, part }) => {
+    await registered(url);
+    const queries: string[] = [];
+    part('knex')?.on('query', ({ sql }: { sql: string }) => queries.push(sql));
+    await call(url, 'GET /users');
+    await call(url, 'GET /users?limit=1');
+    assert.is(queries.length, store === 'memory' ? 0 : 2);
+    for (const sql of queries) assert.not.match(sql, /password|\*/);
+  });
+
   it('pages the list with limit and after, and links to the next part', async ({ url }) => {
     for (const name of ['a', 'b', 'c']) await registered(url, { email: `${name}@example.com` });
     const emails = ({ json }: Answer) => (json as { email: string }[]).map(({ email }) => email);

@@ -106,10 +106,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     shutdownGrace: read.duration('SHUTDOWN_GRACE', 10),
   } as const;
 
-  if (config.argon2.memoryKib < 8 * config.argon2.parallelism) {
+  if (config.argon2.memoryKib < 8 * config.argon2.parallelism && !read.hasFault('ARGON2')) {
     read.fault('ARGON2_MEMORY_KIB', 'must be at least 8 times ARGON2_PARALLELISM');
   }
-  if (config.refreshTokenTtl < config.accessTokenTtl) {
+  if (config.refreshTokenTtl < config.accessTokenTtl && !read.hasFault('ACCESS_', 'REFRESH_')) {
     read.fault('REFRESH_TOKEN_TTL', 'must not be shorter than ACCESS_TOKEN_TTL');
   }
   const weakness = weaknessOfSecret(config.jwtSecret);
@@ -144,6 +144,11 @@ class Reader {
 
   constructor(env: NodeJS.ProcessEnv) {
     this.#env = env;
+  }
+
+  /** Whether a variable whose name starts so has a fault: then there is no sense in comparing it. */
+  hasFault(...names: readonly string[]): boolean {
+    return this.faults.some((fault) => names.some((name) => fault.startsWith(name)));
   }
 
   fault(name: string, problem: string): void {
@@ -207,7 +212,8 @@ function parseStore(url: string): StoreTarget | string {
       ? 'must name a file: sqlite:PATH (or memory: for nothing that lasts)'
       : { kind: 'sqlite', path };
   }
-  const parts = /^(?:mysql|mariadb):\/\/([^:@/]*)(?::([^@/]*))?@([^@/?#]+)\/([^/?#]+)$/.exec(url);
+  const parts =
+    /^(?:mysql|mariadb):\/\/([^:@/\s]+)(?::([^@/\s]*))?@([^@/?#\s]+)\/([^/?#\s]+)$/.exec(url);
   if (parts === null) return MYSQL_URL;
   const [, user = '', password = '', hosts = '', database = ''] = parts;
   try {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -25,8 +25,9 @@ export function keptSecret(path: string): string {
 /** Whole or not at all: written aside, then linked into place, which only one process can do. */
 function makeSecret(path: string): void {
   if (!existsSync(dirname(path))) mkdirSync(dirname(path), { mode: 0o700 });
-  const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, randomBytes(48).toString('base64url'), { mode: 0o600, flush: true });
+  const draft = `${path}.${randomUUID()}`;
+  const secret = randomBytes(48).toString('base64url');
+  writeFileSync(draft, secret, { mode: 0o600, flag: 'wx', flush: true });
   try {
     linkSync(draft, path);
   } catch (error) {

@@ -100,7 +100,8 @@ const PATIENCE_MS = 60_000;
 
 /**
  * Brings the schema up to date. Any number of processes may call it at once, and one that dies on
- * the way stops nobody for longer than its lease: knex's own lock would stay locked for good.
+ * the way stops nobody for longer than its lease: knex's own lock would stay locked for good. Wants
+ * a pool that waits for other migrators (`openForMigration`).
  * A database that already has later steps, of a newer release, is left as it is.
  */
 export async function migrate(knex: Knex): Promise<void> {

@@ -1,0 +1,100 @@
+import { createServer } from 'node:net';
+import type { Knex } from 'knex';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openDatabase } from '../src/adapters/knex/database.ts';
+import { freePort } from './support/programs.ts';
+import { isAvailable, openUrl, withDatabaseUrl } from './support/stores.ts';
+
+const database = suite('A pool on MariaDB');
+
+function it(title: string, run: (knex: Knex, url: string) => Promise<void>): void {
+  const test = () =>
+    withDatabaseUrl('MariaDB', async (url) => {
+      const knex = openUrl(url);
+      if (knex === undefined) throw new Error('no pool');
+      try {
+        await run(knex, url);
+      } finally {
+        await knex.destroy();
+      }
+    });
+  if (isAvailable('MariaDB')) database(title, test);
+  else database.skip(title, test);
+}
+
+/** The code, or else the message, of the error that a query ends with. */
+async function failure(query: PromiseLike<unknown>): Promise<string> {
+  try {
+    await query;
+    return 'none';
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    return code ?? message;
+  }
+}
+
+it('gives up a query that takes too long, with its connection, and goes on', async (knex) => {
+  assert.is(await failure(knex.raw('SELECT SLEEP(20)')), 'ETIMEDOUT');
+  await knex.raw('SELECT 1');
+});
+
+it('waits two seconds for a connection, and no longer', async (knex) => {
+  const held = await Promise.all(Array.from({ length: 10 }, () => knex.transaction()));
+  assert.match(await failure(knex.raw('SELECT 1')), /Timeout acquiring a connection/);
+  await Promise.all(held.map((transaction) => transaction.rollback()));
+  await knex.raw('SELECT 1');
+});
+
+it('refuses what does not fit, on a server that would cut it', async (knex) => {
+  await knex.raw("SET GLOBAL sql_mode = ''");
+  try {
+    await knex.raw('CREATE TABLE narrow (text VARCHAR(3))');
+    assert.is(await failure(knex('narrow').insert({ text: 'wide' })), 'ER_DATA_TOO_LONG');
+  } finally {
+    await knex.raw('SET GLOBAL sql_mode = DEFAULT');
+  }
+});
+
+it('reads no value as SQL, on a server that takes a backslash for what it is', async (knex) => {
+  await knex.raw('CREATE TABLE texts (text VARCHAR(100))');
+  await knex.raw("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'");
+  for (const text of [
+    "\\' OR 1=1 -- ",
+    "'; DROP TABLE texts; -- ",
+    '\\',
+    '"',
+    '`',
+    '?',
+    '\u0000',
+  ]) {
+    await knex('texts').insert({ text });
+    assert.equal(await knex('texts').where({ text }).pluck('text'), [text]);
+  }
+});
+
+it('leaves a host that does not answer for the next one', async (_, url) => {
+  const { hostname, port, pathname, username: user, password } = new URL(url);
+  const silent = createServer(); // Takes connections and says nothing, as a frozen server does.
+  const silentPort = await freePort();
+  await new Promise<void>((resolve) => silent.listen(silentPort, '127.0.0.1', resolve));
+  const hosts = [
+    { host: hostname, port: await freePort() },
+    { host: hostname, port: Number(port) },
+  ];
+  const target = { kind: 'mysql', user, password, database: pathname.slice(1) } as const;
+  const two = openDatabase({ ...target, hosts });
+  const frozen = openDatabase({
+    ...target,
+    hosts: [{ host: '127.0.0.1', port: silentPort }],
+  });
+  try {
+    await two.raw('SELECT 1');
+    assert.match(await failure(frozen.raw('SELECT 1')), /ETIMEDOUT|Timeout acquiring/);
+  } finally {
+    await Promise.all([two.destroy(), frozen.destroy()]);
+    silent.close();
+  }
+});
+
+database.run();
