@@ -1,16 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createAuth, defaultPolicy } from '../src/application/index.ts';
+import { defaultPolicy } from '../src/application/index.ts';
 import { rejectsWith } from './support/expect.ts';
-import { fakePorts } from './support/fakes.ts';
-
-async function withAda() {
-  const ports = fakePorts();
-  const auth = createAuth(ports);
-  const password = 'correct horse';
-  const given = { username: 'Ada', email: 'ada@example.com', password, confirmPassword: password };
-  return { ports, auth, ada: await auth.registerUser(given) };
-}
+import { withAda } from './support/fakes.ts';
 
 const authorize = suite('Authorize');
 

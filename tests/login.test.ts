@@ -2,28 +2,17 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createAuth } from '../src/application/index.ts';
 import { outcome, rejectsWith } from './support/expect.ts';
-import { fakePorts, withMethods } from './support/fakes.ts';
+import { ADA as REGISTRATION, withAda, withMethods } from './support/fakes.ts';
 
-const ADA = { email: 'ada@example.com', password: 'correct horse' };
-
-async function withAda() {
-  const ports = fakePorts();
-  const auth = createAuth(ports);
-  const { user } = await auth.registerUser({
-    ...ADA,
-    username: 'Ada',
-    confirmPassword: ADA.password,
-  });
-  return { ports, auth, user };
-}
+const ADA = { email: REGISTRATION.email, password: REGISTRATION.password };
 
 const login = suite('Login');
 
 login('returns the user and two tokens that work', async () => {
-  const { auth, user } = await withAda();
+  const { auth, ada } = await withAda();
   const signedIn = await auth.login(ADA);
-  assert.equal(signedIn.user, user);
-  assert.equal((await auth.authorize(signedIn)).user, user);
+  assert.equal(signedIn.user, ada.user);
+  assert.equal((await auth.authorize(signedIn)).user, ada.user);
   assert.type((await auth.refreshToken(signedIn)).accessToken, 'string');
 });
 
@@ -99,10 +88,10 @@ login('does not hold a known password against a stricter policy', async () => {
 });
 
 login('upgrades an outdated hash, once', async () => {
-  const { auth, ports, user } = await withAda();
+  const { auth, ports, ada } = await withAda();
   ports.hasher.version = 2;
   await auth.login(ADA);
-  assert.is((await ports.users.findByEmail(user.email))?.passwordHash, 'fake$2$correct horse');
+  assert.is((await ports.users.findByEmail(ada.user.email))?.passwordHash, 'fake$2$correct horse');
   const hashes = ports.hasher.hashed.length;
   await auth.login(ADA);
   assert.is(ports.hasher.hashed.length, hashes);
@@ -116,23 +105,23 @@ login('survives concurrent upgrades', async () => {
 });
 
 login('does not upgrade over a hash that has changed meanwhile', async () => {
-  const { auth, ports, user } = await withAda();
+  const { auth, ports, ada } = await withAda();
   const { users, hasher } = ports;
   hasher.version = 2;
   const hash = hasher.hash.bind(hasher);
   hasher.hash = async (password) => {
-    await users.replacePasswordHash(user.id, 'fake$1$correct horse', 'fake$2$changed');
+    await users.replacePasswordHash(ada.user.id, 'fake$1$correct horse', 'fake$2$changed');
     return hash(password);
   };
   await auth.login(ADA);
-  assert.is((await users.findByEmail(user.email))?.passwordHash, 'fake$2$changed');
+  assert.is((await users.findByEmail(ada.user.email))?.passwordHash, 'fake$2$changed');
 });
 
 login('stands although the upgrade fails', async () => {
-  const { auth, ports, user } = await withAda();
+  const { auth, ports, ada } = await withAda();
   ports.hasher.version = 2;
   ports.hasher.hash = () => Promise.reject(new Error('no memory'));
-  assert.equal((await auth.login(ADA)).user, user);
+  assert.equal((await auth.login(ADA)).user, ada.user);
 });
 
 login('is refused when the account goes while its password is being checked', async () => {

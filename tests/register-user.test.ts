@@ -2,14 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createAuth, defaultPolicy, type Ports } from '../src/application/index.ts';
 import { outcome, rejectsWith } from './support/expect.ts';
-import { fakePorts, withMethods } from './support/fakes.ts';
-
-const ADA = {
-  username: 'Ada',
-  email: 'ada@example.com',
-  password: 'correct horse',
-  confirmPassword: 'correct horse',
-};
+import { ADA, fakePorts, withMethods } from './support/fakes.ts';
 
 const register = suite('RegisterUser');
 

@@ -1,7 +1,15 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
-import type { Clock, IdGenerator, PasswordHasher, Verdict } from '../../src/application/index.ts';
+import {
+  type Clock,
+  createAuth,
+  defaultPolicy,
+  type IdGenerator,
+  type PasswordHasher,
+  type Policy,
+  type Verdict,
+} from '../../src/application/index.ts';
 
 /** Counts its calls, and really takes its time: a forgotten `await` shows. */
 export class FakeHasher implements PasswordHasher {
@@ -58,6 +66,20 @@ export function fakePorts() {
     clock: new FakeClock(),
     ids: new FakeIds(),
   };
+}
+
+export const ADA = {
+  username: 'Ada',
+  email: 'ada@example.com',
+  password: 'correct horse',
+  confirmPassword: 'correct horse',
+};
+
+/** The use cases on fake ports, and what registering Ada there gave. */
+export async function withAda(policy?: Partial<Policy>) {
+  const ports = fakePorts();
+  const auth = createAuth(ports, { ...defaultPolicy, ...policy });
+  return { ports, auth, ada: await auth.registerUser(ADA) };
 }
 
 /** A part with some of its methods replaced. */
