@@ -61,6 +61,7 @@ export async function compose(
     policy: () => ({
       accessTokenTtl: config.accessTokenTtl,
       refreshTokenTtl: config.refreshTokenTtl,
+      refreshRotation: config.refreshRotation,
       passwordMinLength: config.passwordMinLength,
       isCommonPassword,
     }),
@@ -127,10 +128,12 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
   }).catch((cause: unknown) => {
     throw new ConfigError([`HOST ${host}, PORT ${port} cannot be used: ${describeFault(cause)}`]);
   });
+  const stopPruning = pruneRegularly(composition.part('auth'));
   return {
     url: urlOf(server.address()),
     part: composition.part,
     async stop() {
+      stopPruning();
       const closed = new Promise((resolve) => server.close(resolve));
       const idle = setInterval(() => server.closeIdleConnections(), 50);
       const grace = setTimeout(() => server.closeAllConnections(), shutdownGrace * 1000);
@@ -142,6 +145,29 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
   };
 }
 
+const PRUNE_INTERVAL = 60 * 60 * 1000;
+const PRUNE_BATCH = 1_000;
+/** At most so many batches at a time: the next hour, or another process, takes the rest. */
+const PRUNE_BATCHES = 100;
+
+/** Removes expired sessions, now and every hour; returns how to stop it. */
+function pruneRegularly(auth: Auth): () => void {
+  let stopped = false;
+  const prune = async () => {
+    for (let batch = 0; batch < PRUNE_BATCHES && !stopped; batch += 1) {
+      if ((await auth.pruneSessions({ limit: PRUNE_BATCH })) < PRUNE_BATCH) return;
+    }
+  };
+  const run = () => void prune().catch(reportFault);
+  const timer = setInterval(run, PRUNE_INTERVAL).unref();
+  run();
+  return () => {
+    stopped = true;
+    clearInterval(timer);
+  };
+}
+
+/** On a pool of its own, since a migration may take longer than any request. */
 async function migrateStore(store: Exclude<Config['store'], { kind: 'memory' }>): Promise<void> {
   const knex = openForMigration(store);
   try {

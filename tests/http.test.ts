@@ -4,11 +4,14 @@ import jsonwebtoken from 'jsonwebtoken';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Knex } from 'knex';
+import type { PageQuery } from '../src/application/index.ts';
 import { SECRET } from './support/fakes.ts';
 import { isAvailable, STORE_NAMES } from './support/stores.ts';
 import {
   ADA,
   type Answer,
+  assertMessage as message,
+  assertReply as is,
   call,
   rawRequest,
   registered,
@@ -17,22 +20,6 @@ import {
 } from './support/service.ts';
 
 const NOT_STRINGS = [null, 0, 7, -1.5, true, false, [], ['x'], {}, { a: 1 }, { $ne: '' }];
-
-/** Status and body, exactly; and what every reply has. */
-function is(answer: Answer, status: number, body: unknown): void {
-  assert.is(answer.text, JSON.stringify(body));
-  assert.is(answer.status, status);
-  assert.is(answer.headers.get('content-type'), 'application/json; charset=utf-8');
-  assert.is(answer.headers.get('cache-control'), 'no-store');
-  assert.is(answer.headers.get('x-content-type-options'), 'nosniff');
-  assert.is(answer.headers.get('x-powered-by'), null);
-  const challenge = answer.headers.get('www-authenticate');
-  assert.is(challenge?.startsWith('Bearer') ?? false, status === 401);
-}
-
-function message(answer: Answer, status: number, text: string): void {
-  is(answer, status, { message: text });
-}
 
 const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
@@ -600,7 +587,7 @@ host('breaks off a list whose rest cannot be read, so that nobody takes it for w
   const at = new Date(0);
   const user = (id: number) => ({ id, username: 'x', email: `${id}@x.co`, dateCreated: at });
   const users = {
-    page: (after: number, limit: number) =>
+    page: ({ after, limit }: PageQuery) =>
       after === 0
         ? Promise.resolve(Array.from({ length: limit }, (_, i) => user(i + 1)))
         : Promise.reject(new Error('no database')),

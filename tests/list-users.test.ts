@@ -4,9 +4,11 @@ import {
   canonicalEmail,
   createAuth,
   type ListQuery,
+  type PageQuery,
   type User,
   type UserList,
 } from '../src/application/index.ts';
+import { startSession } from '../src/domain/session.ts';
 import { outcome, rejectsWith } from './support/expect.ts';
 import { fakePorts, withMethods } from './support/fakes.ts';
 
@@ -17,7 +19,8 @@ async function withUsers(count: number) {
     if (email === undefined) throw new Error('no email');
     const dateCreated = ports.clock.now();
     const account = { username: `User ${i}`, email, dateCreated, passwordHash: 'x' };
-    await ports.users.insert(account, { id: `s${i}`, dateCreated, expires: dateCreated });
+    const ids = { id: `s${i}`, tokenId: `t${i}` };
+    await ports.users.insert(account, startSession(ids, null, dateCreated, 60));
   }
   return { ports, auth: createAuth(ports) };
 }
@@ -75,9 +78,9 @@ list('reads one page ahead of its reader, and no further', async () => {
   const { ports } = await withUsers(1750);
   let asked = 0;
   const users = withMethods(ports.users, {
-    page: (after: number, limit: number) => {
+    page: (query: PageQuery) => {
       asked += 1;
-      return ports.users.page(after, limit);
+      return ports.users.page(query);
     },
   });
   const { pages } = await createAuth({ ...ports, users }).listUsers();
@@ -96,10 +99,10 @@ list('rejects before the first page when the store fails, and between pages late
   const failingFrom = (page: number) => {
     let asked = 0;
     const users = withMethods(ports.users, {
-      page: (after: number, limit: number) => {
+      page: (query: PageQuery) => {
         asked += 1;
         if (asked >= page) return Promise.reject(new Error('no database'));
-        return ports.users.page(after, limit);
+        return ports.users.page(query);
       },
     });
     return createAuth({ ...ports, users });

@@ -23,7 +23,7 @@ register('stores the account and signs it in', async () => {
 register('stores the hash that the hasher made, and nothing of the password', async () => {
   const { users, ...ports } = fakePorts();
   await createAuth({ users, ...ports }).registerUser(ADA);
-  const [user] = await users.page(0, 1);
+  const [user] = await users.page({ after: 0, limit: 1 });
   const account = user && (await users.findByEmail(user.email));
   assert.is(account?.passwordHash, 'fake$1$correct horse');
   assert.equal(ports.hasher.hashed, ['correct horse']);
@@ -40,13 +40,16 @@ register('stores the canonical email and the trimmed name', async () => {
 register('starts a session that ends when the policy says', async () => {
   const ports = fakePorts();
   const auth = createAuth(ports, { ...defaultPolicy, refreshTokenTtl: 3600 });
-  const { accessToken, user } = await auth.registerUser(ADA);
+  const { accessToken, user } = await auth.registerUser({ ...ADA, device: ' A\nphone ' });
   const { sessionId } = await auth.authorize({ accessToken });
   const now = ports.clock.now();
   assert.equal(await ports.sessions.find(sessionId), {
     id: sessionId,
     userId: user.id,
+    device: 'A phone',
     dateCreated: now,
+    lastUsed: now,
+    tokenId: 'id-2',
     expires: new Date(now.getTime() + 3_600_000),
   });
 });
@@ -212,7 +215,7 @@ register('passes on the fault of a part, having stored nothing', async () => {
   const hash = () => Promise.reject(new Error('no memory'));
   const hasher = withMethods(ports.hasher, { hash });
   assert.is(await outcome(createAuth({ ...ports, hasher }).registerUser(ADA)), 'fault');
-  assert.equal(await ports.users.page(0, 1), []);
+  assert.equal(await ports.users.page({ after: 0, limit: 1 }), []);
 });
 
 register.run();

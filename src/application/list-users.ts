@@ -1,5 +1,6 @@
 import { AuthError } from '../domain/errors.ts';
 import type { User, UserId } from '../domain/user.ts';
+import { type Email, parseEmail } from '../domain/credentials.ts';
 import type { Ports } from './ports.ts';
 
 export const MAX_LIST_LIMIT = 10_000;
@@ -11,6 +12,8 @@ export interface ListQuery {
   readonly after?: UserId;
   /** At most this many users, 1 to 10,000. Absent: all of them. */
   readonly limit?: number;
+  /** Only the user with this address, in any spelling of it. */
+  readonly email?: string;
 }
 
 export interface UserList {
@@ -30,29 +33,35 @@ export class ListUsers {
 
   /**
    * Resolves when the first page is there, so that a store which cannot answer rejects here.
-   * @throws AuthError `invalid_after`, `invalid_limit`
+   * @throws AuthError `invalid_after`, `invalid_limit`, `invalid_email`
    */
-  async execute({ after = 0, limit }: ListQuery = {}): Promise<UserList> {
+  async execute({ after = 0, limit, email }: ListQuery = {}): Promise<UserList> {
     const { users } = this.#ports;
     if (!Number.isSafeInteger(after) || after < 0) throw new AuthError('invalid_after');
+    const only = email === undefined ? {} : { email: parseEmail(email) };
     if (limit === undefined) {
-      return { pages: this.#from(await users.page(after, PAGE_SIZE)), next: undefined };
+      const first = await users.page({ after, limit: PAGE_SIZE, ...only });
+      return { pages: this.#from(first, only), next: undefined };
     }
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > MAX_LIST_LIMIT) {
       throw new AuthError('invalid_limit', MAX_LIST_LIMIT);
     }
     // One more than asked for tells whether there is more.
-    const found = await users.page(after, limit + 1);
+    const found = await users.page({ after, limit: limit + 1, ...only });
     const page = found.slice(0, limit);
-    return { pages: only(page), next: found.length > limit ? page.at(-1)?.id : undefined };
+    return { pages: once(page), next: found.length > limit ? page.at(-1)?.id : undefined };
   }
 
-  async *#from(first: readonly User[]): AsyncGenerator<readonly User[]> {
+  async *#from(
+    first: readonly User[],
+    only: { readonly email?: Email },
+  ): AsyncGenerator<readonly User[]> {
     const { users } = this.#ports;
     let page = first;
     while (page.length === PAGE_SIZE) {
       // Read ahead: the store fetches the next page while the reader takes this one.
-      const next = users.page(page.at(-1)?.id ?? 0, PAGE_SIZE);
+      const after = page.at(-1)?.id ?? 0;
+      const next = users.page({ after, limit: PAGE_SIZE, ...only });
       next.catch(() => {}); // Reported by the await below, if the reader comes back for it.
       yield page;
       page = await next;
@@ -61,6 +70,6 @@ export class ListUsers {
   }
 }
 
-async function* only(page: readonly User[]): AsyncGenerator<readonly User[]> {
+async function* once(page: readonly User[]): AsyncGenerator<readonly User[]> {
   if (page.length > 0) yield page;
 }

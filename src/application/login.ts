@@ -6,7 +6,7 @@ import {
   isPassword,
 } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
-import { startSession } from '../domain/session.ts';
+import { deviceLabel, startSession } from '../domain/session.ts';
 import type { Account, User } from '../domain/user.ts';
 import type { Policy, Ports } from './ports.ts';
 import { issueTokens, type TokenPair } from './tokens.ts';
@@ -14,6 +14,8 @@ import { issueTokens, type TokenPair } from './tokens.ts';
 export interface Credentials {
   readonly email: string;
   readonly password: string;
+  /** What is signing in, such as its User-Agent: a label of the session. */
+  readonly device?: string;
 }
 
 /** Checks a password and starts a session. */
@@ -46,12 +48,13 @@ export class Login {
 
     const now = clock.now();
     const { user } = account;
-    const session = {
-      ...startSession(ids.next(), now, this.#policy.refreshTokenTtl),
-      userId: user.id,
-    };
-    // False: the account was deleted while its password was being checked.
-    if (!(await sessions.insert(session))) throw new AuthError('invalid_credentials');
+    const sessionIds = { id: ids.next(), tokenId: ids.next() };
+    const device = deviceLabel(credentials.device);
+    const started = startSession(sessionIds, device, now, this.#policy.refreshTokenTtl);
+    const session = { ...started, userId: user.id };
+    // False: while the password was being checked it was changed, or its account deleted.
+    const stored = await sessions.insert(session, account.passwordVersion);
+    if (!stored) throw new AuthError('invalid_credentials');
     if (verdict === 'outdated') await this.#upgrade(account, password);
     return { user, ...(await issueTokens(this.#ports, session, now)) };
   }

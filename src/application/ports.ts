@@ -21,6 +21,11 @@ export interface Policy extends PasswordPolicy {
   readonly accessTokenTtl: number;
   /** How long a session lasts, and with it its refresh token. */
   readonly refreshTokenTtl: number;
+  /**
+   * Whether each refresh replaces the refresh token, and the use of a replaced one ends its session
+   * (RFC 9700 §2.2.2). Off unless given.
+   */
+  readonly refreshRotation?: boolean;
 }
 
 export interface UserRepository {
@@ -44,19 +49,85 @@ export interface UserRepository {
   replacePasswordHash(id: UserId, current: string, replacement: string): Promise<boolean>;
 
   /**
-   * Up to `limit` users whose id is greater than `after`, by ascending id. Holds nothing in the
-   * store between two pages.
+   * Replaces the password while it still is of `version`, and ends every session of the user but
+   * one, both or neither. Resolves to whether it did.
    */
-  page(after: UserId, limit: number): Promise<readonly User[]>;
+  changePassword(change: PasswordChange): Promise<boolean>;
+
+  /** Erases a user and their sessions. Resolves to whether there was one. */
+  delete(id: UserId): Promise<boolean>;
+
+  /**
+   * Up to `limit` users whose id is greater than `after`, by ascending id; with an `email`, only the
+   * one that has it. Holds nothing in the store between two pages.
+   */
+  page(query: PageQuery): Promise<readonly User[]>;
+}
+
+export interface PasswordChange {
+  readonly userId: UserId;
+  /** The version of the password that was proved. */
+  readonly version: number;
+  readonly passwordHash: string;
+  /** The session that stays. */
+  readonly keep: string;
+}
+
+export interface PageQuery {
+  readonly after: UserId;
+  readonly limit: number;
+  readonly email?: Email;
 }
 
 export interface SessionRepository {
-  /** Stores a session of an existing user. Resolves to false, storing nothing, if there is none. */
-  insert(session: Session): Promise<boolean>;
+  /**
+   * Stores a session of a user whose password is of `passwordVersion`. Resolves to false, storing
+   * nothing, if there is none, or no longer: a sign-in with a password that is being changed either
+   * comes before the change, which then ends it, or not at all.
+   */
+  insert(session: Session, passwordVersion: number): Promise<boolean>;
 
   /** Also finds sessions that have expired. A deleted user's sessions are gone with the user. */
   find(id: string): Promise<Session | undefined>;
+
+  /** Notes the use of a session, if it is there. */
+  touch(id: string, now: Date): Promise<void>;
+
+  /**
+   * Exchanges the token that is good for a session for its successor, atomically: of any number of
+   * concurrent calls, in any number of processes, one is `rotated`. For `grace` seconds the others,
+   * and whoever did not get the answer, are `repeated`: they learn of the same successor. Later, or
+   * with any older token, it is `reused`: then the session is gone when this resolves.
+   */
+  rotate(rotation: Rotation): Promise<RotationOutcome>;
+
+  /** The sessions of a user that have not expired, the oldest first. */
+  list(userId: UserId, now: Date): Promise<readonly Session[]>;
+
+  /** Ends a session of this user. Resolves to whether there was one that had not expired. */
+  remove(id: string, userId: UserId, now: Date): Promise<boolean>;
+
+  /** Ends every session of a user. */
+  removeAll(userId: UserId): Promise<void>;
+
+  /** Removes up to `limit` sessions that have expired; resolves to their number. */
+  removeExpired(now: Date, limit: number): Promise<number>;
 }
+
+export interface Rotation {
+  readonly sessionId: string;
+  /** The `jti` of the token that is given in. */
+  readonly presented: string;
+  /** The `jti` of the token that takes its place. */
+  readonly successor: string;
+  readonly now: Date;
+  /** Seconds. */
+  readonly grace: number;
+}
+
+export type RotationOutcome =
+  | { readonly kind: 'rotated' | 'repeated'; readonly tokenId: string; readonly date: Date }
+  | { readonly kind: 'reused' | 'unknown' | 'expired' };
 
 /** What a password turned out to be. `outdated`: right, but its hash is weaker than today's. */
 export type Verdict = 'right' | 'outdated' | 'wrong';
@@ -94,6 +165,7 @@ export interface TokenClaims {
 export interface TokenIssuer {
   issueAccessToken(claims: TokenClaims, now: Date): Promise<string>;
   verifyAccessToken(token: string, now: Date): Promise<TokenClaims | undefined>;
+  /** Good until `expires`, but never for longer than refresh tokens last. */
   issueRefreshToken(claims: TokenClaims, now: Date, expires: Date): Promise<string>;
   verifyRefreshToken(token: string, now: Date): Promise<TokenClaims | undefined>;
 }

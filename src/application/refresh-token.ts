@@ -1,20 +1,35 @@
 import { isMissing } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
-import { isExpired } from '../domain/session.ts';
-import type { Ports } from './ports.ts';
+import { isExpired, type Session } from '../domain/session.ts';
+import type { Policy, Ports, TokenClaims } from './ports.ts';
+
+/** Seconds for which a replaced refresh token still gets its successor: time for a retry. */
+const ROTATION_GRACE = 10;
+
+/** Milliseconds between two notes of a session's last use: one write a minute, not one a refresh. */
+const TOUCH_INTERVAL = 60_000;
+
+export interface Refreshed {
+  readonly accessToken: string;
+  /** Only under `refreshRotation`: the token to use from now on. */
+  readonly refreshToken?: string;
+}
 
 /** Exchanges a refresh token, whose session still stands, for a new access token. */
 export class RefreshToken {
   readonly #ports: Pick<Ports, 'users' | 'sessions' | 'tokens' | 'clock' | 'ids'>;
+  readonly #policy: Policy;
 
-  constructor(ports: Pick<Ports, 'users' | 'sessions' | 'tokens' | 'clock' | 'ids'>) {
+  constructor(
+    ports: Pick<Ports, 'users' | 'sessions' | 'tokens' | 'clock' | 'ids'>,
+    policy: Policy,
+  ) {
     this.#ports = ports;
+    this.#policy = policy;
   }
 
   /** @throws AuthError `missing_refresh_token`, `invalid_refresh_token`, `user_not_found` */
-  async execute(input: { readonly refreshToken: string }): Promise<{
-    readonly accessToken: string;
-  }> {
+  async execute(input: { readonly refreshToken: string }): Promise<Refreshed> {
     const { users, sessions, tokens, clock, ids } = this.#ports;
     if (isMissing(input.refreshToken)) throw new AuthError('missing_refresh_token');
     const now = clock.now();
@@ -28,7 +43,39 @@ export class RefreshToken {
     if (session === undefined || session.userId !== user.id || isExpired(session, now)) {
       throw new AuthError('invalid_refresh_token');
     }
+    const refreshed = this.#policy.refreshRotation
+      ? { refreshToken: await this.#rotate(claims, session, now) }
+      : await this.#keep(claims, session, now);
     const subject = { userId: user.id, sessionId: session.id, tokenId: ids.next() };
-    return { accessToken: await tokens.issueAccessToken(subject, now) };
+    return { accessToken: await tokens.issueAccessToken(subject, now), ...refreshed };
+  }
+
+  async #rotate(claims: TokenClaims, session: Session, now: Date): Promise<string> {
+    const { sessions, tokens, ids } = this.#ports;
+    const outcome = await sessions.rotate({
+      sessionId: session.id,
+      presented: claims.tokenId,
+      successor: ids.next(),
+      now,
+      grace: ROTATION_GRACE,
+    });
+    if (outcome.kind !== 'rotated' && outcome.kind !== 'repeated') {
+      throw new AuthError('invalid_refresh_token');
+    }
+    // Dated by the store, so that a repeated answer is the same token.
+    const successor = { ...claims, tokenId: outcome.tokenId };
+    return tokens.issueRefreshToken(successor, outcome.date, session.expires);
+  }
+
+  /** A token that was replaced while rotation was on stays replaced when it is turned off. */
+  async #keep(claims: TokenClaims, session: Session, now: Date): Promise<object> {
+    if (session.tokenId !== null && session.tokenId !== claims.tokenId) {
+      throw new AuthError('invalid_refresh_token');
+    }
+    if (now.getTime() - session.lastUsed.getTime() >= TOUCH_INTERVAL) {
+      // A note for the list of sessions, no reason to refuse: a store that only reads still serves.
+      await this.#ports.sessions.touch(session.id, now).catch(() => {});
+    }
+    return {};
   }
 }

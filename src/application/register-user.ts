@@ -7,7 +7,7 @@ import {
   parseUsername,
 } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
-import { startSession } from '../domain/session.ts';
+import { deviceLabel, startSession } from '../domain/session.ts';
 import type { User } from '../domain/user.ts';
 import type { Policy, Ports } from './ports.ts';
 import { issueTokens, type TokenPair } from './tokens.ts';
@@ -17,6 +17,8 @@ export interface Registration {
   readonly email: string;
   readonly password: string;
   readonly confirmPassword: string;
+  /** What is signing in, such as its User-Agent: a label of the session. */
+  readonly device?: string;
 }
 
 /** Creates an account and signs it in. */
@@ -48,7 +50,9 @@ export class RegisterUser {
     // that no race slips through.
     const passwordHash = await hasher.hash(secret);
     const now = clock.now();
-    const session = startSession(ids.next(), now, this.#policy.refreshTokenTtl);
+    const sessionIds = { id: ids.next(), tokenId: ids.next() };
+    const device = deviceLabel(registration.device);
+    const session = startSession(sessionIds, device, now, this.#policy.refreshTokenTtl);
     const user = await users.insert({ ...identity, passwordHash, dateCreated: now }, session);
     return { user, ...(await issueTokens(this.#ports, { ...session, userId: user.id }, now)) };
   }

@@ -22,6 +22,8 @@ export type AuthErrorCode =
   | 'invalid_access_token'
   | 'invalid_refresh_token'
   | 'user_not_found'
+  | 'session_not_found'
+  | 'wrong_password'
   | 'service_busy';
 
 /** A refusal that the caller can act on. Anything else that is thrown is a fault of the system. */

@@ -8,19 +8,48 @@ export interface Session {
   /** Opaque, unguessable, unique. */
   readonly id: string;
   readonly userId: UserId;
+  /** What signed in, as it calls itself; null where it did not say. */
+  readonly device: string | null;
   readonly dateCreated: Date;
+  /** Of its refresh token, to the minute. */
+  readonly lastUsed: Date;
   /** Absolute: use does not extend it. At this instant the session is over. */
   readonly expires: Date;
+  /**
+   * The id (`jti`) of the one refresh token that is good now. Null in sessions of before rotation
+   * was known: they take the first one that comes.
+   */
+  readonly tokenId: string | null;
 }
 
 /** A session of an account that is being made, and so has no number yet. */
 export type FirstSession = Omit<Session, 'userId'>;
 
 /** Starts a session that lasts `ttl` seconds from `now`. */
-export function startSession(id: string, now: Date, ttl: number): FirstSession {
-  return { id, dateCreated: now, expires: new Date(now.getTime() + ttl * 1000) };
+export function startSession(
+  ids: { readonly id: string; readonly tokenId: string },
+  device: string | null,
+  now: Date,
+  ttl: number,
+): FirstSession & { readonly tokenId: string } {
+  const expires = new Date(now.getTime() + ttl * 1000);
+  return { ...ids, device, dateCreated: now, lastUsed: now, expires };
 }
 
 export function isExpired(session: Session, now: Date): boolean {
   return session.expires.getTime() <= now.getTime();
+}
+
+/** Whether `now` is at most so many seconds after `start`. */
+export function isWithin(seconds: number, start: Date, now: Date): boolean {
+  return now.getTime() - start.getTime() <= seconds * 1000;
+}
+
+const MAX_DEVICE_LENGTH = 255;
+
+/** What a session is shown as, from what a client says of itself: anything at all, or nothing. */
+export function deviceLabel(userAgent: unknown): string | null {
+  if (typeof userAgent !== 'string') return null;
+  const text = userAgent.replaceAll(/\p{Cc}+/gu, ' ').trim();
+  return text.slice(0, MAX_DEVICE_LENGTH).toWellFormed() || null;
 }

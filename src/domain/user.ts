@@ -16,6 +16,8 @@ export interface Account {
   readonly user: User;
   /** PHC string, as the hasher made it. */
   readonly passwordHash: string;
+  /** Changes with the password, but not when the hash of the same password is upgraded. */
+  readonly passwordVersion: number;
 }
 
 /** An account that the store has not numbered yet. */

@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
 import { AuthError, type Email, type Session } from '../../src/application/index.ts';
+import { withMethods } from '../support/fakes.ts';
 import type { Repositories } from '../support/stores.ts';
 import { failedCases } from './cases.ts';
 import { sessionRepositoryContract, userRepositoryContract } from './repositories.ts';
@@ -20,19 +21,8 @@ function broken(fault: Break): Repositories {
   const { users, sessions } = memoryRepositories();
   const replaced = fault({ users, sessions });
   return {
-    users: {
-      insert: users.insert.bind(users),
-      findById: users.findById.bind(users),
-      findByEmail: users.findByEmail.bind(users),
-      replacePasswordHash: users.replacePasswordHash.bind(users),
-      page: users.page.bind(users),
-      ...replaced.users,
-    },
-    sessions: {
-      insert: sessions.insert.bind(sessions),
-      find: sessions.find.bind(sessions),
-      ...replaced.sessions,
-    },
+    users: withMethods(users, replaced.users ?? {}),
+    sessions: withMethods(sessions, replaced.sessions ?? {}),
   };
 }
 
@@ -40,36 +30,35 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
   {
     name: 'looks before it inserts, and waits in between',
     fault: ({ users }) => {
-      const taken = new Set<Email>();
+      // A table without a unique key, on one that has it: each address is made unique by a number.
       let made = 0;
+      const plain = (email: Email) => email.replace(/#\d+$/, '') as Email;
+      const find = async (email: Email) => {
+        const all = await users.page({ after: 0, limit: 1000 });
+        const user = all.find((each) => plain(each.email) === email);
+        const account = user && (await users.findByEmail(user.email));
+        return account && { ...account, user: { ...account.user, email } };
+      };
       return {
         users: {
           async insert(account, session) {
-            if (taken.has(account.email)) throw new AuthError('email_taken');
+            if (await find(account.email)) throw new AuthError('email_taken');
             await turn();
-            taken.add(account.email);
-            // What a table without a unique key would take.
             made += 1;
             const email = `${account.email}#${made}` as Email;
             const user = await users.insert({ ...account, email }, session);
             return { ...user, email: account.email };
           },
-          async findByEmail(email) {
-            const all = await users.page(0, 1000);
-            const user = all.find((each) => each.email.replace(/#\d+$/, '') === email);
-            const account = user && (await users.findByEmail(user.email));
-            return account && { ...account, user: { ...account.user, email } };
-          },
+          findByEmail: find,
           async findById(id) {
             const user = await users.findById(id);
-            return user && { ...user, email: user.email.replace(/#\d+$/, '') as Email };
+            return user && { ...user, email: plain(user.email) };
           },
-          async page(after, limit) {
-            const page = await users.page(after, limit);
-            return page.map((each) => ({
-              ...each,
-              email: each.email.replace(/#\d+$/, '') as Email,
-            }));
+          async page({ email, ...query }) {
+            const page = await users.page(query);
+            return page
+              .map((each) => ({ ...each, email: plain(each.email) }))
+              .filter((each) => email === undefined || each.email === email);
           },
         },
       };
@@ -91,7 +80,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
         },
       };
     },
-    fails: ['tells emails apart by their bytes alone'],
+    fails: ['tells emails apart by their bytes alone', 'finds the one user of an email in a page'],
   },
   {
     name: 'ignores trailing spaces, as utf8mb4_bin does',
@@ -149,7 +138,11 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
         },
       },
     }),
-    fails: ['finds nothing where there is nothing'],
+    fails: [
+      'finds nothing where there is nothing',
+      'forgets a deleted user, whose email is free again',
+      'deletes a user with their sessions, once',
+    ],
   },
   {
     name: 'reports a taken email as a fault',
@@ -205,16 +198,21 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
   {
     name: 'starts a page with the user that it should come after',
     fault: ({ users }) => ({
-      users: { page: (after, limit) => users.page(Math.max(0, after - 1), limit) },
+      users: {
+        page: (query) => users.page({ ...query, after: Math.max(0, query.after - 1) }),
+      },
     }),
-    fails: ['lists users by ascending id, a page at a time'],
+    fails: [
+      'lists users by ascending id, a page at a time',
+      'finds the one user of an email in a page',
+    ],
   },
   {
     name: 'lists password hashes',
     fault: ({ users }) => ({
       users: {
-        async page(after, limit) {
-          const page = await users.page(after, limit);
+        async page(query) {
+          const page = await users.page(query);
           return page.map((user) => ({ ...user, passwordHash: 'leak' }));
         },
       },
@@ -231,15 +229,18 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
       const strays = new Map<string, Session>();
       return {
         sessions: {
-          async insert(session) {
-            if (!(await sessions.insert(session))) strays.set(session.id, session);
+          async insert(session, version) {
+            if (!(await sessions.insert(session, version))) strays.set(session.id, session);
             return true;
           },
           find: async (id) => strays.get(id) ?? sessions.find(id),
         },
       };
     },
-    fails: ['stores no session of a user that does not exist'],
+    fails: [
+      'stores no session of a user that does not exist',
+      'stores no session on a password that has been changed',
+    ],
   },
   {
     name: 'hides sessions that have expired',
@@ -256,19 +257,138 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
   {
     name: 'overwrites a session',
     fault: ({ sessions }) => {
-      const latest = new Map<string, Session>();
+      const overwritten = new Map<string, Session>();
       return {
         sessions: {
-          async insert(session) {
-            const stored = await sessions.insert(session).catch(() => true);
-            if (stored) latest.set(session.id, structuredClone(session));
-            return stored;
-          },
-          find: async (id) => structuredClone(latest.get(id)) ?? sessions.find(id),
+          insert: (session, version) =>
+            sessions.insert(session, version).catch(() => {
+              overwritten.set(session.id, session);
+              return true;
+            }),
+          find: async (id) => overwritten.get(id) ?? sessions.find(id),
         },
       };
     },
     fails: ['rejects an id that is taken, and keeps what it has'],
+  },
+  {
+    name: 'looks before it rotates, and waits in between',
+    fault: ({ sessions }) => ({
+      sessions: {
+        async rotate(rotation) {
+          const session = await sessions.find(rotation.sessionId);
+          await turn();
+          if (session?.tokenId !== rotation.presented) return sessions.rotate(rotation);
+          const { successor: tokenId, now: date } = rotation;
+          await sessions.rotate(rotation);
+          return { kind: 'rotated', tokenId, date };
+        },
+      },
+    }),
+    fails: ['makes one successor of many concurrent rotations', 'rotates nothing that has expired'],
+  },
+  {
+    name: 'knows no grace',
+    fault: ({ sessions }) => ({
+      sessions: { rotate: (rotation) => sessions.rotate({ ...rotation, grace: -1 }) },
+    }),
+    fails: [
+      'tells of the same successor again, for as long as the grace',
+      'makes one successor of many concurrent rotations',
+    ],
+  },
+  {
+    name: 'reports a reused token, but lets its session live',
+    fault: ({ sessions }) => ({
+      sessions: {
+        async rotate(rotation) {
+          const session = await sessions.find(rotation.sessionId);
+          const outcome = await sessions.rotate(rotation);
+          if (outcome.kind === 'reused' && session) await sessions.insert(session, 0);
+          return outcome;
+        },
+      },
+    }),
+    fails: [
+      'tells of the same successor again, for as long as the grace',
+      'ends the session when a token comes that is older than the last',
+    ],
+  },
+  {
+    name: 'changes a password whatever its version',
+    fault: ({ users }) => ({
+      users: {
+        async changePassword(change) {
+          const email = (await users.findById(change.userId))?.email;
+          for (let changed = false; email !== undefined && !changed; ) {
+            const version = (await users.findByEmail(email))?.passwordVersion ?? 0;
+            changed = await users.changePassword({ ...change, version });
+          }
+          return email !== undefined;
+        },
+      },
+    }),
+    fails: [
+      'changes no password that has been changed meanwhile, and ends nothing',
+      'lets one of many concurrent changes of a password through',
+    ],
+  },
+  {
+    name: 'changes a password and leaves the other sessions',
+    fault: ({ users, sessions }) => ({
+      users: {
+        async changePassword(change) {
+          const others = await sessions.list(change.userId, new Date(0));
+          const changed = await users.changePassword(change);
+          if (changed) {
+            for (const other of others.filter(({ id }) => id !== change.keep)) {
+              await sessions.insert(other, change.version + 1);
+            }
+          }
+          return changed;
+        },
+      },
+    }),
+    fails: [
+      'changes a password and ends the other sessions with it',
+      'leaves no session of the old password behind a concurrent change',
+    ],
+  },
+  {
+    name: 'stores a session whatever the version of the password',
+    fault: ({ sessions }) => ({
+      sessions: {
+        async insert(session, version) {
+          for (let each = version; each < version + 3; each += 1) {
+            if (await sessions.insert(session, each)) return true;
+          }
+          return false;
+        },
+      },
+    }),
+    fails: [
+      'stores no session on a password that has been changed',
+      'leaves no session of the old password behind a concurrent change',
+    ],
+  },
+  {
+    name: "removes another user's session",
+    fault: ({ sessions }) => ({
+      sessions: {
+        async remove(id, _, now) {
+          const owner = (await sessions.find(id))?.userId ?? 0;
+          return sessions.remove(id, owner, now);
+        },
+      },
+    }),
+    fails: ["removes a session of its user's, once, and no other's"],
+  },
+  {
+    name: 'removes all that has expired, without a limit',
+    fault: ({ sessions }) => ({
+      sessions: { removeExpired: (now) => sessions.removeExpired(now, Infinity) },
+    }),
+    fails: ['removes what has expired, up to a limit', 'lets many remove what has expired at once'],
   },
 ];
 
@@ -294,7 +414,7 @@ async function failuresOf(fault: Break): Promise<string[]> {
   const cases = [userRepositoryContract, sessionRepositoryContract].flatMap((contractOf) =>
     contractOf((use) => {
       const store = broken(fault);
-      return use({ one: store, other: store, deleteUser: undefined });
+      return use({ one: store, other: store, deleteUser: (id) => store.users.delete(id) });
     }),
   );
   return failedCases(cases);

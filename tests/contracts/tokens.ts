@@ -45,12 +45,12 @@ export function tokenIssuerContract(open: () => TokenIssuer): Case[] {
       const expiry = new Date('2026-01-02T03:05:00Z');
       assert.is(await issuer.verifyRefreshToken(refresh, expiry), undefined);
     }),
-    it('refuses refresh tokens that last too long', async (issuer) => {
+    it('lets no refresh token last longer than any may', async (issuer) => {
       const month = 30 * 86_400;
-      const longest = await issuer.issueRefreshToken(CLAIMS, NOW, later(month));
+      const longest = await issuer.issueRefreshToken(CLAIMS, NOW, later(month + 60));
       assert.equal(await issuer.verifyRefreshToken(longest, NOW), CLAIMS);
-      const longer = await issuer.issueRefreshToken(CLAIMS, NOW, later(month + 1));
-      assert.is(await issuer.verifyRefreshToken(longer, NOW), undefined);
+      assert.equal(await issuer.verifyRefreshToken(longest, later(month - 1)), CLAIMS);
+      assert.is(await issuer.verifyRefreshToken(longest, later(month)), undefined);
     }),
     it('allows for a clock that is five seconds behind, and no more', async (issuer) => {
       const access = await issuer.issueAccessToken(CLAIMS, NOW);

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import * as assert from 'uvu/assert';
 import { readConfig } from '../../src/adapters/config/config.ts';
 import { type Parts, type Service, serve } from '../../src/main.ts';
 import { SECRET } from './fakes.ts';
@@ -90,6 +91,22 @@ export async function registered(
   return json as { access_token: string; refresh_token: string };
 }
 
+/** Status and body, exactly; and what every reply has. */
+export function assertReply(answer: Answer, status: number, body: unknown): void {
+  assert.is(answer.text, JSON.stringify(body));
+  assert.is(answer.status, status);
+  assert.is(answer.headers.get('content-type'), 'application/json; charset=utf-8');
+  assert.is(answer.headers.get('cache-control'), 'no-store');
+  assert.is(answer.headers.get('x-content-type-options'), 'nosniff');
+  assert.is(answer.headers.get('x-powered-by'), null);
+  const challenge = answer.headers.get('www-authenticate');
+  assert.is(challenge?.startsWith('Bearer') ?? false, status === 401);
+}
+
+export function assertMessage(answer: Answer, status: number, text: string): void {
+  assertReply(answer, status, { message: text });
+}
+
 /** Sends bytes as they are, and returns all that comes back until the server closes. */
 export async function rawRequest(url: string, request: string): Promise<string> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
@@ -101,9 +118,9 @@ export interface Program {
   readonly url: string;
   readonly process: ChildProcess;
   /** Everything that it has printed so far, on both channels. */
-  output(): string;
+  readonly output: () => string;
   /** Sends a signal and resolves to the exit code, or the signal that ended it. */
-  end(signal: NodeJS.Signals): Promise<number | string | null>;
+  readonly end: (signal: NodeJS.Signals) => Promise<number | string | null>;
 }
 
 /** The service as a process of its own, when it serves. Rejects, with its output, if it ends before. */

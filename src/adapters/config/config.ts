@@ -27,6 +27,7 @@ export interface Config {
   readonly jwtAudience: string;
   readonly accessTokenTtl: number;
   readonly refreshTokenTtl: number;
+  readonly refreshRotation: boolean;
   readonly usersAccess: 'public' | 'authenticated' | 'disabled';
   readonly passwordMinLength: number;
   readonly passwordBlocklist: boolean;
@@ -83,6 +84,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     jwtAudience: read.text('JWT_AUDIENCE', 'portcullis'),
     accessTokenTtl: read.duration('ACCESS_TOKEN_TTL', defaultPolicy.accessTokenTtl),
     refreshTokenTtl: read.duration('REFRESH_TOKEN_TTL', defaultPolicy.refreshTokenTtl),
+    refreshRotation: read.one('REFRESH_ROTATION', ['on', 'off'], 'off') === 'on',
     usersAccess: read.one(
       'USERS_ACCESS',
       ['public', 'authenticated', 'disabled'],

@@ -1,4 +1,4 @@
-import { type Auth, AuthError, type User } from '../../application/index.ts';
+import { type Auth, AuthError, type ListQuery, type User } from '../../application/index.ts';
 import { answerTo } from './messages.ts';
 
 /** A request as every host can give it. */
@@ -6,7 +6,10 @@ export interface HttpRequest {
   /** All values of the header, joined by commas; undefined where there is none. */
   readonly authorization: string | undefined;
   readonly contentType: string | undefined;
+  readonly userAgent: string | undefined;
   readonly query: URLSearchParams;
+  /** The values of the path's `{names}`. */
+  readonly params: Readonly<Record<string, string>>;
   /** Empty where there is none. Undecoded: hosts pass no compressed bodies. */
   readonly body: Uint8Array;
 }
@@ -22,7 +25,8 @@ export type TextReply = Reply & { readonly body: string };
 
 /** One row of the wire contract. */
 export interface Endpoint {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** May hold `{names}`, each for one segment. */
   readonly path: string;
   /** The members of the JSON body that are read, each a string. Absent: the body is not read. */
   readonly fields?: readonly string[];
@@ -31,11 +35,12 @@ export interface Endpoint {
   readonly handle: (auth: Auth, input: Input) => Promise<Reply>;
 }
 
-interface Input {
+interface Input extends Pick<HttpRequest, 'query' | 'params'> {
   readonly accessToken: string;
+  /** What the client calls itself. */
+  readonly device: string;
   /** Every field of the endpoint; the empty string where the body holds no string for it. */
   readonly fields: Readonly<Record<string, string>>;
-  readonly query: URLSearchParams;
 }
 
 export interface EndpointOptions {
@@ -62,9 +67,13 @@ export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): rea
       path: '/register',
       fields: ['username', 'email', 'password', 'confirm_password'],
       failure: 'Database error occurred. Please try again.',
-      async handle(auth, { fields: { username = '', email = '', password = '', ...rest } }) {
+      async handle(
+        auth,
+        { device, fields: { username = '', email = '', password = '', ...rest } },
+      ) {
         const { confirm_password: confirmPassword = '' } = rest;
-        const made = await auth.registerUser({ username, email, password, confirmPassword });
+        const given = { username, email, password, confirmPassword, device };
+        const made = await auth.registerUser(given);
         return json(201, {
           message: 'User created successfully',
           access_token: made.accessToken,
@@ -77,8 +86,9 @@ export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): rea
       path: '/login',
       fields: ['email', 'password'],
       failure: FAILURE,
-      async handle(auth, { fields: { email = '', password = '' } }) {
-        const { accessToken, refreshToken, user } = await auth.login({ email, password });
+      async handle(auth, { device, fields: { email = '', password = '' } }) {
+        const signedIn = await auth.login({ email, password, device });
+        const { accessToken, refreshToken, user } = signedIn;
         return json(200, {
           message: 'Login successful',
           access_token: accessToken,
@@ -98,8 +108,11 @@ export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): rea
       fields: ['refresh_token'],
       failure: FAILURE,
       async handle(auth, { fields: { refresh_token: refreshToken = '' } }) {
-        const { accessToken } = await auth.refreshToken({ refreshToken });
-        return json(200, { access_token: accessToken });
+        const refreshed = await auth.refreshToken({ refreshToken });
+        return json(200, {
+          access_token: refreshed.accessToken,
+          ...(refreshed.refreshToken && { refresh_token: refreshed.refreshToken }),
+        });
       },
     },
     {
@@ -109,6 +122,75 @@ export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): rea
       async handle(auth, { accessToken }) {
         const { user } = await auth.authorize({ accessToken });
         return json(200, { message: `Hello, ${user.username}. This is a protected route.` });
+      },
+    },
+    {
+      method: 'POST',
+      path: '/logout',
+      fields: ['refresh_token'],
+      failure: FAILURE,
+      async handle(auth, { fields: { refresh_token: refreshToken = '' } }) {
+        await auth.logout({ refreshToken });
+        return NO_CONTENT;
+      },
+    },
+    {
+      method: 'POST',
+      path: '/logout-all',
+      failure: FAILURE,
+      async handle(auth, { accessToken }) {
+        await auth.logoutAll({ accessToken });
+        return NO_CONTENT;
+      },
+    },
+    {
+      method: 'GET',
+      path: '/sessions',
+      failure: FAILURE,
+      async handle(auth, { accessToken }) {
+        const sessions = await auth.listSessions({ accessToken });
+        return json(
+          200,
+          sessions.map(({ id, device, dateCreated, lastUsed, expires, current }) => ({
+            id,
+            device,
+            date_created: dateCreated.toISOString(),
+            last_used: lastUsed.toISOString(),
+            expires: expires.toISOString(),
+            current,
+          })),
+        );
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/sessions/{id}',
+      failure: FAILURE,
+      async handle(auth, { accessToken, params: { id: sessionId = '' } }) {
+        await auth.endSession({ accessToken, sessionId });
+        return NO_CONTENT;
+      },
+    },
+    {
+      method: 'POST',
+      path: '/password',
+      fields: ['current_password', 'password', 'confirm_password'],
+      failure: FAILURE,
+      async handle(auth, { accessToken, fields: { password = '', ...rest } }) {
+        const { current_password: currentPassword = '' } = rest;
+        const { confirm_password: confirmPassword = '' } = rest;
+        await auth.changePassword({ accessToken, currentPassword, password, confirmPassword });
+        return json(200, { message: 'Password changed' });
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/account',
+      fields: ['password'],
+      failure: FAILURE,
+      async handle(auth, { accessToken, fields: { password = '' } }) {
+        await auth.deleteAccount({ accessToken, password });
+        return NO_CONTENT;
       },
     },
   ];
@@ -169,8 +251,9 @@ async function handle(endpoint: Endpoint, auth: Auth, request: HttpRequest): Pro
     if (body === undefined) return errorReply(400, 'Malformed JSON');
     for (const name of endpoint.fields) fields[name] = textOf(body.value, name);
   }
+  const { query, params, userAgent: device = '' } = request;
   const accessToken = bearerToken(request.authorization);
-  return endpoint.handle(auth, { accessToken, fields, query: request.query });
+  return endpoint.handle(auth, { accessToken, device, fields, query, params });
 }
 
 /** The one shape of an error, for endpoints and for the hosts' own refusals. */
@@ -195,6 +278,15 @@ function json(status: number, body: object, headers?: Readonly<Record<string, st
   return { status, headers: { ...REPLY_HEADERS, ...headers }, body: JSON.stringify(body) };
 }
 
+/** Done, and nothing to say. */
+const NO_CONTENT: Reply = {
+  status: 204,
+  headers: Object.fromEntries(
+    Object.entries(REPLY_HEADERS).filter(([name]) => name !== 'Content-Type'),
+  ),
+  body: '',
+};
+
 /** In the place of both passwords, for every user: what is stored of a password is never read here. */
 const REDACTED = '[REDACTED]';
 
@@ -218,12 +310,14 @@ function userObject({ id, username, email, dateCreated }: User): string {
   });
 }
 
-function listQuery(query: URLSearchParams): { after?: number; limit?: number } {
+function listQuery(query: URLSearchParams): ListQuery {
   const after = query.get('after');
   const limit = query.get('limit');
+  const email = query.get('email');
   return {
     ...(after !== null && { after: wholeNumber(after) }),
     ...(limit !== null && { limit: wholeNumber(limit) }),
+    ...(email !== null && { email }),
   };
 }
 

@@ -11,6 +11,7 @@ import { pipeline } from 'node:stream/promises';
 import express, {
   type ErrorRequestHandler,
   type Express,
+  type Request,
   type RequestHandler,
   type Response,
 } from 'express';
@@ -42,7 +43,7 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
   app.enable('strict routing');
 
   for (const [path, methods] of byPath(endpoints(options))) {
-    const route = app.route(path);
+    const route = app.route(path.replaceAll(/\{(\w+)\}/g, ':$1'));
     for (const endpoint of methods) {
       const handler: RequestHandler = async (request, response) => {
         const body = endpoint.fields ? await readBody(request) : new Uint8Array();
@@ -51,7 +52,8 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
         await send(response, reply, report);
       };
       if (endpoint.method === 'GET') route.get(handler);
-      else route.post(handler);
+      else if (endpoint.method === 'POST') route.post(handler);
+      else route.delete(handler);
     }
     const allow = methods.map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method)).join(', ');
     route.all((_, response) =>
@@ -118,11 +120,15 @@ function refuseBody(request: IncomingMessage, response: Response, reply: TextRep
   finished(request.resume(), end);
 }
 
-function httpRequest(request: IncomingMessage, body: Uint8Array): HttpRequest {
+function httpRequest(request: Request, body: Uint8Array): HttpRequest {
   return {
     authorization: headerValues(request, 'authorization'),
     contentType: request.headers['content-type'],
+    userAgent: request.headers['user-agent'],
     query: new URLSearchParams(request.url?.split('?', 2)[1]),
+    params: Object.fromEntries(
+      Object.entries(request.params).map(([name, value]) => [name, String(value)]),
+    ),
     body,
   };
 }
@@ -139,6 +145,10 @@ async function send(
   report: (fault: unknown) => void,
 ): Promise<void> {
   if (isClosing(response.req.socket)) response.shouldKeepAlive = false;
+  if (status === 204) {
+    response.writeHead(status, headers).end();
+    return;
+  }
   if (typeof body === 'string') {
     response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
     return;

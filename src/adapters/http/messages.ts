@@ -52,6 +52,8 @@ const ANSWERS: Readonly<Record<AuthErrorCode, Answer>> = {
     headers: CHALLENGE,
   },
   user_not_found: { status: 404, message: 'User not found' },
+  session_not_found: { status: 404, message: 'Session not found' },
+  wrong_password: { status: 401, message: 'Invalid password', headers: CHALLENGE },
   service_busy: {
     status: 503,
     message: 'Service is busy. Please try again.',

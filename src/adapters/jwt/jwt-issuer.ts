@@ -55,7 +55,9 @@ export class JwtIssuer implements TokenIssuer {
   }
 
   async issueRefreshToken(claims: TokenClaims, now: Date, expires: Date): Promise<string> {
-    return this.#sign(this.#refresh, claims, now, seconds(expires));
+    // A clock that was set back would make it last longer than any token may.
+    const latest = seconds(now) + this.#refresh.ttl;
+    return this.#sign(this.#refresh, claims, now, Math.min(seconds(expires), latest));
   }
 
   async verifyAccessToken(token: string, now: Date): Promise<TokenClaims | undefined> {

@@ -4,8 +4,14 @@ import {
   AuthError,
   type Email,
   type FirstSession,
+  isExpired,
+  isWithin,
   type NewAccount,
+  type PageQuery,
+  type PasswordChange,
   type Ports,
+  type Rotation,
+  type RotationOutcome,
   type Session,
   type SessionRepository,
   type User,
@@ -26,15 +32,39 @@ interface UserRow {
   readonly date_created: string;
 }
 
+interface AccountRow extends UserRow {
+  readonly password_hash: string;
+  readonly password_version: number;
+}
+
 interface SessionRow {
   readonly id: string;
   readonly user_id: number;
+  readonly device: string | null;
   readonly date_created: string;
+  readonly last_used: string | null;
   readonly expires: string;
+  readonly token_id: string | null;
+}
+
+/** What rotation keeps of the token before, seen by `rotate` alone. */
+interface RotatedRow extends SessionRow {
+  readonly token_date: string | null;
+  readonly previous_token_id: string | null;
 }
 
 /** What is read of a user. The hash is not among it: no list can ever show one. */
 const USER_COLUMNS = ['id', 'username', 'email', 'date_created'] as const;
+
+const SESSION_COLUMNS = [
+  'id',
+  'user_id',
+  'device',
+  'date_created',
+  'last_used',
+  'expires',
+  'token_id',
+] as const;
 
 class KnexUsers implements UserRepository {
   readonly #knex: Knex;
@@ -58,7 +88,7 @@ class KnexUsers implements UserRepository {
           throw isUniqueViolation(error) ? new AuthError('email_taken') : error;
         });
       if (id === undefined) throw new Error('the database gave no id');
-      await trx('sessions').insert(sessionRow({ ...session, userId: id }));
+      await trx('sessions').insert(toSessionRow({ ...session, userId: id }));
       return { id, ...fields };
     };
     return whileBusy(() => this.#knex.transaction(store));
@@ -69,15 +99,17 @@ class KnexUsers implements UserRepository {
       .select(...USER_COLUMNS)
       .where({ id })
       .first();
-    return row && user(row);
+    return row && toUser(row);
   }
 
   async findByEmail(email: Email): Promise<Account | undefined> {
-    const row = await this.#knex<UserRow & { readonly password_hash: string }>('users')
-      .select(...USER_COLUMNS, 'password_hash')
+    const row = await this.#knex<AccountRow>('users')
+      .select(...USER_COLUMNS, 'password_hash', 'password_version')
       .where({ email })
       .first();
-    return row && { user: user(row), passwordHash: row.password_hash };
+    if (row === undefined) return undefined;
+    const { password_hash: passwordHash, password_version: passwordVersion } = row;
+    return { user: toUser(row), passwordHash, passwordVersion };
   }
 
   async replacePasswordHash(id: UserId, current: string, replacement: string): Promise<boolean> {
@@ -89,14 +121,33 @@ class KnexUsers implements UserRepository {
     return changed > 0;
   }
 
-  async page(after: UserId, limit: number): Promise<readonly User[]> {
-    const rows = await this.#knex<UserRow>('users')
+  async changePassword(change: PasswordChange): Promise<boolean> {
+    const { userId, version, passwordHash, keep } = change;
+    const replace = async (trx: Knex): Promise<boolean> => {
+      const replaced = await trx('users')
+        .where({ id: userId, password_version: version })
+        .update({ password_hash: passwordHash, password_version: version + 1 });
+      if (replaced === 0) return false;
+      await trx('sessions').where({ user_id: userId }).whereNot({ id: keep }).delete();
+      return true;
+    };
+    return whileBusy(() => this.#knex.transaction(replace));
+  }
+
+  async delete(id: UserId): Promise<boolean> {
+    // The sessions follow by foreign key, or by trigger.
+    return (await whileBusy(async () => this.#knex('users').where({ id }).delete())) > 0;
+  }
+
+  async page({ after, limit, email }: PageQuery): Promise<readonly User[]> {
+    const query = this.#knex<UserRow>('users')
       .select(...USER_COLUMNS)
       .where('id', '>', after)
       .orderBy('id')
       // As text: MySQL takes no prepared LIMIT from a driver that sends numbers as doubles.
       .limit(limit, { skipBinding: true });
-    return rows.map(user);
+    const rows = await (email === undefined ? query : query.where({ email }));
+    return rows.map(toUser);
   }
 }
 
@@ -107,33 +158,101 @@ class KnexSessions implements SessionRepository {
     this.#knex = knex;
   }
 
-  async insert(session: Session): Promise<boolean> {
-    try {
-      await whileBusy(async () => this.#knex('sessions').insert(sessionRow(session)));
-      return true;
-    } catch (error) {
-      if (isForeignKeyViolation(error)) return false;
-      throw error;
-    }
+  async insert(session: Session, passwordVersion: number): Promise<boolean> {
+    const row = toSessionRow(session);
+    // One statement with the look at the user, whose row it locks against a change meanwhile.
+    const { sql, bindings } = this.#knex('users')
+      .select(Object.values(row).map((value) => this.#knex.raw('?', [value])))
+      .where({ id: session.userId, password_version: passwordVersion })
+      .forShare()
+      .toSQL()
+      .toNative();
+    const insert = `INSERT INTO sessions (${Object.keys(row).join(', ')}) ${sql}`;
+    return (
+      changedRows(await whileBusy(async () => this.#knex.raw<RawResult>(insert, bindings))) > 0
+    );
   }
 
   async find(id: string): Promise<Session | undefined> {
-    const row = await this.#knex<SessionRow>('sessions')
-      .select('id', 'user_id', 'date_created', 'expires')
-      .where({ id })
+    const row = await this.#session(id)
+      .select(...SESSION_COLUMNS)
       .first();
-    return (
-      row && {
-        id: row.id,
-        userId: row.user_id,
-        dateCreated: time(row.date_created),
-        expires: time(row.expires),
-      }
+    return row && toSession(row);
+  }
+
+  async touch(id: string, now: Date): Promise<void> {
+    const last_used = now.toISOString();
+    await whileBusy(async () => this.#session(id).update({ last_used }));
+  }
+
+  async rotate(rotation: Rotation): Promise<RotationOutcome> {
+    const { sessionId: id, presented, successor, now, grace } = rotation;
+    const date = now.toISOString();
+    const replaced = { token_id: successor, token_date: date, previous_token_id: presented };
+    // The condition and the change are one statement: it is what lets only one caller through.
+    const rotated = await whileBusy(async () =>
+      this.#session(id)
+        .where('expires', '>', date)
+        .whereRaw('(token_id = ? OR token_id IS NULL)', [presented])
+        .update({ ...replaced, last_used: date }),
     );
+    if (rotated > 0) return { kind: 'rotated', tokenId: successor, date: now };
+
+    const row = await this.#session(id)
+      .select(...SESSION_COLUMNS, 'token_date', 'previous_token_id')
+      .first();
+    if (row === undefined) return { kind: 'unknown' };
+    if (isExpired(toSession(row), now)) return { kind: 'expired' };
+    const { token_id: tokenId, token_date, previous_token_id } = row;
+    if (previous_token_id === presented && tokenId !== null && token_date !== null) {
+      const successorDate = time(token_date);
+      if (isWithin(grace, successorDate, now)) {
+        return { kind: 'repeated', tokenId, date: successorDate };
+      }
+    }
+    await whileBusy(async () => this.#session(id).delete());
+    return { kind: 'reused' };
+  }
+
+  async list(userId: UserId, now: Date): Promise<readonly Session[]> {
+    const rows = await this.#knex<SessionRow>('sessions')
+      .select(...SESSION_COLUMNS)
+      .where({ user_id: userId })
+      .where('expires', '>', now.toISOString())
+      .orderBy(['date_created', 'id']);
+    return rows.map(toSession);
+  }
+
+  async remove(id: string, userId: UserId, now: Date): Promise<boolean> {
+    const removed = await whileBusy(async () =>
+      this.#session(id)
+        .where({ user_id: userId })
+        .where('expires', '>', now.toISOString())
+        .delete(),
+    );
+    return removed > 0;
+  }
+
+  async removeAll(userId: UserId): Promise<void> {
+    await whileBusy(async () => this.#knex('sessions').where({ user_id: userId }).delete());
+  }
+
+  async removeExpired(now: Date, limit: number): Promise<number> {
+    const date = now.toISOString();
+    const ids = await this.#knex('sessions')
+      .where('expires', '<=', date)
+      .limit(limit, { skipBinding: true })
+      .pluck<string[]>('id');
+    if (ids.length === 0) return 0;
+    return whileBusy(async () => this.#knex('sessions').whereIn('id', ids).delete());
+  }
+
+  #session(id: string) {
+    return this.#knex<RotatedRow>('sessions').where({ id });
   }
 }
 
-function user({ id, username, email, date_created }: UserRow): User {
+function toUser({ id, username, email, date_created }: UserRow): User {
   return { id, username, email, dateCreated: time(date_created) };
 }
 
@@ -144,23 +263,38 @@ function time(text: string): Date {
   return date;
 }
 
-function sessionRow(session: Session): SessionRow {
+function toSession(row: SessionRow): Session {
   return {
-    id: session.id,
-    user_id: session.userId,
-    date_created: session.dateCreated.toISOString(),
-    expires: session.expires.toISOString(),
+    id: row.id,
+    userId: row.user_id,
+    device: row.device,
+    dateCreated: time(row.date_created),
+    lastUsed: time(row.last_used ?? row.date_created),
+    expires: time(row.expires),
+    tokenId: row.token_id,
   };
 }
 
+function toSessionRow(session: Session): SessionRow {
+  return {
+    id: session.id,
+    user_id: session.userId,
+    device: session.device,
+    date_created: session.dateCreated.toISOString(),
+    last_used: session.lastUsed.toISOString(),
+    expires: session.expires.toISOString(),
+    token_id: session.tokenId,
+  };
+}
+
+/** What a statement in plain SQL gives: MySQL's header first in a list, or SQLite's own object. */
+type RawResult = readonly [{ readonly affectedRows: number }] | { readonly changes: number };
+
+function changedRows(result: RawResult): number {
+  return 'changes' in result ? result.changes : result[0].affectedRows;
+}
+
 function isUniqueViolation(error: unknown): boolean {
-  return hasCode(error, 'ER_DUP_ENTRY', 'SQLITE_CONSTRAINT_UNIQUE');
-}
-
-function isForeignKeyViolation(error: unknown): boolean {
-  return hasCode(error, 'ER_NO_REFERENCED_ROW_2', 'SQLITE_CONSTRAINT_FOREIGNKEY');
-}
-
-function hasCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+  const code = error instanceof Error && 'code' in error && error.code;
+  return code === 'ER_DUP_ENTRY' || code === 'SQLITE_CONSTRAINT_UNIQUE';
 }

@@ -20,7 +20,34 @@ const migrations: Readonly<Record<string, Knex.Migration>> = {
       await knex.schema.dropTableIfExists('users');
     },
   },
+  '0002_devices_rotation_password_versions': {
+    async up(knex) {
+      const text = isSqlite(knex) ? 'TEXT' : 'VARCHAR(255)';
+      for (const column of SESSION_COLUMNS_2) {
+        await addColumn(knex, 'sessions', column, `${text} NULL`);
+      }
+      await addColumn(knex, 'users', 'password_version', 'INTEGER NOT NULL DEFAULT 0');
+    },
+    async down(knex) {
+      for (const column of SESSION_COLUMNS_2) await dropColumn(knex, 'sessions', column);
+      await dropColumn(knex, 'users', 'password_version');
+    },
+  },
 };
+
+const SESSION_COLUMNS_2 = ['device', 'last_used', 'token_id', 'token_date', 'previous_token_id'];
+
+/** Also where it has been added already: not every database has ADD COLUMN IF NOT EXISTS. */
+async function addColumn(knex: Knex, table: string, column: string, type: string): Promise<void> {
+  if (await knex.schema.hasColumn(table, column)) return;
+  await knex.raw(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
+}
+
+/** By hand: on SQLite knex would make the table anew, and lose its triggers. */
+async function dropColumn(knex: Knex, table: string, column: string): Promise<void> {
+  if (!(await knex.schema.hasColumn(table, column))) return;
+  await knex.raw(`ALTER TABLE ${table} DROP COLUMN ${column}`);
+}
 
 const SQLITE_TABLES = [
   // AUTOINCREMENT: without it SQLite gives the id of a deleted last user, and with it the

@@ -3,8 +3,14 @@ import {
   AuthError,
   type Email,
   type FirstSession,
+  isExpired,
+  isWithin,
   type NewAccount,
+  type PageQuery,
+  type PasswordChange,
   type Ports,
+  type Rotation,
+  type RotationOutcome,
   type Session,
   type SessionRepository,
   type User,
@@ -12,11 +18,17 @@ import {
   type UserRepository,
 } from '../../application/index.ts';
 
+interface SessionRow extends Session {
+  /** When the token of `tokenId` took the place of the one of `previousTokenId`. */
+  readonly tokenDate?: Date;
+  readonly previousTokenId?: string;
+}
+
 /** What both repositories share, as the two tables of a database would be. */
 interface Tables {
   readonly accounts: Map<UserId, Account>;
   readonly idsByEmail: Map<Email, UserId>;
-  readonly sessions: Map<string, Session>;
+  readonly sessions: Map<string, SessionRow>;
 }
 
 /**
@@ -43,7 +55,7 @@ class MemoryUsers implements UserRepository {
     const { passwordHash, ...fields } = account;
     this.#lastId += 1;
     const user = copy({ id: this.#lastId, ...fields });
-    accounts.set(user.id, { user, passwordHash });
+    accounts.set(user.id, { user, passwordHash, passwordVersion: 0 });
     idsByEmail.set(user.email, user.id);
     sessions.set(session.id, copy({ ...session, userId: user.id }));
     return copy(user);
@@ -67,12 +79,31 @@ class MemoryUsers implements UserRepository {
     return true;
   }
 
-  async page(after: UserId, limit: number): Promise<readonly User[]> {
+  async changePassword({ userId, version, passwordHash, keep }: PasswordChange): Promise<boolean> {
+    const { accounts, sessions } = this.#tables;
+    const account = accounts.get(userId);
+    if (account?.passwordVersion !== version) return false;
+    accounts.set(userId, { ...account, passwordHash, passwordVersion: version + 1 });
+    removeWhere(sessions, (session) => session.userId === userId && session.id !== keep);
+    return true;
+  }
+
+  async delete(id: UserId): Promise<boolean> {
+    const { accounts, idsByEmail, sessions } = this.#tables;
+    const account = accounts.get(id);
+    if (account === undefined) return false;
+    accounts.delete(id);
+    idsByEmail.delete(account.user.email);
+    removeWhere(sessions, ({ userId }) => userId === id);
+    return true;
+  }
+
+  async page({ after, limit, email }: PageQuery): Promise<readonly User[]> {
     const page: User[] = [];
     // A Map keeps the order of insertion, which here is the order of ids.
     for (const [id, { user }] of this.#tables.accounts) {
       if (page.length === limit) break;
-      if (id > after) page.push(copy(user));
+      if (id > after && (email === undefined || user.email === email)) page.push(copy(user));
     }
     return page;
   }
@@ -85,8 +116,9 @@ class MemorySessions implements SessionRepository {
     this.#tables = tables;
   }
 
-  async insert(session: Session): Promise<boolean> {
-    if (!this.#tables.accounts.has(session.userId)) return false;
+  async insert(session: Session, passwordVersion: number): Promise<boolean> {
+    const account = this.#tables.accounts.get(session.userId);
+    if (account?.passwordVersion !== passwordVersion) return false;
     if (this.#tables.sessions.has(session.id)) throw new Error('the session id is taken');
     this.#tables.sessions.set(session.id, copy(session));
     return true;
@@ -94,8 +126,77 @@ class MemorySessions implements SessionRepository {
 
   async find(id: string): Promise<Session | undefined> {
     const session = this.#tables.sessions.get(id);
-    return session && copy(session);
+    return session && withoutHistory(session);
   }
+
+  async touch(id: string, now: Date): Promise<void> {
+    const session = this.#tables.sessions.get(id);
+    if (session) this.#tables.sessions.set(id, copy({ ...session, lastUsed: now }));
+  }
+
+  async rotate(rotation: Rotation): Promise<RotationOutcome> {
+    const { sessionId, presented, successor, now, grace } = rotation;
+    const { sessions } = this.#tables;
+    const session = sessions.get(sessionId);
+    if (session === undefined) return { kind: 'unknown' };
+    if (isExpired(session, now)) return { kind: 'expired' };
+    const { tokenId, tokenDate, previousTokenId } = session;
+    if (tokenId === null || tokenId === presented) {
+      const replaced = { tokenId: successor, tokenDate: now, previousTokenId: presented };
+      sessions.set(sessionId, copy({ ...session, ...replaced, lastUsed: now }));
+      return { kind: 'rotated', tokenId: successor, date: now };
+    }
+    if (presented === previousTokenId && tokenDate && isWithin(grace, tokenDate, now)) {
+      return { kind: 'repeated', tokenId, date: new Date(tokenDate) };
+    }
+    sessions.delete(sessionId);
+    return { kind: 'reused' };
+  }
+
+  async list(userId: UserId, now: Date): Promise<readonly Session[]> {
+    return [...this.#tables.sessions.values()]
+      .filter((session) => session.userId === userId && !isExpired(session, now))
+      .map(withoutHistory)
+      .toSorted(byAge);
+  }
+
+  async remove(id: string, userId: UserId, now: Date): Promise<boolean> {
+    const session = this.#tables.sessions.get(id);
+    if (session?.userId !== userId || isExpired(session, now)) return false;
+    return this.#tables.sessions.delete(id);
+  }
+
+  async removeAll(userId: UserId): Promise<void> {
+    removeWhere(this.#tables.sessions, (session) => session.userId === userId);
+  }
+
+  async removeExpired(now: Date, limit: number): Promise<number> {
+    let left = limit;
+    removeWhere(this.#tables.sessions, (session) => {
+      if (left === 0 || !isExpired(session, now)) return false;
+      left -= 1;
+      return true;
+    });
+    return limit - left;
+  }
+}
+
+function removeWhere(
+  sessions: Map<string, SessionRow>,
+  isGone: (session: SessionRow) => boolean,
+): void {
+  for (const [id, session] of sessions) if (isGone(session)) sessions.delete(id);
+}
+
+/** A session without what only `rotate` needs. */
+function withoutHistory(row: SessionRow): Session {
+  const { tokenDate: _date, previousTokenId: _previous, ...session } = row;
+  return copy(session);
+}
+
+function byAge(one: Session, other: Session): number {
+  const apart = one.dateCreated.getTime() - other.dateCreated.getTime();
+  return apart || (one.id < other.id ? -1 : 1);
 }
 
 /** What enters or leaves the store can be changed by its owner without changing the store. */

@@ -1,0 +1,94 @@
+import {
+  canonicalPassword,
+  checkNewPassword,
+  isMissing,
+  isPassword,
+} from '../domain/credentials.ts';
+import { AuthError } from '../domain/errors.ts';
+import type { Account, User } from '../domain/user.ts';
+import { Authorize } from './authorize.ts';
+import type { Policy, Ports } from './ports.ts';
+
+type AccountPorts = Pick<Ports, 'users' | 'hasher' | 'tokens' | 'clock'>;
+
+/** Gives the bearer's account a new password. */
+export class ChangePassword {
+  readonly #ports: AccountPorts;
+  readonly #policy: Policy;
+  readonly #authorize: Authorize;
+
+  constructor(ports: AccountPorts, policy: Policy) {
+    this.#ports = ports;
+    this.#policy = policy;
+    this.#authorize = new Authorize(ports);
+  }
+
+  /**
+   * Ends every session but the one that asks.
+   * @throws AuthError `missing_fields`, `passwords_differ`, what `checkNewPassword` refuses,
+   * `wrong_password`, `service_busy`, and what `Authorize` throws
+   */
+  async execute(input: {
+    readonly accessToken: string;
+    readonly currentPassword: string;
+    readonly password: string;
+    readonly confirmPassword: string;
+  }): Promise<void> {
+    const { users, hasher } = this.#ports;
+    const { user, sessionId } = await this.#authorize.execute(input);
+    const { currentPassword, confirmPassword } = input;
+    if (isMissing(currentPassword) || isMissing(input.password) || isMissing(confirmPassword)) {
+      throw new AuthError('missing_fields');
+    }
+    const password = canonicalPassword(input.password);
+    if (password !== canonicalPassword(confirmPassword)) throw new AuthError('passwords_differ');
+    checkNewPassword(password, this.#policy);
+
+    const { passwordVersion } = await provePassword(this.#ports, user, currentPassword);
+    const changed = await users.changePassword({
+      userId: user.id,
+      version: passwordVersion,
+      passwordHash: await hasher.hash(password),
+      keep: sessionId,
+    });
+    // False: another change came first, and what was proved is no longer the password.
+    if (!changed) throw new AuthError('wrong_password');
+  }
+}
+
+/** Erases the bearer's account. */
+export class DeleteAccount {
+  readonly #ports: AccountPorts;
+  readonly #authorize: Authorize;
+
+  constructor(ports: AccountPorts) {
+    this.#ports = ports;
+    this.#authorize = new Authorize(ports);
+  }
+
+  /**
+   * The user and their sessions are gone when it resolves.
+   * @throws AuthError `missing_fields`, `wrong_password`, `service_busy`, and what `Authorize` throws
+   */
+  async execute(input: { readonly accessToken: string; readonly password: string }): Promise<void> {
+    const { user } = await this.#authorize.execute(input);
+    if (isMissing(input.password)) throw new AuthError('missing_fields');
+    await provePassword(this.#ports, user, input.password);
+    await this.#ports.users.delete(user.id);
+  }
+}
+
+/** @throws AuthError `wrong_password`, `user_not_found`, `service_busy` */
+async function provePassword(
+  { users, hasher }: Pick<Ports, 'users' | 'hasher'>,
+  user: User,
+  given: string,
+): Promise<Account> {
+  const account = await users.findByEmail(user.email);
+  // Deleted since the token was checked; and registered anew, it would be another account.
+  if (account?.user.id !== user.id) throw new AuthError('user_not_found');
+  const password = canonicalPassword(given);
+  const hash = isPassword(password) ? account.passwordHash : undefined;
+  if ((await hasher.verify(hash, password)) === 'wrong') throw new AuthError('wrong_password');
+  return account;
+}
