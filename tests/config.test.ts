@@ -59,6 +59,7 @@ profiles('need no setting at all in development', () => {
       concurrency: availableParallelism(),
       queue: 64,
     },
+    refreshRotation: false,
     shutdownGrace: 10,
   });
   assert.match(warnings.join('\n'), 'USERS_ACCESS');
@@ -168,6 +169,7 @@ const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
   USERS_ACCESS: ['Public', 'none', 'public,disabled', 'toString'],
   PASSWORD_MIN_LENGTH: [...WHOLE_NUMBERS, '0', '257'],
   PASSWORD_BLOCKLIST: SWITCHES,
+  REFRESH_ROTATION: SWITCHES,
   ARGON2_MEMORY_KIB: [...WHOLE_NUMBERS, '7', '4194305'],
   ARGON2_PASSES: [...WHOLE_NUMBERS, '0', '1001'],
   ARGON2_PARALLELISM: [...WHOLE_NUMBERS, '0', '256'],

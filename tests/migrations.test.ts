@@ -5,14 +5,16 @@ import type { Knex } from 'knex';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Argon2Hasher } from '../src/adapters/argon2/argon2-hasher.ts';
+import { JwtIssuer } from '../src/adapters/jwt/jwt-issuer.ts';
 import { knexRepositories } from '../src/adapters/knex/knex-repositories.ts';
 import { migrate } from '../src/adapters/knex/migrations.ts';
 import { createAuth } from '../src/application/index.ts';
 import { fakePorts, SECRET } from './support/fakes.ts';
+import { call, startProgram, TEST_ENV } from './support/service.ts';
 import { isAvailable, openUrl, type StoreName, withDatabaseUrl } from './support/stores.ts';
 
 const DATABASES = ['SQLite', 'MariaDB'] as const satisfies StoreName[];
-const DONE = ['0001_users_and_sessions'];
+const DONE = ['0001_users_and_sessions', '0002_devices_rotation_password_versions'];
 
 for (const name of DATABASES) {
   const migrations = suite(`Migrations on ${name}`);
@@ -81,6 +83,28 @@ for (const name of DATABASES) {
     assert.equal(await doneSteps(knex), []);
     await waiting;
     assert.equal(await doneSteps(knex), DONE);
+  });
+
+  it('keep what is there: a session of before rotation goes on', async ({ knex, url }) => {
+    await migrate(knex);
+    await knex.migrate.down();
+    assert.is(await knex.schema.hasColumn('sessions', 'token_id'), false);
+    const userId = await insertUser(knex, 'ada@example.com');
+    await insertSession(knex, 'session', userId);
+    await migrate(knex);
+    const now = new Date();
+    const expires = new Date(now.getTime() + 60_000);
+    await knex('sessions').update({ expires: expires.toISOString() });
+    const issuer = new JwtIssuer({ secret: SECRET });
+    const claims = { userId, sessionId: 'session', tokenId: 'token' };
+    const token = await issuer.issueRefreshToken(claims, now, expires);
+    for (const rotation of ['off', 'on']) {
+      const env = { ...TEST_ENV, DATABASE_URL: url, REFRESH_ROTATION: rotation };
+      const program = await startProgram(env);
+      const json = { refresh_token: token };
+      assert.is((await call(program.url, 'POST /refresh', { json })).status, 200);
+      await program.end('SIGTERM');
+    }
   });
 
   it('leave a database of a later release alone', async ({ knex }) => {
@@ -153,7 +177,7 @@ for (const name of DATABASES) {
     assert.is(latest.code, 0, latest.stderr);
     assert.equal(await doneSteps(knex), DONE);
     const after = await cli('migrate:list');
-    assert.match(after.stdout, /1 Completed[^]*0001_users_and_sessions[^]*No Pending/);
+    assert.match(after.stdout, /2 Completed[^]*0001_users_and_sessions[^]*0002_\w+[^]*No Pending/);
 
     const { code, stderr } = await serveBriefly(url);
     assert.is(code, 0, stderr);

@@ -1,27 +1,5 @@
-import { type Auth, AuthError, type ListQuery, type User } from '../../application/index.ts';
-import { answerTo } from './messages.ts';
-
-/** A request as every host can give it. */
-export interface HttpRequest {
-  /** All values of the header, joined by commas; undefined where there is none. */
-  readonly authorization: string | undefined;
-  readonly contentType: string | undefined;
-  readonly userAgent: string | undefined;
-  readonly query: URLSearchParams;
-  /** The values of the path's `{names}`. */
-  readonly params: Readonly<Record<string, string>>;
-  /** Empty where there is none. Undecoded: hosts pass no compressed bodies. */
-  readonly body: Uint8Array;
-}
-
-export interface Reply {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  /** The whole body, or its parts in turn, to be asked for only as fast as they are taken. */
-  readonly body: string | AsyncIterable<string>;
-}
-
-export type TextReply = Reply & { readonly body: string };
+import type { Auth, ListQuery, User } from '../../application/index.ts';
+import { json, NO_CONTENT, type Reply, JSON_HEADERS } from './reply.ts';
 
 /** One row of the wire contract. */
 export interface Endpoint {
@@ -35,27 +13,22 @@ export interface Endpoint {
   readonly handle: (auth: Auth, input: Input) => Promise<Reply>;
 }
 
-interface Input extends Pick<HttpRequest, 'query' | 'params'> {
+/** What a request says, for an endpoint to act on. */
+export interface Input {
   readonly accessToken: string;
   /** What the client calls itself. */
   readonly device: string;
-  /** Every field of the endpoint; the empty string where the body holds no string for it. */
+  /** The endpoint's own; the empty string where the body holds no string for it. */
   readonly fields: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** The values of the path's `{names}`. */
+  readonly params: Readonly<Record<string, string>>;
 }
 
 export interface EndpointOptions {
   /** Who may read GET /users; `public`, as documented, unless given. */
   readonly usersAccess?: 'public' | 'authenticated' | 'disabled';
 }
-
-/** Bytes; hosts refuse more with status 413. */
-export const MAX_BODY_LENGTH = 16 * 1024;
-
-/**
- * Milliseconds in which a request is answered, whatever the parts of the system do: less than the
- * promised 5 s, by what reading the request and sending the reply may take.
- */
-const DEADLINE = 4_500;
 
 const FAILURE = 'An error occurred';
 
@@ -203,89 +176,15 @@ export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): rea
         if (usersAccess === 'authenticated') await auth.authorize({ accessToken });
         const bounds = listQuery(query);
         const { pages, next } = await auth.listUsers(bounds);
-        const reply = { status: 200, headers: REPLY_HEADERS, body: userArray(pages) };
+        const reply = { status: 200, headers: JSON_HEADERS, body: userArray(pages) };
         if (next === undefined) return reply;
         const link = `</users?limit=${bounds.limit}&after=${next}>; rel="next"`;
-        return { ...reply, headers: { ...REPLY_HEADERS, Link: link } };
+        return { ...reply, headers: { ...JSON_HEADERS, Link: link } };
       },
     });
   }
   return table;
 }
-
-/**
- * Answers a request to an endpoint: always, and in time. Refusals get their documented answer; a
- * fault of a part, or a part that does not answer, gets the endpoint's own 500 and is reported.
- */
-export async function answer(
-  endpoint: Endpoint,
-  auth: Auth,
-  request: HttpRequest,
-  report: (fault: unknown) => void,
-): Promise<Reply> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('deadline exceeded')), DEADLINE);
-  });
-  try {
-    return await Promise.race([handle(endpoint, auth, request), deadline]);
-  } catch (error) {
-    if (error instanceof AuthError) {
-      const { status, message, headers } = answerTo(error);
-      return errorReply(status, message, headers);
-    }
-    report(error);
-    return errorReply(500, endpoint.failure);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function handle(endpoint: Endpoint, auth: Auth, request: HttpRequest): Promise<Reply> {
-  const fields: Record<string, string> = {};
-  if (endpoint.fields && request.body.length > 0) {
-    if (!isJson(request.contentType)) {
-      return errorReply(415, 'Content-Type must be application/json');
-    }
-    const body = parseJson(request.body);
-    if (body === undefined) return errorReply(400, 'Malformed JSON');
-    for (const name of endpoint.fields) fields[name] = textOf(body.value, name);
-  }
-  const { query, params, userAgent: device = '' } = request;
-  const accessToken = bearerToken(request.authorization);
-  return endpoint.handle(auth, { accessToken, device, fields, query, params });
-}
-
-/** The one shape of an error, for endpoints and for the hosts' own refusals. */
-export function errorReply(
-  status: number,
-  message: string,
-  headers?: Readonly<Record<string, string>>,
-): TextReply {
-  return json(status, { message }, headers);
-}
-
-/** On every reply: it is JSON, it is nobody else's, and no browser should make more of it. */
-const REPLY_HEADERS = {
-  'Content-Type': 'application/json; charset=utf-8',
-  'Cache-Control': 'no-store',
-  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
-  'Referrer-Policy': 'no-referrer',
-  'X-Content-Type-Options': 'nosniff',
-};
-
-function json(status: number, body: object, headers?: Readonly<Record<string, string>>): TextReply {
-  return { status, headers: { ...REPLY_HEADERS, ...headers }, body: JSON.stringify(body) };
-}
-
-/** Done, and nothing to say. */
-const NO_CONTENT: Reply = {
-  status: 204,
-  headers: Object.fromEntries(
-    Object.entries(REPLY_HEADERS).filter(([name]) => name !== 'Content-Type'),
-  ),
-  body: '',
-};
 
 /** In the place of both passwords, for every user: what is stored of a password is never read here. */
 const REDACTED = '[REDACTED]';
@@ -324,43 +223,4 @@ function listQuery(query: URLSearchParams): ListQuery {
 /** NaN, which the use case refuses, for everything but digits. */
 function wholeNumber(text: string): number {
   return /^\d+$/.test(text) ? Number(text) : Number.NaN;
-}
-
-/**
- * The token of an Authorization header: '' where there is no bearer token ("missing"), and a text
- * that is no token where there is more, or something else, than exactly one ("invalid").
- */
-function bearerToken(authorization = ''): string {
-  const [, token] = /^\s*bearer +([^\s,]+)\s*$/i.exec(authorization) ?? [];
-  if (token !== undefined) return token;
-  const alone = /^\s*bearer\s*$/i.test(authorization);
-  const among = /(?:^|,)\s*bearer(?=[\s,]|$)/i.test(authorization);
-  return among && !alone ? 'not one token' : '';
-}
-
-/** JSON is UTF-8 (RFC 8259 §8.1): a charset that says otherwise is another type. */
-function isJson(contentType = ''): boolean {
-  const [type = '', ...parameters] = contentType.toLowerCase().split(';');
-  return (
-    type.trim() === 'application/json' &&
-    parameters.every((parameter) => !/^\s*charset\b(?!="?utf-?8"?\s*$)/.test(parameter))
-  );
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-/** Undefined when the bytes are no UTF-8 or the text no JSON; else whatever JSON value it is. */
-function parseJson(bytes: Uint8Array): { readonly value: unknown } | undefined {
-  try {
-    return { value: JSON.parse(utf8.decode(bytes)) };
-  } catch {
-    return undefined;
-  }
-}
-
-/** A string member; '', which counts as missing, for a member of another type or none. */
-function textOf(body: unknown, name: string): string {
-  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, name)) return '';
-  const value: unknown = Reflect.get(body, name);
-  return typeof value === 'string' ? value : '';
 }

@@ -16,17 +16,9 @@ import express, {
   type Response,
 } from 'express';
 import type { Auth } from '../../application/index.ts';
-import {
-  answer,
-  type Endpoint,
-  type EndpointOptions,
-  endpoints,
-  errorReply,
-  type HttpRequest,
-  MAX_BODY_LENGTH,
-  type Reply,
-  type TextReply,
-} from './endpoints.ts';
+import { answer, type HttpRequest, MAX_BODY_LENGTH } from './answer.ts';
+import { type Endpoint, type EndpointOptions, endpoints } from './endpoints.ts';
+import { errorReply, type Reply, type TextReply } from './reply.ts';
 
 export interface ExpressOptions extends EndpointOptions {
   /** Told of every fault that was answered with a 500. It may hold private data: do not print it whole. */

@@ -1,0 +1,39 @@
+/** An answer as every host can send it. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The whole body, or its parts in turn, to be asked for only as fast as they are taken. */
+  readonly body: string | AsyncIterable<string>;
+}
+
+export type TextReply = Reply & { readonly body: string };
+
+/** The one shape of an error, for endpoints and for the hosts' own refusals. */
+export function errorReply(
+  status: number,
+  message: string,
+  headers?: Readonly<Record<string, string>>,
+): TextReply {
+  return json(status, { message }, headers);
+}
+
+/** On every reply: it is nobody else's, and no browser should make more of it than it is. */
+const HEADERS = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+};
+
+export const JSON_HEADERS = { 'Content-Type': 'application/json; charset=utf-8', ...HEADERS };
+
+export function json(
+  status: number,
+  body: object,
+  headers?: Readonly<Record<string, string>>,
+): TextReply {
+  return { status, headers: { ...JSON_HEADERS, ...headers }, body: JSON.stringify(body) };
+}
+
+/** Done, and nothing to say. */
+export const NO_CONTENT: Reply = { status: 204, headers: HEADERS, body: '' };
