@@ -13,7 +13,13 @@ import { isAvailable } from './support/stores.ts';
 const PASSWORD = 'canary-password-4f1c';
 const OTHER_PASSWORD = 'canary-wrong-9e2b';
 const SECRET = 'canary-secret-8d7a6b5c4e3f2a1b0c9d8e7f';
-const CHEAP = { PORT: '0', ARGON2_MEMORY_KIB: '64', ARGON2_PASSES: '1', JWT_SECRET: SECRET };
+const CHEAP = {
+  PORT: '0',
+  ARGON2_MEMORY_KIB: '64',
+  ARGON2_PASSES: '1',
+  JWT_SECRET: SECRET,
+  REFRESH_ROTATION: 'on',
+};
 
 const ACCOUNT = { ...ADA, password: PASSWORD, confirm_password: PASSWORD };
 
@@ -43,6 +49,20 @@ async function everyFlow(url: string, seen: Seen): Promise<void> {
   await send('GET /protected', { token: `${access_token}x` });
   await send('GET /protected', { token: refresh_token });
   await send('GET /users', { token: access_token });
+  await send(`GET /users?email=${PASSWORD}`);
+  await send('GET /sessions', { token: access_token });
+  await send(`DELETE /sessions/${access_token}`, { token: access_token });
+  const change = { current_password: OTHER_PASSWORD, password: PASSWORD };
+  const json = { ...change, confirm_password: PASSWORD };
+  await send('POST /password', { json, token: access_token });
+  await send('POST /password', {
+    json: { ...json, current_password: PASSWORD },
+    token: access_token,
+  });
+  await send('DELETE /account', { json: { password: OTHER_PASSWORD }, token: access_token });
+  await send('POST /logout', { json: { refresh_token: `${refresh_token}x` } });
+  await send('POST /login', { json: ACCOUNT });
+  await send('POST /logout', { json: { refresh_token: seen.tokens.at(-1) } });
   await send(`GET /users?after=${access_token}`);
   await send(`GET /${PASSWORD}?password=${PASSWORD}`);
   await send(`PUT /login?token=${access_token}`, { json: ACCOUNT });
