@@ -1,8 +1,12 @@
 import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openDatabase } from '../src/adapters/knex/database.ts';
+import { knexRepositories } from '../src/adapters/knex/knex-repositories.ts';
+import { migrate } from '../src/adapters/knex/migrations.ts';
+import { canonicalEmail } from '../src/application/index.ts';
 import { freePort } from './support/programs.ts';
 import { isAvailable, openUrl, withDatabaseUrl } from './support/stores.ts';
 
@@ -44,6 +48,33 @@ it('waits two seconds for a connection, and no longer', async (knex) => {
   assert.match(await failure(knex.raw('SELECT 1')), /Timeout acquiring a connection/);
   await Promise.all(held.map((transaction) => transaction.rollback()));
   await knex.raw('SELECT 1');
+});
+
+it('stores no session on a password whose change is not committed yet', async (knex, url) => {
+  await migrate(knex);
+  const now = new Date();
+  const at = { dateCreated: now, lastUsed: now, expires: new Date(now.getTime() + 60_000) };
+  const session = { id: 'first', device: null, tokenId: null, ...at };
+  const email = canonicalEmail('ada@example.com');
+  if (email === undefined) throw new Error('no email');
+  const account = { username: 'Ada', email, passwordHash: 'x', dateCreated: now };
+  const { id: userId } = await knexRepositories(knex).users.insert(account, session);
+  // Where a plain look at the user would wait for nobody, and see what was.
+  await knex.raw('SET GLOBAL TRANSACTION ISOLATION LEVEL READ COMMITTED');
+  const fresh = openUrl(url);
+  if (fresh === undefined) throw new Error('no pool');
+  try {
+    const change = await knex.transaction();
+    await change('users').where({ id: userId }).update({ password_version: 1 });
+    const late = { ...session, id: 'late', userId };
+    const stored = knexRepositories(fresh).sessions.insert(late, 0);
+    await sleep(200);
+    await change.commit();
+    assert.is(await stored, false);
+  } finally {
+    await knex.raw('SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+    await fresh.destroy();
+  }
 });
 
 it('refuses what does not fit, on a server that would cut it', async (knex) => {

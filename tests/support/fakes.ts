@@ -59,8 +59,10 @@ export const SECRET = 'k7Qb0nB2Zq6pWm4tYx9sLd3fGh1jRc5vEa8uTiOo';
 
 /** Every port, in memory and under the test's control. */
 export function fakePorts() {
+  const { users, sessions } = memoryRepositories();
   return {
-    ...memoryRepositories(),
+    users: slowly(users),
+    sessions: slowly(sessions),
     hasher: new FakeHasher(),
     tokens: new JwtIssuer({ secret: SECRET }),
     clock: new FakeClock(),
@@ -80,6 +82,20 @@ export async function withAda(policy?: Partial<Policy>) {
   const ports = fakePorts();
   const auth = createAuth(ports, { ...defaultPolicy, ...policy });
   return { ports, auth, ada: await auth.registerUser(ADA) };
+}
+
+/** A part that takes its time, as a database does: what is not waited for has not happened yet. */
+function slowly<Part extends object>(part: Part): Part {
+  return new Proxy(part, {
+    get(target, name) {
+      const method: unknown = Reflect.get(target, name);
+      if (typeof method !== 'function') return method;
+      return async (...args: unknown[]): Promise<unknown> => {
+        await turn();
+        return Reflect.apply(method, target, args);
+      };
+    },
+  });
 }
 
 /** A part with some of its methods replaced. */
