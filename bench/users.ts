@@ -105,7 +105,7 @@ async function read(url: string, pause = 0): Promise<number> {
   let paused = pause === 0;
   for await (const chunk of response) {
     bytes += chunk.length;
-    if (!paused && bytes > 10_000_000) {
+    if (!paused) {
       paused = true;
       await sleep(pause);
     }

@@ -59,8 +59,6 @@ export async function compose(
     clock: () => ({ now: () => new Date() }),
     ids: () => ({ next: () => randomUUID() }),
     policy: () => ({
-      accessTokenTtl: config.accessTokenTtl,
-      refreshTokenTtl: config.refreshTokenTtl,
       refreshRotation: config.refreshRotation,
       passwordMinLength: config.passwordMinLength,
       isCommonPassword,
@@ -119,14 +117,14 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
   const composition = await compose(config, overrides);
   if (store.kind !== 'memory') {
     await migrateStore(store).catch((cause: unknown) => {
-      throw new ConfigError([`DATABASE_URL cannot be used: ${describeFault(cause)}`]);
+      throw new ConfigError([`DATABASE_URL cannot be used: ${nameFault(cause)}`]);
     });
   }
   const server = httpServer(composition.part('app'));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve);
   }).catch((cause: unknown) => {
-    throw new ConfigError([`HOST ${host}, PORT ${port} cannot be used: ${describeFault(cause)}`]);
+    throw new ConfigError([`HOST ${host}, PORT ${port} cannot be used: ${nameFault(cause)}`]);
   });
   const stopPruning = pruneRegularly(composition.part('auth'));
   return {
@@ -245,14 +243,18 @@ function reportFault(fault: unknown): void {
 }
 
 function describeFault(fault: unknown): string {
+  const stack = fault instanceof Error ? (fault.stack ?? '') : '';
+  const frames = stack.split('\n').filter((line) => line.startsWith('    at '));
+  return [nameFault(fault), ...frames.slice(0, 3).map((line) => line.trim())].join(' ');
+}
+
+function nameFault(fault: unknown): string {
   if (fault instanceof AggregateError) {
-    return `${fault.message}: ${fault.errors.map(describeFault).join('; ')}`;
+    return `${fault.message}: ${fault.errors.map(nameFault).join('; ')}`;
   }
   if (!(fault instanceof Error)) return typeof fault;
-  const coded = 'code' in fault && typeof fault.code === 'string' && fault.code !== '';
-  const code = coded ? fault.code : JSON.stringify(fault.message);
-  const frames = fault.stack?.split('\n').filter((line) => line.startsWith('    at '));
-  return [fault.name, code, ...(frames ?? []).slice(0, 3).map((line) => line.trim())].join(' ');
+  const code = 'code' in fault && typeof fault.code === 'string' ? fault.code : '';
+  return `${fault.name} ${code || JSON.stringify(fault.message)}`;
 }
 
 function alertUnreadableHash(): void {

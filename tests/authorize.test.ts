@@ -1,8 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { defaultPolicy } from '../src/application/index.ts';
 import { rejectsWith } from './support/expect.ts';
-import { withAda } from './support/fakes.ts';
+import { ACCESS_TOKEN_TTL, withAda } from './support/fakes.ts';
 
 const authorize = suite('Authorize');
 
@@ -15,7 +14,7 @@ authorize('tells the user and the session of an access token', async () => {
 
 authorize('ends with the token, to the second', async () => {
   const { auth, ports, ada } = await withAda();
-  ports.clock.advance(defaultPolicy.accessTokenTtl - 1);
+  ports.clock.advance(ACCESS_TOKEN_TTL - 1);
   await auth.authorize(ada);
   ports.clock.advance(1);
   await rejectsWith(auth.authorize(ada), 'invalid_access_token');

@@ -94,6 +94,23 @@ list('reads one page ahead of its reader, and no further', async () => {
   assert.is(asked, 2, 'and none for a reader that has stopped');
 });
 
+list('minds no page that fails for a reader that has stopped', async () => {
+  const { ports } = await withUsers(750);
+  const page = (query: PageQuery) =>
+    query.after === 0 ? ports.users.page(query) : Promise.reject(new Error('no database'));
+  const { pages } = await createAuth({
+    ...ports,
+    users: withMethods(ports.users, { page }),
+  }).listUsers();
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  for await (const _ of pages) break;
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  process.off('unhandledRejection', note);
+  assert.equal(unhandled, []);
+});
+
 list('rejects before the first page when the store fails, and between pages later', async () => {
   const { ports } = await withUsers(1250);
   const failingFrom = (page: number) => {

@@ -79,8 +79,6 @@ login('matches no ill-formed password with the text that UTF-8 makes of it', asy
 login('does not hold a known password against a stricter policy', async () => {
   const { ports } = await withAda();
   const strict = createAuth(ports, {
-    accessTokenTtl: 60,
-    refreshTokenTtl: 60,
     passwordMinLength: 100,
     isCommonPassword: () => true,
   });

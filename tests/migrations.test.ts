@@ -173,6 +173,7 @@ for (const name of DATABASES) {
     const before = await cli('migrate:list');
     assert.is(before.code, 0, before.stderr);
     assert.match(before.stdout, 'No Completed Migration files Found');
+    for (const step of DONE) assert.match(before.stdout, step);
     const latest = await cli('migrate:latest');
     assert.is(latest.code, 0, latest.stderr);
     assert.equal(await doneSteps(knex), DONE);

@@ -13,13 +13,18 @@ import {
 } from '../src/application/index.ts';
 import { memoryRepositories } from '../src/adapters/memory/memory-repositories.ts';
 import { outcome } from './support/expect.ts';
-import { FakeClock, fakePorts, withMethods } from './support/fakes.ts';
+import {
+  ACCESS_TOKEN_TTL,
+  FakeClock,
+  fakePorts,
+  REFRESH_TOKEN_TTL,
+  withMethods,
+} from './support/fakes.ts';
 import { isAvailable, type Repositories, STORE_NAMES, withRepositories } from './support/stores.ts';
 
 // Random sequences of everything that a user can do, held step by step against a model that says in
 // a few lines what must come of each. A failure shrinks to the shortest sequence that shows it.
 
-const { accessTokenTtl, refreshTokenTtl } = defaultPolicy;
 const GRACE = 10;
 const LEEWAY = 5;
 const PASSWORDS = ['password one', 'password two', 'password three'] as const;
@@ -114,7 +119,7 @@ async function began(
   const now = clock.now();
   const { user, sessionId } = await auth.authorize(tokens);
   assert.is(user.id, person.id, 'the token is its own user’s');
-  const expires = new Date(now.getTime() + refreshTokenTtl * 1000);
+  const expires = new Date(now.getTime() + REFRESH_TOKEN_TTL * 1000);
   const session: Session = {
     id: sessionId,
     person,
@@ -132,7 +137,7 @@ async function began(
 }
 
 function issuedAccess(model: Model, session: Session, text: string, now: Date): void {
-  const [from, until] = [seconds(now), seconds(now) + accessTokenTtl];
+  const [from, until] = [seconds(now), seconds(now) + ACCESS_TOKEN_TTL];
   model.accessTokens.push({ kind: 'access', text, session, from, until });
 }
 
@@ -213,7 +218,7 @@ const refresh = (index: number) =>
       assert.is(result.refreshToken, session.current?.text, 'a retry gets the same successor');
     } else {
       const text = result.refreshToken ?? '';
-      const until = Math.min(seconds(session.expires), seconds(now) + refreshTokenTtl);
+      const until = Math.min(seconds(session.expires), seconds(now) + REFRESH_TOKEN_TTL);
       const successor: RefreshToken = { kind: 'refresh', text, session, from: seconds(now), until };
       assert.is.not(text, token.text);
       Object.assign(session, { current: successor, previous: token, rotated: now });
@@ -339,7 +344,7 @@ const jump = (by: number) =>
 const index = fc.nat({ max: 40 });
 const name = fc.constantFrom(...PEOPLE);
 const password = fc.constantFrom(...PASSWORDS);
-const JUMPS = [1, 5, 9, 10, 11, 60, 899, 900, 86_400, refreshTokenTtl, -1, -6, -3_600, -86_400];
+const JUMPS = [1, 5, 9, 10, 11, 60, 899, 900, 86_400, REFRESH_TOKEN_TTL, -1, -6, -3_600, -86_400];
 
 const STEPS = [
   fc.tuple(name, password).map((args) => register(...args)),

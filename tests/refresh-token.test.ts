@@ -1,15 +1,15 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createAuth, defaultPolicy } from '../src/application/index.ts';
+import { createAuth } from '../src/application/index.ts';
 import { rejectsWith } from './support/expect.ts';
-import { withAda, withMethods } from './support/fakes.ts';
+import { ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL, withAda, withMethods } from './support/fakes.ts';
 
 const refresh = suite('RefreshToken');
 
 refresh('gives a new access token of the same session, again and again', async () => {
   const { auth, ports, ada } = await withAda();
   const { sessionId } = await auth.authorize(ada);
-  ports.clock.advance(defaultPolicy.accessTokenTtl);
+  ports.clock.advance(ACCESS_TOKEN_TTL);
   await rejectsWith(auth.authorize(ada), 'invalid_access_token');
   for (let i = 0; i < 3; i += 1) {
     const refreshed = await auth.refreshToken(ada);
@@ -20,7 +20,7 @@ refresh('gives a new access token of the same session, again and again', async (
 
 refresh('works until its session expires, to the second', async () => {
   const { auth, ports, ada } = await withAda();
-  ports.clock.advance(defaultPolicy.refreshTokenTtl - 1);
+  ports.clock.advance(REFRESH_TOKEN_TTL - 1);
   await auth.refreshToken(ada);
   ports.clock.advance(1);
   await rejectsWith(auth.refreshToken(ada), 'invalid_refresh_token');

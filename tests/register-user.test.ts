@@ -1,8 +1,9 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { JwtIssuer } from '../src/adapters/jwt/jwt-issuer.ts';
 import { createAuth, defaultPolicy, type Ports } from '../src/application/index.ts';
 import { outcome, rejectsWith } from './support/expect.ts';
-import { ADA, fakePorts, withMethods } from './support/fakes.ts';
+import { ADA, fakePorts, SECRET, withMethods } from './support/fakes.ts';
 
 const register = suite('RegisterUser');
 
@@ -38,8 +39,9 @@ register('stores the canonical email and the trimmed name', async () => {
 });
 
 register('starts a session that ends when the policy says', async () => {
-  const ports = fakePorts();
-  const auth = createAuth(ports, { ...defaultPolicy, refreshTokenTtl: 3600 });
+  const tokens = new JwtIssuer({ secret: SECRET, refreshTokenTtl: 3600 });
+  const ports = { ...fakePorts(), tokens };
+  const auth = createAuth(ports);
   const { accessToken, user } = await auth.registerUser({ ...ADA, device: ' A\nphone ' });
   const { sessionId } = await auth.authorize({ accessToken });
   const now = ports.clock.now();

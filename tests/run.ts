@@ -103,17 +103,31 @@ async function runFile(file: string, env: NodeJS.ProcessEnv): Promise<Result> {
 
 function run(file: string, env: NodeJS.ProcessEnv) {
   return new Promise<{ output: string; code: number | string }>((resolve) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', file], { env, stdio: 'pipe' });
+    const child = spawn(process.execPath, ['--import', 'tsx', file], {
+      env,
+      stdio: 'pipe',
+      detached: true,
+    });
     const parts: string[] = [];
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => parts.push(text));
     }
-    const timer = setTimeout(() => child.kill('SIGKILL'), FILE_TIMEOUT);
+    const timer = setTimeout(endGroup, FILE_TIMEOUT, child.pid);
     child.on('close', (code, signal) => {
       clearTimeout(timer);
+      endGroup(child.pid);
       resolve({ output: parts.join(''), code: code ?? signal ?? 'unknown' });
     });
   });
+}
+
+/** Ends a file and every program that it started, none of which is to outlive it. */
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nothing is left of it.
+  }
 }
 
 /** Suites that a file makes, less those that it runs. A loop that makes suites runs them in it. */

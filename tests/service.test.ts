@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
@@ -163,6 +163,30 @@ service('reads on while somebody else holds the write lock of its SQLite file', 
     assert.is(statuses.filter((status) => status === 201).length, 1);
     assert.is(statuses.filter((status) => status === 400).length, 9);
     await program.end('SIGTERM');
+  }),
+);
+
+service('takes up a SQLite file that was put in the place of its own', () =>
+  inFolder(async (path) => {
+    const file = join(path, 'p.sqlite');
+    const program = await startProgram({ ...CHEAP, DATABASE_URL: `sqlite:${file}` });
+    await registered(program.url);
+    const backup = new Database(file);
+    backup.exec(`VACUUM INTO '${file}.backup'`);
+    backup.close();
+    await registered(program.url, { email: 'later@example.com' });
+    for (const name of ['', '-wal', '-shm']) rmSync(`${file}${name}`, { force: true });
+    renameSync(`${file}.backup`, file);
+    const { json } = await call(program.url, 'GET /users');
+    assert.equal(
+      (json as { email: string }[]).map(({ email }) => email),
+      [ADA.email],
+    );
+    await registered(program.url, { email: 'new@example.com' });
+    await program.end('SIGTERM');
+    const kept = new Database(file);
+    assert.is(kept.prepare('SELECT id FROM users').all().length, 2);
+    kept.close();
   }),
 );
 

@@ -1,8 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Auth, createAuth, defaultPolicy } from '../src/application/index.ts';
+import { type Auth, createAuth } from '../src/application/index.ts';
 import { rejectsWith } from './support/expect.ts';
-import { ADA, fakePorts, withAda, withMethods } from './support/fakes.ts';
+import { ADA, fakePorts, REFRESH_TOKEN_TTL, withAda, withMethods } from './support/fakes.ts';
 
 const CREDENTIALS = { email: ADA.email, password: ADA.password };
 const EVE = { ...ADA, username: 'Eve', email: 'eve@example.com' };
@@ -22,7 +22,7 @@ list('shows the own sessions, the oldest first, and which one asks', async () =>
   const { sessionId: firstId } = await auth.authorize(ada);
   const { sessionId: secondId } = await auth.authorize(phone);
   const second = ports.clock.now();
-  const month = defaultPolicy.refreshTokenTtl * 1000;
+  const month = REFRESH_TOKEN_TTL * 1000;
   const expires = (start: Date) => new Date(start.getTime() + month);
   const of = (id: string, device: string | null, dateCreated: Date, current: boolean) => ({
     id,
@@ -138,7 +138,7 @@ rotation('replaces the refresh token each time, but not the end of the session',
     assert.is.not(next, token);
     token = next;
   }
-  ports.clock.advance(defaultPolicy.refreshTokenTtl - 180);
+  ports.clock.advance(REFRESH_TOKEN_TTL - 180);
   await rejectsWith(auth.refreshToken({ refreshToken: token }), 'invalid_refresh_token');
 });
 
@@ -197,7 +197,7 @@ prune('removes what has expired, a bounded part at a time', async () => {
   const { auth, ports } = await withAda();
   for (let i = 0; i < 4; i += 1) await auth.login(CREDENTIALS);
   assert.is(await auth.pruneSessions(), 0);
-  ports.clock.advance(defaultPolicy.refreshTokenTtl);
+  ports.clock.advance(REFRESH_TOKEN_TTL);
   assert.is(await auth.pruneSessions({ limit: 3 }), 3);
   assert.is(await auth.pruneSessions({ limit: 3 }), 2);
 });

@@ -3,7 +3,7 @@ import { AuthError } from '../domain/errors.ts';
 import type { User } from '../domain/user.ts';
 import type { Ports } from './ports.ts';
 
-/** Who is acting, and in which session: known from the verified token alone. */
+/** Who is acting, and in which session. Nothing but the verified token says who that is. */
 export interface Identity {
   readonly user: User;
   readonly sessionId: string;

@@ -43,12 +43,8 @@ export { type Refreshed, RefreshToken } from './refresh-token.ts';
 export { RegisterUser, type Registration } from './register-user.ts';
 export type { TokenPair } from './tokens.ts';
 
-/** The documented settings: access tokens last 15 minutes, sessions 30 days, passwords have 8 characters. */
-export const defaultPolicy: Policy = {
-  accessTokenTtl: 15 * 60,
-  refreshTokenTtl: 30 * 24 * 60 * 60,
-  passwordMinLength: 8,
-};
+/** What development does: passwords of 8 characters, no list of common ones, no rotation. */
+export const defaultPolicy: Policy = { passwordMinLength: 8 };
 
 /** The use cases, ready to call. */
 export type Auth = ReturnType<typeof createAuth>;
@@ -56,7 +52,7 @@ export type Auth = ReturnType<typeof createAuth>;
 /** The library's face: every use case on one set of ports, under one policy. */
 export function createAuth(ports: Ports, policy: Policy = defaultPolicy) {
   const registerUser = new RegisterUser(ports, policy);
-  const login = new Login(ports, policy);
+  const login = new Login(ports);
   const refreshToken = new RefreshToken(ports, policy);
   const authorize = new Authorize(ports);
   const listUsers = new ListUsers(ports);

@@ -8,7 +8,7 @@ import {
 import { AuthError } from '../domain/errors.ts';
 import { deviceLabel, startSession } from '../domain/session.ts';
 import type { Account, User } from '../domain/user.ts';
-import type { Policy, Ports } from './ports.ts';
+import type { Ports } from './ports.ts';
 import { issueTokens, type TokenPair } from './tokens.ts';
 
 export interface Credentials {
@@ -21,11 +21,9 @@ export interface Credentials {
 /** Checks a password and starts a session. */
 export class Login {
   readonly #ports: Ports;
-  readonly #policy: Policy;
 
-  constructor(ports: Ports, policy: Policy) {
+  constructor(ports: Ports) {
     this.#ports = ports;
-    this.#policy = policy;
   }
 
   /**
@@ -34,7 +32,7 @@ export class Login {
    * @throws AuthError `missing_credentials`, `invalid_credentials`, `service_busy`
    */
   async execute(credentials: Credentials): Promise<TokenPair & { readonly user: User }> {
-    const { users, sessions, hasher, clock, ids } = this.#ports;
+    const { users, sessions, hasher, tokens, clock, ids } = this.#ports;
     if (isBlank(credentials.email) || isMissing(credentials.password)) {
       throw new AuthError('missing_credentials');
     }
@@ -50,7 +48,7 @@ export class Login {
     const { user } = account;
     const sessionIds = { id: ids.next(), tokenId: ids.next() };
     const device = deviceLabel(credentials.device);
-    const started = startSession(sessionIds, device, now, this.#policy.refreshTokenTtl);
+    const started = startSession(sessionIds, device, now, tokens.refreshTokenTtl);
     const session = { ...started, userId: user.id };
     // False: while the password was being checked it was changed, or its account deleted.
     const stored = await sessions.insert(session, account.passwordVersion);

@@ -3,8 +3,8 @@ import type { FirstSession, Session } from '../domain/session.ts';
 import type { Account, NewAccount, User, UserId } from '../domain/user.ts';
 
 /**
- * What the use cases need of the world. Each promise below is proved on every adapter by the suite
- * of the same name in `tests/contracts/`. A port method that throws anything but the `AuthError`
+ * What the use cases need of the world. Each promise of a repository, hasher or issuer is proved on
+ * every adapter by a suite in `tests/contracts/`. A port method that throws anything but the `AuthError`
  * named here reports a fault of its part; the use cases let it pass.
  */
 export interface Ports {
@@ -16,11 +16,8 @@ export interface Ports {
   readonly ids: IdGenerator;
 }
 
-/** What an operator decides. Times are in seconds. */
+/** What an operator decides. How long tokens last is told to the `TokenIssuer`. */
 export interface Policy extends PasswordPolicy {
-  readonly accessTokenTtl: number;
-  /** How long a session lasts, and with it its refresh token. */
-  readonly refreshTokenTtl: number;
   /**
    * Whether each refresh replaces the refresh token, and the use of a replaced one ends its session
    * (RFC 9700 §2.2.2). Off unless given.
@@ -163,6 +160,8 @@ export interface TokenClaims {
  * expired; an issue time up to five seconds ahead of `now` is allowed for clocks that differ.
  */
 export interface TokenIssuer {
+  /** How long a session lasts, and with it its refresh tokens, in seconds. */
+  readonly refreshTokenTtl: number;
   issueAccessToken(claims: TokenClaims, now: Date): Promise<string>;
   verifyAccessToken(token: string, now: Date): Promise<TokenClaims | undefined>;
   /** Good until `expires`, but never for longer than refresh tokens last. */

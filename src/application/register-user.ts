@@ -36,7 +36,7 @@ export class RegisterUser {
    * `checkNewPassword` refuse, `email_taken`, `service_busy`
    */
   async execute(registration: Registration): Promise<TokenPair & { readonly user: User }> {
-    const { users, hasher, clock, ids } = this.#ports;
+    const { users, hasher, tokens, clock, ids } = this.#ports;
     const { username, email, password, confirmPassword } = registration;
     if (isBlank(username) || isBlank(email) || isMissing(password) || isMissing(confirmPassword)) {
       throw new AuthError('missing_fields');
@@ -52,7 +52,7 @@ export class RegisterUser {
     const now = clock.now();
     const sessionIds = { id: ids.next(), tokenId: ids.next() };
     const device = deviceLabel(registration.device);
-    const session = startSession(sessionIds, device, now, this.#policy.refreshTokenTtl);
+    const session = startSession(sessionIds, device, now, tokens.refreshTokenTtl);
     const user = await users.insert({ ...identity, passwordHash, dateCreated: now }, session);
     return { user, ...(await issueTokens(this.#ports, { ...session, userId: user.id }, now)) };
   }

@@ -35,7 +35,7 @@ const LABEL = String.raw`[\p{L}\p{M}\p{N}](?:[\p{L}\p{M}\p{N}\-]*[\p{L}\p{M}\p{N
 const ADDRESS = new RegExp(String.raw`^${ATOM}(?:\.${ATOM})*@${LABEL}(?:\.${LABEL})+$`, 'u');
 
 /**
- * The one spelling of an address under which it is stored, looked up, limited and logged: trimmed,
+ * The one spelling of an address under which it is stored and looked up: trimmed,
  * NFC, lower case. `undefined` when the text is not one address of at most 254 characters.
  * Idempotent: a canonical address is its own canonical form.
  */

@@ -21,9 +21,4 @@ export interface Account {
 }
 
 /** An account that the store has not numbered yet. */
-export interface NewAccount {
-  readonly username: string;
-  readonly email: Email;
-  readonly dateCreated: Date;
-  readonly passwordHash: string;
-}
+export type NewAccount = Omit<User, 'id'> & Pick<Account, 'passwordHash'>;

@@ -119,6 +119,7 @@ export async function mariadbServer(
         '--user=root',
         `--datadir=${data}`,
         `--socket=${join(folder.path, 'socket')}`,
+        `--tmpdir=${folder.path}`, // A server clears this folder of other servers' tables.
         `--port=${port}`,
         '--bind-address=127.0.0.1',
         '--skip-name-resolve',

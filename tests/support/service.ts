@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
@@ -150,15 +150,21 @@ export async function startProgram(
     child.stderr.setEncoding('utf8').on('data', read);
     void exited.then((code) => reject(new Error(`ended with ${code}: ${parts.join('')}`)));
   });
+  // From here on the test waits for replies, and for `end`: if it fails before that, a program that
+  // serves must not keep it from ending.
+  const streams = [child.stdout, child.stderr] as (typeof child.stdout & Partial<Socket>)[];
+  child.unref();
+  for (const stream of streams) stream.unref?.();
   return {
     url,
     process: child,
     output: () => parts.join(''),
     async end(signal) {
+      child.ref();
       child.kill(signal);
       // What does not end is a fault of its own: better named than waited for.
       const patience = new AbortController();
-      const late = sleep(20_000, 'still running', { signal: patience.signal, ref: false });
+      const late = sleep(20_000, 'still running', { signal: patience.signal });
       const code = await Promise.race([exited, late]);
       patience.abort();
       if (code === 'still running') throw new Error(`${signal} did not end ${child.pid}`);

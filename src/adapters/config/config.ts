@@ -82,8 +82,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     jwtSecret: read.optional('JWT_SECRET'),
     jwtIssuer: read.text('JWT_ISSUER', 'portcullis'),
     jwtAudience: read.text('JWT_AUDIENCE', 'portcullis'),
-    accessTokenTtl: read.duration('ACCESS_TOKEN_TTL', defaultPolicy.accessTokenTtl),
-    refreshTokenTtl: read.duration('REFRESH_TOKEN_TTL', defaultPolicy.refreshTokenTtl),
+    accessTokenTtl: read.duration('ACCESS_TOKEN_TTL', 15 * 60),
+    refreshTokenTtl: read.duration('REFRESH_TOKEN_TTL', 30 * 86_400),
     refreshRotation: read.one('REFRESH_ROTATION', ['on', 'off'], 'off') === 'on',
     usersAccess: read.one(
       'USERS_ACCESS',

@@ -1,6 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import jsonwebtoken from 'jsonwebtoken';
-import { defaultPolicy, type TokenClaims, type TokenIssuer } from '../../application/index.ts';
+import type { TokenClaims, TokenIssuer } from '../../application/index.ts';
 
 /** RFC 9068 §2.1; the refresh token's type is the product's own. */
 const ACCESS_TYPE = 'at+jwt';
@@ -18,9 +18,9 @@ export interface JwtOptions {
   readonly issuer?: string;
   /** `aud` of access tokens; 'portcullis' unless given. */
   readonly audience?: string;
-  /** Seconds. Tokens that were made to last longer are refused. */
+  /** Seconds; 15 minutes unless given. Tokens that were made to last longer are refused. */
   readonly accessTokenTtl?: number;
-  /** Seconds. Tokens that were made to last longer are refused. */
+  /** Seconds; 30 days unless given. Tokens that were made to last longer are refused. */
   readonly refreshTokenTtl?: number;
 }
 
@@ -32,6 +32,7 @@ interface Kind {
 
 /** Both tokens as JWS (RFC 7515), signed with HS256. */
 export class JwtIssuer implements TokenIssuer {
+  readonly refreshTokenTtl: number;
   // A KeyObject: the algorithm is settled here, and jsonwebtoken does not guess at a string for
   // 0.3 ms on each call.
   readonly #key: KeyObject;
@@ -41,8 +42,8 @@ export class JwtIssuer implements TokenIssuer {
 
   constructor(options: JwtOptions) {
     const { audience = 'portcullis', issuer = 'portcullis' } = options;
-    const { accessTokenTtl = defaultPolicy.accessTokenTtl } = options;
-    const { refreshTokenTtl = defaultPolicy.refreshTokenTtl } = options;
+    const { accessTokenTtl = 15 * 60, refreshTokenTtl = 30 * 24 * 60 * 60 } = options;
+    this.refreshTokenTtl = refreshTokenTtl;
     if (options.secret === '') throw new RangeError('the secret is empty');
     this.#key = createSecretKey(options.secret, 'utf8');
     this.#issuer = issuer;

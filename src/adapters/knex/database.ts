@@ -20,8 +20,9 @@ export type DatabaseTarget =
     };
 
 // A request answers within 5 s whatever the database does: these are the shares of it, in ms.
-const CONNECT_TIMEOUT = 2_000;
+// Connecting comes within acquiring, and the hosts share it: the last must be tried in time, too.
 const ACQUIRE_TIMEOUT = 2_000;
+const CONNECT_TIMEOUT = 1_800;
 const QUERY_TIMEOUT = 3_000;
 /** Opens the pool that serves requests. Connects when first used. */
 export function openDatabase(target: DatabaseTarget): Knex {
@@ -172,7 +173,7 @@ class MysqlClient extends MysqlDialect<MysqlSettings> {
       password,
       database,
       charset: 'utf8mb4',
-      connectTimeout: CONNECT_TIMEOUT,
+      connectTimeout: Math.ceil(CONNECT_TIMEOUT / this.connectionSettings.hosts.length),
     });
     // Also what mysql2 reports between queries, e.g. that the server went away.
     connection.on('error', (error) => {

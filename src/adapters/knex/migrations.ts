@@ -43,7 +43,7 @@ async function addColumn(knex: Knex, table: string, column: string, type: string
   await knex.raw(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
 }
 
-/** By hand: on SQLite knex would make the table anew, and lose its triggers. */
+/** By hand: on SQLite knex would make the table anew, and so lose its triggers and the sessions. */
 async function dropColumn(knex: Knex, table: string, column: string): Promise<void> {
   if (!(await knex.schema.hasColumn(table, column))) return;
   await knex.raw(`ALTER TABLE ${table} DROP COLUMN ${column}`);
@@ -111,10 +111,10 @@ async function byteCollation(knex: Knex): Promise<string> {
 }
 
 /** The steps as knex and its command line take them. */
-export const migrationSource: Knex.MigrationSource<string> = {
-  getMigrations: async () => Object.keys(migrations),
-  getMigrationName: (name) => name,
-  async getMigration(name) {
+export const migrationSource: Knex.MigrationSource<{ readonly file: string }> = {
+  getMigrations: async () => Object.keys(migrations).map((file) => ({ file })),
+  getMigrationName: ({ file }) => file,
+  async getMigration({ file: name }) {
     const migration = migrations[name];
     if (migration === undefined) throw new Error(`unknown migration ${name}`);
     return migration;
