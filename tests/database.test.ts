@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
+import Database from 'libsql';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openDatabase } from '../src/adapters/knex/database.ts';
@@ -141,6 +142,40 @@ sqlite('keeps a log that survives a loss of power, and heeds foreign keys', () =
     assert.equal(await knex?.raw('PRAGMA synchronous'), [{ synchronous: 2 }]);
     assert.equal(await knex?.raw('PRAGMA foreign_keys'), [{ foreign_keys: 1 }]);
     await knex?.destroy();
+  }),
+);
+
+sqlite('loses nothing, and stops nothing, when somebody else holds the lock now and then', () =>
+  withDatabaseUrl('SQLite', async (url) => {
+    const [knex, other] = [openUrl(url), openUrl(url)];
+    if (knex === undefined || other === undefined) throw new Error('no pool');
+    await migrate(knex);
+    const one = knexRepositories(knex);
+    const locker = new Database(url.replace('sqlite:', ''));
+    const now = new Date();
+    const at = { dateCreated: now, lastUsed: now, expires: new Date(now.getTime() + 60_000) };
+    const session = (id: string) => ({ id, device: null, tokenId: null, ...at });
+    const insert = (name: string) => {
+      const email = canonicalEmail(`${name}@example.com`);
+      if (email === undefined) throw new Error('no email');
+      const account = { username: name, email, passwordHash: 'x', dateCreated: now };
+      return one.users.insert(account, session(`first of ${name}`));
+    };
+    for (let round = 0; round < 5; round += 1) {
+      locker.exec('BEGIN IMMEDIATE');
+      const writes = [insert(`a${round}`), insert(`b${round}`)];
+      await sleep(60);
+      locker.exec('COMMIT');
+      const [written] = await Promise.all(writes);
+      const id = written?.id ?? 0;
+      const name = `of round ${round}`;
+      assert.is(await one.sessions.insert({ ...session(name), userId: id }, 0), true);
+      // What was acknowledged is there for everybody else.
+      assert.ok(await knexRepositories(other).sessions.find(name));
+      assert.is(await knexRepositories(other).users.replacePasswordHash(id, 'x', 'y'), true);
+    }
+    locker.close();
+    await Promise.all([knex.destroy(), other.destroy()]);
   }),
 );
 

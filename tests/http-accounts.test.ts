@@ -115,7 +115,9 @@ for (const store of STORE_NAMES) {
     assert.is((await refresh(url, mine)).status, 200);
     assert.is((await refresh(url, eve)).status, 200);
     assertMessage(await call(url, `DELETE /sessions/${phoneId}`), 401, 'Token is missing!');
-    assertMessage(await call(url, 'DELETE /sessions/', { token: 'x' }), 404, 'Not found');
+    for (const id of ['', '%', '%zz', '%FF', '%E0%A4%A']) {
+      assertMessage(await call(url, `DELETE /sessions/${id}`, { token: 'x' }), 404, 'Not found');
+    }
     assertMessage(await call(url, 'GET /sessions/x'), 405, 'Method not allowed');
   });
 
@@ -182,12 +184,14 @@ for (const store of STORE_NAMES) {
   it('finds a user in the list by address, in any spelling', async ({ url }) => {
     await registered(url);
     await registered(url, { email: 'eve@example.com' });
+    await registered(url, { email: 'a?b@example.com' });
     const emails = async (query: string) =>
       ((await call(url, `GET /users?${query}`)).json as { email: string }[]).map(
         ({ email }) => email,
       );
     assert.equal(await emails('email=ADA@example.com'), ['ada@example.com']);
     assert.equal(await emails('email=%20eve%40example.com&limit=1'), ['eve@example.com']);
+    assert.equal(await emails('email=a?b@example.com'), ['a?b@example.com']);
     assert.equal(await emails('email=nobody@example.com'), []);
     for (const email of ['', 'ada', '%25', 'ada@example.com,eve@example.com']) {
       const answer = await call(url, `GET /users?email=${email}`);

@@ -108,6 +108,14 @@ logout('minds no token that never was, and wants one', async () => {
   await rejectsWith(auth.logout({ refreshToken: 7 as never }), 'missing_refresh_token');
 });
 
+logout('ends a session although the clock was set back to before it', async () => {
+  const { auth, ports, ada } = await withAda();
+  ports.clock.advance(-3600);
+  await auth.logout(ada);
+  ports.clock.advance(3600);
+  await rejectsWith(auth.refreshToken(ada), 'invalid_refresh_token');
+});
+
 logout('everywhere ends every session of the bearer, and nobody else’s', async () => {
   const { auth, ada } = await withAda();
   const eve = await auth.registerUser(EVE);
@@ -290,6 +298,21 @@ account('erases the user, whose tokens then say so, and frees the address', asyn
   const again = await auth.registerUser(ADA);
   assert.is.not(again.user.id, ada.user.id);
   await rejectsWith(auth.authorize(ada), 'user_not_found');
+});
+
+account('stays when its password is changed while it is being proved', async () => {
+  const { auth, ports, ada } = await withAda();
+  const verify = ports.hasher.verify.bind(ports.hasher);
+  const changing = withMethods(ports.hasher, {
+    async verify(hash, given) {
+      const verdict = await verify(hash, given);
+      await auth.changePassword({ ...ada, ...CHANGE });
+      return verdict;
+    },
+  });
+  const late = createAuth({ ...ports, hasher: changing });
+  await rejectsWith(late.deleteAccount({ ...ada, password: ADA.password }), 'wrong_password');
+  await auth.login({ ...CREDENTIALS, password: CHANGE.password });
 });
 
 account('wants the password, and spends one hash to say so', async () => {

@@ -51,8 +51,7 @@ export class ChangePassword {
       passwordHash: await hasher.hash(password),
       keep: sessionId,
     });
-    // False: another change came first, and what was proved is no longer the password.
-    if (!changed) throw new AuthError('wrong_password');
+    if (!changed) throw await overtaken(this.#ports, user);
   }
 }
 
@@ -73,9 +72,15 @@ export class DeleteAccount {
   async execute(input: { readonly accessToken: string; readonly password: string }): Promise<void> {
     const { user } = await this.#authorize.execute(input);
     if (isMissing(input.password)) throw new AuthError('missing_fields');
-    await provePassword(this.#ports, user, input.password);
-    await this.#ports.users.delete(user.id);
+    const { passwordVersion } = await provePassword(this.#ports, user, input.password);
+    const deleted = await this.#ports.users.delete(user.id, passwordVersion);
+    if (!deleted) throw await overtaken(this.#ports, user);
   }
+}
+
+/** Another change came first: what was proved is no longer the password, or there is no account. */
+async function overtaken({ users }: Pick<Ports, 'users'>, { id }: User): Promise<AuthError> {
+  return new AuthError((await users.findById(id)) ? 'wrong_password' : 'user_not_found');
 }
 
 /** @throws AuthError `wrong_password`, `user_not_found`, `service_busy` */

@@ -51,8 +51,11 @@ export interface UserRepository {
    */
   changePassword(change: PasswordChange): Promise<boolean>;
 
-  /** Erases a user and their sessions. Resolves to whether there was one. */
-  delete(id: UserId): Promise<boolean>;
+  /**
+   * Erases a user and their sessions while their password still is of `passwordVersion`. Resolves to
+   * whether it did.
+   */
+  delete(id: UserId, passwordVersion: number): Promise<boolean>;
 
   /**
    * Up to `limit` users whose id is greater than `after`, by ascending id; with an `email`, only the
@@ -167,6 +170,8 @@ export interface TokenIssuer {
   /** Good until `expires`, but never for longer than refresh tokens last. */
   issueRefreshToken(claims: TokenClaims, now: Date, expires: Date): Promise<string>;
   verifyRefreshToken(token: string, now: Date): Promise<TokenClaims | undefined>;
+  /** Like `verifyRefreshToken`, whatever the time: for ending what the token stands for. */
+  identifyRefreshToken(token: string): Promise<TokenClaims | undefined>;
 }
 
 export interface Clock {

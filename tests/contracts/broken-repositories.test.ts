@@ -414,7 +414,7 @@ async function failuresOf(fault: Break): Promise<string[]> {
   const cases = [userRepositoryContract, sessionRepositoryContract].flatMap((contractOf) =>
     contractOf((use) => {
       const store = broken(fault);
-      return use({ one: store, other: store, deleteUser: (id) => store.users.delete(id) });
+      return use({ one: store, other: store, deleteUser: (id) => store.users.delete(id, 0) });
     }),
   );
   return failedCases(cases);

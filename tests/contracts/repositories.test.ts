@@ -16,7 +16,7 @@ function deletion(knex: Knex) {
 for (const name of STORE_NAMES) {
   const withStore: WithStore = (use) =>
     withRepositories(name, (one, other, knex) =>
-      use({ one, other, deleteUser: knex ? deletion(knex) : (id) => one.users.delete(id) }),
+      use({ one, other, deleteUser: knex ? deletion(knex) : (id) => one.users.delete(id, 0) }),
     );
   runContract(`UserRepository on ${name}`, userRepositoryContract(withStore), isAvailable(name));
   runContract(

@@ -259,12 +259,29 @@ export function userRepositoryContract(withStore: WithStore): Case[] {
       const { id, email } = await one.users.insert(account(), first);
       const eve = address('eve@x.co');
       const { id: eveId } = await one.users.insert(account({ email: eve }), others);
-      assert.is(await other.users.delete(id), true);
-      assert.is(await one.users.delete(id), false);
+      assert.is(await one.users.delete(id, 1), false, 'on another password');
+      assert.is(await other.users.delete(id, 0), true);
+      assert.is(await one.users.delete(id, 0), false);
       assert.is(await one.users.findById(id), undefined);
       assert.is(await one.users.findByEmail(email), undefined);
       assert.is(await one.sessions.find(first.id), undefined);
       assert.is((await one.sessions.find(others.id))?.userId, eveId, "and nobody else's");
+    }),
+    it('lets a change of password or a deletion through, not both', async ({ one, other }) => {
+      for (let i = 0; i < 10; i += 1) {
+        const email = address(`${i}@x.co`);
+        const { id: userId } = await one.users.insert(account({ email }), session());
+        const change = { userId, version: 0, passwordHash: '$changed', keep: 'none' };
+        const [changed, deleted] = await Promise.all([
+          one.users.changePassword(change),
+          other.users.delete(userId, 0),
+        ]);
+        assert.is(changed, !deleted);
+        assert.is(
+          (await one.users.findByEmail(email))?.passwordHash,
+          changed ? '$changed' : undefined,
+        );
+      }
     }),
     it('is not changed through what it returned', async ({ one: { users } }) => {
       const user = await users.insert(account(), session());

@@ -45,6 +45,15 @@ export function tokenIssuerContract(open: () => TokenIssuer): Case[] {
       const expiry = new Date('2026-01-02T03:05:00Z');
       assert.is(await issuer.verifyRefreshToken(refresh, expiry), undefined);
     }),
+    it('identifies a refresh token whatever the time, and nothing else', async (issuer) => {
+      const refresh = await issuer.issueRefreshToken(CLAIMS, NOW, later(-60));
+      assert.equal(await issuer.identifyRefreshToken(refresh), CLAIMS);
+      const access = await issuer.issueAccessToken(CLAIMS, NOW);
+      const foreign = await open().issueRefreshToken(CLAIMS, NOW, later(60));
+      for (const token of [access, foreign, `${refresh}x`, '', 'x']) {
+        assert.is(await issuer.identifyRefreshToken(token), undefined);
+      }
+    }),
     it('lets no refresh token last longer than any may', async (issuer) => {
       const month = 30 * 86_400;
       const longest = await issuer.issueRefreshToken(CLAIMS, NOW, later(month + 60));

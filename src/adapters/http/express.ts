@@ -55,6 +55,8 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
   app.use((_, response) => send(response, errorReply(404, 'Not found'), report));
   app.use(((error: unknown, _request, response, next) => {
     if (response.headersSent) return next(error);
+    // A path whose escapes are no text: Express says 400, but what it names is not there.
+    if (error instanceof URIError) return send(response, errorReply(404, 'Not found'), report);
     report(error);
     return send(response, errorReply(500, 'An error occurred'), report);
   }) satisfies ErrorRequestHandler);
@@ -117,7 +119,7 @@ function httpRequest(request: Request, body: Uint8Array): HttpRequest {
     authorization: headerValues(request, 'authorization'),
     contentType: request.headers['content-type'],
     userAgent: request.headers['user-agent'],
-    query: new URLSearchParams(request.url?.split('?', 2)[1]),
+    query: new URLSearchParams(request.url?.replace(/^[^?]*/, '')),
     params: Object.fromEntries(
       Object.entries(request.params).map(([name, value]) => [name, String(value)]),
     ),

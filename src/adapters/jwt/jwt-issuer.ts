@@ -69,6 +69,10 @@ export class JwtIssuer implements TokenIssuer {
     return this.#verify(this.#refresh, token, now);
   }
 
+  async identifyRefreshToken(token: string): Promise<TokenClaims | undefined> {
+    return this.#verify(this.#refresh, token, undefined);
+  }
+
   #sign(kind: Kind, { userId, sessionId, tokenId }: TokenClaims, now: Date, exp: number): string {
     const payload = {
       iss: this.#issuer,
@@ -87,7 +91,7 @@ export class JwtIssuer implements TokenIssuer {
    * jsonwebtoken sees to the signature; what it lets pass with a good signature is checked here:
    * the type, the times, the subject, and that the text of the token is the only one for it.
    */
-  #verify(kind: Kind, token: string, now: Date): TokenClaims | undefined {
+  #verify(kind: Kind, token: string, now: Date | undefined): TokenClaims | undefined {
     if (!isCompactJws(token)) return undefined;
     let jwt: jsonwebtoken.Jwt;
     try {
@@ -95,7 +99,6 @@ export class JwtIssuer implements TokenIssuer {
         algorithms: ['HS256'],
         complete: true,
         ignoreExpiration: true, // Below, with the port's time and to the instant.
-        clockTimestamp: seconds(now),
       });
     } catch {
       // Not only JsonWebTokenError: a payload that is no JSON throws SyntaxError, a signature of a
@@ -110,8 +113,8 @@ export class JwtIssuer implements TokenIssuer {
     const { iss, aud, sub, sid, jti, iat, exp } = payload;
     if (iss !== this.#issuer || aud !== kind.aud) return undefined;
     if (!isInteger(iat) || !isInteger(exp)) return undefined;
-    if (now.getTime() >= exp * 1000 || iat > seconds(now) + LEEWAY) return undefined;
-    if (exp <= iat || exp - iat > kind.ttl) return undefined;
+    if (now && (now.getTime() >= exp * 1000 || iat > seconds(now) + LEEWAY)) return undefined;
+    if (now && (exp <= iat || exp - iat > kind.ttl)) return undefined;
     const userId = readUserId(sub);
     if (userId === undefined || !isId(sid) || !isId(jti)) return undefined;
     return { userId, sessionId: sid, tokenId: jti };

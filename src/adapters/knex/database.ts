@@ -6,7 +6,7 @@ import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
 import Database from 'libsql';
 import { type Connection, createConnection, type QueryError } from 'mysql2';
 import { migrationSource } from './migrations.ts';
-import { whileBusy } from './retry.ts';
+import { isBusy, whileBusy } from './retry.ts';
 
 /** Where the rows are: a file, or one of several equal servers. */
 export type DatabaseTarget =
@@ -87,6 +87,23 @@ function makeFolder(path: string): void {
   }
 }
 
+async function inTransaction<T>(db: Database.Database, write: () => Promise<T>): Promise<T> {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    const written = await write();
+    db.exec('COMMIT');
+    return written;
+  } catch (error) {
+    if (db.inTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+const WRITE = /^\s*(?:insert|update|delete|create|alter|drop)\b/i;
+
+/** knex takes a connection with this mark out of the pool. */
+type Disposable<Connected> = Connected & { __knex__disposed?: unknown };
+
 interface SqliteSettings {
   readonly filename: string;
   readonly busyTimeout: number;
@@ -112,10 +129,34 @@ class SqliteClient extends SqliteDialect<SqliteSettings> {
     return db;
   }
 
-  /** A file that was deleted or replaced must not go on taking rows that nobody will see again. */
+  /**
+   * Every write begins by taking the lock, and by `exec`. A prepared statement that meets another
+   * connection's lock is left unfinished by libsql, and its connection cannot commit any more:
+   * what it then took for written would be lost.
+   */
+  override async _query(db: Disposable<Database.Database>, query: KnexQuery): Promise<KnexQuery> {
+    if (query.sql === 'BEGIN;') {
+      db.exec('BEGIN IMMEDIATE');
+      return query;
+    }
+    if (!db.inTransaction && WRITE.test(query.sql)) {
+      return inTransaction(db, () => super._query(db, query));
+    }
+    try {
+      return await super._query(db, query);
+    } catch (error) {
+      if (isBusy(error)) db.__knex__disposed = error;
+      throw error;
+    }
+  }
+
+  /**
+   * A file that was deleted or replaced must not go on taking rows that nobody will see again; nor
+   * may a connection that somehow came back in the middle of a transaction.
+   */
   override async validateConnection(db: Database.Database): Promise<boolean> {
     const file = statSync(this.connectionSettings.filename, { throwIfNoEntry: false });
-    return file?.ino === this.#inodes.get(db);
+    return file?.ino === this.#inodes.get(db) && !db.inTransaction;
   }
 }
 
@@ -147,8 +188,6 @@ interface MysqlSettings {
   readonly queryTimeout: number;
 }
 
-type Disposable = Connection & { __knex__disposed?: unknown };
-
 /** mysql2 with limits on everything that can wait, several hosts, and real prepared statements. */
 class MysqlClient extends MysqlDialect<MysqlSettings> {
   override async acquireRawConnection(): Promise<Connection> {
@@ -166,7 +205,7 @@ class MysqlClient extends MysqlDialect<MysqlSettings> {
 
   async #connect({ host, port }: { host: string; port: number }): Promise<Connection> {
     const { user, password, database } = this.connectionSettings;
-    const connection: Disposable = createConnection({
+    const connection: Disposable<Connection> = createConnection({
       host,
       port,
       user,
@@ -191,7 +230,7 @@ class MysqlClient extends MysqlDialect<MysqlSettings> {
   }
 
   /** mysql2 has no limit on a whole query: a server that stops answering would be waited for. */
-  override _query(connection: Disposable, query: KnexQuery): Promise<KnexQuery> {
+  override _query(connection: Disposable<Connection>, query: KnexQuery): Promise<KnexQuery> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         const error = Object.assign(new Error('query timed out'), { code: 'ETIMEDOUT' });
@@ -212,7 +251,7 @@ class MysqlClient extends MysqlDialect<MysqlSettings> {
     });
   }
 
-  override async destroyRawConnection(connection: Disposable): Promise<void> {
+  override async destroyRawConnection(connection: Disposable<Connection>): Promise<void> {
     if (connection.__knex__disposed) connection.destroy();
     else connection.end(() => {});
   }

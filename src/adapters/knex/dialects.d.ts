@@ -26,6 +26,7 @@ declare module 'knex/lib/dialects/better-sqlite3/index.js' {
     readonly connectionSettings: Settings;
     _driver(): unknown;
     acquireRawConnection(): Promise<Database.Database>;
+    _query(connection: Database.Database, query: KnexQuery): Promise<KnexQuery>;
     validateConnection(connection: Database.Database): Promise<boolean>;
   }
 }

@@ -134,9 +134,10 @@ class KnexUsers implements UserRepository {
     return whileBusy(() => this.#knex.transaction(replace));
   }
 
-  async delete(id: UserId): Promise<boolean> {
+  async delete(id: UserId, passwordVersion: number): Promise<boolean> {
+    const proved = { id, password_version: passwordVersion };
     // The sessions follow by foreign key, or by trigger.
-    return (await whileBusy(async () => this.#knex('users').where({ id }).delete())) > 0;
+    return (await whileBusy(async () => this.#knex('users').where(proved).delete())) > 0;
   }
 
   async page({ after, limit, email }: PageQuery): Promise<readonly User[]> {

@@ -21,6 +21,7 @@ export async function whileBusy<T>(attempt: () => Promise<T>): Promise<T> {
   }
 }
 
-function isBusy(error: unknown): boolean {
+/** Whether another connection holds a lock of SQLite that this one needs. */
+export function isBusy(error: unknown): boolean {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY');
 }

@@ -88,10 +88,10 @@ class MemoryUsers implements UserRepository {
     return true;
   }
 
-  async delete(id: UserId): Promise<boolean> {
+  async delete(id: UserId, passwordVersion: number): Promise<boolean> {
     const { accounts, idsByEmail, sessions } = this.#tables;
     const account = accounts.get(id);
-    if (account === undefined) return false;
+    if (account?.passwordVersion !== passwordVersion) return false;
     accounts.delete(id);
     idsByEmail.delete(account.user.email);
     removeWhere(sessions, ({ userId }) => userId === id);
