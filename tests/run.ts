@@ -18,6 +18,15 @@ interface Result {
   readonly skipped: number;
 }
 
+/** Files that run now, each the leader of a group of its own, which a terminal's Ctrl-C does not reach. */
+const running = new Set<number>();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    for (const pid of running) endGroup(pid);
+    process.exit(1);
+  });
+}
+
 async function main(folder: string, wanted: readonly string[]): Promise<number> {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.test.ts'))
@@ -108,6 +117,7 @@ function run(file: string, env: NodeJS.ProcessEnv) {
       stdio: 'pipe',
       detached: true,
     });
+    running.add(child.pid ?? 0);
     const parts: string[] = [];
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => parts.push(text));
@@ -116,6 +126,7 @@ function run(file: string, env: NodeJS.ProcessEnv) {
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       endGroup(child.pid);
+      running.delete(child.pid ?? 0);
       resolve({ output: parts.join(''), code: code ?? signal ?? 'unknown' });
     });
   });
@@ -124,7 +135,7 @@ function run(file: string, env: NodeJS.ProcessEnv) {
 /** Ends a file and every program that it started, none of which is to outlive it. */
 function endGroup(pid: number | undefined): void {
   try {
-    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+    if (pid) process.kill(-pid, 'SIGKILL');
   } catch {
     // Nothing is left of it.
   }
