@@ -268,7 +268,8 @@ password('lets one of two concurrent changes through', async () => {
   await auth.login({ ...CREDENTIALS, password: winner ?? '' });
 });
 
-password('stops a sign-in with the old one that is under way', async () => {
+/** Ada, and use cases under which her password is changed while it is being proved. */
+async function withOvertakenAda() {
   const { auth, ports, ada } = await withAda();
   const verify = ports.hasher.verify.bind(ports.hasher);
   const changing = withMethods(ports.hasher, {
@@ -278,7 +279,11 @@ password('stops a sign-in with the old one that is under way', async () => {
       return verdict;
     },
   });
-  const late = createAuth({ ...ports, hasher: changing });
+  return { auth, ada, late: createAuth({ ...ports, hasher: changing }) };
+}
+
+password('stops a sign-in with the old one that is under way', async () => {
+  const { auth, ada, late } = await withOvertakenAda();
   await rejectsWith(late.login(CREDENTIALS), 'invalid_credentials');
   assert.is((await auth.listSessions(ada)).length, 1);
 });
@@ -301,16 +306,7 @@ account('erases the user, whose tokens then say so, and frees the address', asyn
 });
 
 account('stays when its password is changed while it is being proved', async () => {
-  const { auth, ports, ada } = await withAda();
-  const verify = ports.hasher.verify.bind(ports.hasher);
-  const changing = withMethods(ports.hasher, {
-    async verify(hash, given) {
-      const verdict = await verify(hash, given);
-      await auth.changePassword({ ...ada, ...CHANGE });
-      return verdict;
-    },
-  });
-  const late = createAuth({ ...ports, hasher: changing });
+  const { auth, ada, late } = await withOvertakenAda();
   await rejectsWith(late.deleteAccount({ ...ada, password: ADA.password }), 'wrong_password');
   await auth.login({ ...CREDENTIALS, password: CHANGE.password });
 });
