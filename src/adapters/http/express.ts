@@ -71,24 +71,24 @@ function byPath(table: readonly Endpoint[]): Map<string, Endpoint[]> {
   return paths;
 }
 
+const COMPRESSED = errorReply(415, 'Unsupported encoding', { Connection: 'close' });
+const TOO_LARGE = errorReply(413, 'Request body is too large', { Connection: 'close' });
+
 /**
  * The bytes of a body, whatever they mean; or the refusal of one that is compressed (its true size
  * is anybody's guess) or too large, as soon as that is known: the usual readers take the whole of
  * it in before they say so, or wait for the rest of it in vain.
  */
 async function readBody(request: IncomingMessage): Promise<Uint8Array | TextReply> {
-  if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') {
-    return errorReply(415, 'Unsupported encoding', { Connection: 'close' });
-  }
-  const tooLarge = errorReply(413, 'Request body is too large', { Connection: 'close' });
-  if (isTooLarge(request)) return tooLarge;
+  if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') return COMPRESSED;
+  if (isTooLarge(request)) return TOO_LARGE;
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let length = 0;
     request.on('data', (chunk: Buffer) => {
       length += chunk.length;
       if (length <= MAX_BODY_LENGTH) chunks.push(chunk);
-      else resolve(tooLarge);
+      else resolve(TOO_LARGE);
     });
     // Also where the client gave up: nobody reads the answer then.
     finished(request, () => resolve(Buffer.concat(chunks)));

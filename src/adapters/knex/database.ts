@@ -24,6 +24,7 @@ export type DatabaseTarget =
 const ACQUIRE_TIMEOUT = 2_000;
 const CONNECT_TIMEOUT = 1_800;
 const QUERY_TIMEOUT = 3_000;
+
 /** Opens the pool that serves requests. Connects when first used. */
 export function openDatabase(target: DatabaseTarget): Knex {
   return knex(knexConfig(target, { queryTimeout: QUERY_TIMEOUT, busyTimeout: 0 }));
@@ -87,6 +88,7 @@ function makeFolder(path: string): void {
   }
 }
 
+/** A single write, under the lock for it. */
 async function inTransaction<T>(db: Database.Database, write: () => Promise<T>): Promise<T> {
   db.exec('BEGIN IMMEDIATE');
   try {
