@@ -8,12 +8,18 @@ import type { Express } from 'express';
 import type { Knex } from 'knex';
 import { container, type DependencyContainer, instanceCachingFactory } from 'tsyringe';
 import { Argon2Hasher } from './adapters/argon2/argon2-hasher.ts';
+import {
+  memoryAttempts,
+  noAttempts,
+  RateLimiterAttempts,
+} from './adapters/attempts/rate-limiter-attempts.ts';
 import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
 import { keptSecret } from './adapters/config/kept-secret.ts';
 import { expressApp, httpServer } from './adapters/http/express.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { openDatabase, openForMigration } from './adapters/knex/database.ts';
+import { KnexRateLimiter } from './adapters/knex/knex-rate-limiter.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import { migrate } from './adapters/knex/migrations.ts';
 import { memoryRepositories } from './adapters/memory/memory-repositories.ts';
@@ -56,6 +62,11 @@ export async function compose(
         accessTokenTtl: config.accessTokenTtl,
         refreshTokenTtl: config.refreshTokenTtl,
       }),
+    attempts: (part) => {
+      if (!config.rateLimit) return noAttempts;
+      const knex = part('knex');
+      return knex ? new RateLimiterAttempts(new KnexRateLimiter(knex)) : memoryAttempts();
+    },
     clock: () => ({ now: () => new Date() }),
     ids: () => ({ next: () => randomUUID() }),
     policy: () => ({
@@ -70,13 +81,18 @@ export async function compose(
           sessions: part('sessions'),
           hasher: part('hasher'),
           tokens: part('tokens'),
+          attempts: part('attempts'),
           clock: part('clock'),
           ids: part('ids'),
         },
         part('policy'),
       ),
     app: (part) =>
-      expressApp(part('auth'), { usersAccess: config.usersAccess, report: reportFault }),
+      expressApp(part('auth'), {
+        usersAccess: config.usersAccess,
+        trustProxy: config.trustProxy,
+        report: reportFault,
+      }),
   };
   return new Composition(container.createChildContainer(), recipes, overrides);
 }
@@ -126,7 +142,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
   }).catch((cause: unknown) => {
     throw new ConfigError([`HOST ${host}, PORT ${port} cannot be used: ${nameFault(cause)}`]);
   });
-  const stopPruning = pruneRegularly(composition.part('auth'));
+  const stopPruning = pruneRegularly(composition.part);
   return {
     url: urlOf(server.address()),
     part: composition.part,
@@ -148,12 +164,21 @@ const PRUNE_BATCH = 1_000;
 /** At most so many batches at a time: the next hour, or another process, takes the rest. */
 const PRUNE_BATCHES = 100;
 
-/** Removes expired sessions, now and every hour; returns how to stop it. */
-function pruneRegularly(auth: Auth): () => void {
+/** Removes sessions and counts of attempts that have passed, now and every hour; returns how to stop it. */
+function pruneRegularly(part: Part): () => void {
+  const auth = part('auth');
+  const knex = part('knex');
+  const attempts = knex && new KnexRateLimiter(knex);
+  const jobs = [
+    () => auth.pruneSessions({ limit: PRUNE_BATCH }),
+    () => attempts?.removeExpired(new Date(), PRUNE_BATCH) ?? 0,
+  ];
   let stopped = false;
   const prune = async () => {
-    for (let batch = 0; batch < PRUNE_BATCHES && !stopped; batch += 1) {
-      if ((await auth.pruneSessions({ limit: PRUNE_BATCH })) < PRUNE_BATCH) return;
+    for (const job of jobs) {
+      for (let batch = 0; batch < PRUNE_BATCHES && !stopped; batch += 1) {
+        if ((await job()) < PRUNE_BATCH) break;
+      }
     }
   };
   const run = () => void prune().catch(reportFault);

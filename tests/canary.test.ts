@@ -61,6 +61,10 @@ async function everyFlow(url: string, seen: Seen): Promise<void> {
   });
   await send('DELETE /account', { json: { password: OTHER_PASSWORD }, token: access_token });
   await send('POST /logout', { json: { refresh_token: `${refresh_token}x` } });
+  // A password where the email belongs, until it is one too many.
+  for (let i = 0; i < 10; i += 1) {
+    await send('POST /login', { json: { email: OTHER_PASSWORD, password: PASSWORD } });
+  }
   await send('POST /login', { json: ACCOUNT });
   await send('POST /logout', { json: { refresh_token: seen.tokens.at(-1) } });
   await send(`GET /users?after=${access_token}`);
@@ -106,6 +110,7 @@ canary('on SQLite: not in replies, output or the database file', async () => {
     assert.match(program.output(), 'error', 'the failures were reported');
     assertClean('output', program.output(), seen);
     assertClean('replies', seen.bodies.join('\n'), seen);
+    assert.match(seen.bodies.join('\n'), 'Too many attempts');
     const stored = readdirSync(folder.path)
       .map((name) => readFileSync(join(folder.path, name), 'latin1'))
       .join('');
@@ -127,7 +132,7 @@ const onMariadb = async () => {
     const seen: Seen = { bodies: [], tokens: [] };
     await everyFlow(program.url, seen);
     const tables: unknown[] = [];
-    for (const table of ['users', 'sessions']) {
+    for (const table of ['users', 'sessions', 'attempts']) {
       const [rows] = await admin.query<RowDataPacket[]>(`SELECT * FROM canary.${table}`);
       assert.ok(rows.length > 0);
       tables.push(rows);

@@ -60,6 +60,8 @@ profiles('need no setting at all in development', () => {
       queue: 64,
     },
     refreshRotation: false,
+    rateLimit: true,
+    trustProxy: 0,
     shutdownGrace: 10,
   });
   assert.match(warnings.join('\n'), 'USERS_ACCESS');
@@ -100,6 +102,22 @@ profiles('warn in development of a secret that production refuses', () => {
   assert.match(warnings.join('\n'), /^JWT_SECRET /m);
   assert.not.match(warnings.join('\n'), 'hunter2');
   assert.not.match(readConfig({ JWT_SECRET: SECRET }).warnings.join('\n'), 'JWT_SECRET');
+});
+
+profiles('believe the proxies that are named, by number or by address', () => {
+  const trusted = (value: string) => readConfig({ TRUST_PROXY: value }).trustProxy;
+  assert.is(trusted(''), 0);
+  assert.is(trusted('0'), 0);
+  assert.is(trusted('2'), 2);
+  const list = ['10.0.0.1', '10.1.0.0/16', '2001:db8::/32', '::1'];
+  assert.equal(trusted(list.join(', ')), list);
+});
+
+profiles('warn in development where guesses are not limited', () => {
+  const { warnings, rateLimit } = readConfig({ RATE_LIMIT: 'off' });
+  assert.is(rateLimit, false);
+  assert.match(warnings.join('\n'), 'RATE_LIMIT=off');
+  assert.not.match(readConfig({}).warnings.join('\n'), 'RATE_LIMIT');
 });
 
 profiles.run();
@@ -170,6 +188,26 @@ const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
   PASSWORD_MIN_LENGTH: [...WHOLE_NUMBERS, '0', '257'],
   PASSWORD_BLOCKLIST: SWITCHES,
   REFRESH_ROTATION: SWITCHES,
+  RATE_LIMIT: SWITCHES,
+  TRUST_PROXY: [
+    'true',
+    'loopback',
+    '-1',
+    '1.5',
+    '100',
+    'proxy.example.com',
+    '10.0.0.1,',
+    '10.0.0.1;10.0.0.2',
+    '10.0.0.0/33',
+    '10.0.0.0/',
+    '10.0.0.0/8/8',
+    '0.0.0.0/0',
+    '::/0',
+    '10.0.0.1,::/0',
+    '::1/129',
+    '10.0.0.256',
+    '*',
+  ],
   ARGON2_MEMORY_KIB: [...WHOLE_NUMBERS, '7', '4194305'],
   ARGON2_PASSES: [...WHOLE_NUMBERS, '0', '1001'],
   ARGON2_PARALLELISM: [...WHOLE_NUMBERS, '0', '256'],

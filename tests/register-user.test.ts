@@ -229,5 +229,5 @@ function untouchable(): Ports {
     throw new Error('asked although the input was refused');
   };
   const wall = new Proxy({}, { get: () => refuse }) as never;
-  return { ...ports, users: wall, sessions: wall, hasher: wall };
+  return { ...ports, users: wall, sessions: wall, hasher: wall, attempts: wall };
 }

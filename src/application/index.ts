@@ -24,7 +24,9 @@ export {
   PruneSessions,
 } from './manage-sessions.ts';
 export type {
+  AttemptCounter,
   Clock,
+  Count,
   IdGenerator,
   PageQuery,
   PasswordChange,

@@ -8,6 +8,7 @@ import {
 import { AuthError } from '../domain/errors.ts';
 import { deviceLabel, startSession } from '../domain/session.ts';
 import type { Account, User } from '../domain/user.ts';
+import { Attempts, passwordLimits } from './attempts.ts';
 import type { Ports } from './ports.ts';
 import { issueTokens, type TokenPair } from './tokens.ts';
 
@@ -16,26 +17,36 @@ export interface Credentials {
   readonly password: string;
   /** What is signing in, such as its User-Agent: a label of the session. */
   readonly device?: string;
+  /** The IP address that it signs in from. Without it attempts are counted by account alone. */
+  readonly address?: string;
 }
 
 /** Checks a password and starts a session. */
 export class Login {
   readonly #ports: Ports;
+  readonly #attempts: Attempts;
 
   constructor(ports: Ports) {
     this.#ports = ports;
+    this.#attempts = new Attempts(ports);
   }
 
   /**
    * Every rejection of given credentials costs exactly one `hasher.verify`, whether the account
-   * exists or not and whatever the password looks like.
-   * @throws AuthError `missing_credentials`, `invalid_credentials`, `service_busy`
+   * exists or not and whatever the password looks like; beyond the limits on attempts, right and
+   * wrong ones alike are turned away without any.
+   * @throws AuthError `missing_credentials`, `invalid_credentials`, `too_many_attempts`,
+   * `service_busy`
    */
   async execute(credentials: Credentials): Promise<TokenPair & { readonly user: User }> {
+    const { email, password, address } = credentials;
+    if (isBlank(email) || isMissing(password)) throw new AuthError('missing_credentials');
+    const limits = passwordLimits(email, address);
+    return this.#attempts.within(limits, () => this.#signIn(credentials));
+  }
+
+  async #signIn(credentials: Credentials): Promise<TokenPair & { readonly user: User }> {
     const { users, sessions, hasher, tokens, clock, ids } = this.#ports;
-    if (isBlank(credentials.email) || isMissing(credentials.password)) {
-      throw new AuthError('missing_credentials');
-    }
     const email = canonicalEmail(credentials.email);
     const password = canonicalPassword(credentials.password);
     const account = email === undefined ? undefined : await users.findByEmail(email);

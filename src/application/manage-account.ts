@@ -6,33 +6,38 @@ import {
 } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
 import type { Account, User } from '../domain/user.ts';
+import { Attempts, passwordLimits } from './attempts.ts';
 import { Authorize } from './authorize.ts';
 import type { Policy, Ports } from './ports.ts';
 
-type AccountPorts = Pick<Ports, 'users' | 'hasher' | 'tokens' | 'clock'>;
+type AccountPorts = Pick<Ports, 'users' | 'hasher' | 'tokens' | 'attempts' | 'clock'>;
 
 /** Gives the bearer's account a new password. */
 export class ChangePassword {
   readonly #ports: AccountPorts;
   readonly #policy: Policy;
   readonly #authorize: Authorize;
+  readonly #attempts: Attempts;
 
   constructor(ports: AccountPorts, policy: Policy) {
     this.#ports = ports;
     this.#policy = policy;
     this.#authorize = new Authorize(ports);
+    this.#attempts = new Attempts(ports);
   }
 
   /**
    * Ends every session but the one that asks.
    * @throws AuthError `missing_fields`, `passwords_differ`, what `checkNewPassword` refuses,
-   * `wrong_password`, `service_busy`, and what `Authorize` throws
+   * `wrong_password`, `too_many_attempts`, `service_busy`, and what `Authorize` throws
    */
   async execute(input: {
     readonly accessToken: string;
     readonly currentPassword: string;
     readonly password: string;
     readonly confirmPassword: string;
+    /** The IP address that it comes from. Without it attempts are counted by account alone. */
+    readonly address?: string;
   }): Promise<void> {
     const { users, hasher } = this.#ports;
     const { user, sessionId } = await this.#authorize.execute(input);
@@ -44,7 +49,10 @@ export class ChangePassword {
     if (password !== canonicalPassword(confirmPassword)) throw new AuthError('passwords_differ');
     checkNewPassword(password, this.#policy);
 
-    const { passwordVersion } = await provePassword(this.#ports, user, currentPassword);
+    const { passwordVersion } = await this.#attempts.within(
+      passwordLimits(user.email, input.address),
+      () => provePassword(this.#ports, user, currentPassword),
+    );
     const changed = await users.changePassword({
       userId: user.id,
       version: passwordVersion,
@@ -59,20 +67,31 @@ export class ChangePassword {
 export class DeleteAccount {
   readonly #ports: AccountPorts;
   readonly #authorize: Authorize;
+  readonly #attempts: Attempts;
 
   constructor(ports: AccountPorts) {
     this.#ports = ports;
     this.#authorize = new Authorize(ports);
+    this.#attempts = new Attempts(ports);
   }
 
   /**
    * The user and their sessions are gone when it resolves.
-   * @throws AuthError `missing_fields`, `wrong_password`, `service_busy`, and what `Authorize` throws
+   * @throws AuthError `missing_fields`, `wrong_password`, `too_many_attempts`, `service_busy`, and
+   * what `Authorize` throws
    */
-  async execute(input: { readonly accessToken: string; readonly password: string }): Promise<void> {
+  async execute(input: {
+    readonly accessToken: string;
+    readonly password: string;
+    /** The IP address that it comes from. Without it attempts are counted by account alone. */
+    readonly address?: string;
+  }): Promise<void> {
     const { user } = await this.#authorize.execute(input);
     if (isMissing(input.password)) throw new AuthError('missing_fields');
-    const { passwordVersion } = await provePassword(this.#ports, user, input.password);
+    const { passwordVersion } = await this.#attempts.within(
+      passwordLimits(user.email, input.address),
+      () => provePassword(this.#ports, user, input.password),
+    );
     const deleted = await this.#ports.users.delete(user.id, passwordVersion);
     if (!deleted) throw await overtaken(this.#ports, user);
   }

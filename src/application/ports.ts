@@ -12,6 +12,7 @@ export interface Ports {
   readonly sessions: SessionRepository;
   readonly hasher: PasswordHasher;
   readonly tokens: TokenIssuer;
+  readonly attempts: AttemptCounter;
   readonly clock: Clock;
   readonly ids: IdGenerator;
 }
@@ -172,6 +173,30 @@ export interface TokenIssuer {
   verifyRefreshToken(token: string, now: Date): Promise<TokenClaims | undefined>;
   /** Like `verifyRefreshToken`, whatever the time: for ending what the token stands for. */
   identifyRefreshToken(token: string): Promise<TokenClaims | undefined>;
+}
+
+export interface Count {
+  readonly count: number;
+  /** Seconds after which the key has no count any more. */
+  readonly secondsLeft: number;
+}
+
+/**
+ * Counts that pass: what limits on attempts are held against. One for all processes of a service. A
+ * key is any text, such as an email that somebody typed: it must not be kept in a readable form.
+ */
+export interface AttemptCounter {
+  /**
+   * Adds to the count of a key and resolves to the new one, atomically: of any number of concurrent
+   * calls, in any number of processes, no two get the same. A key without a count starts from zero,
+   * and loses it `seconds` later.
+   */
+  add(key: string, amount: 1 | -1, seconds: number): Promise<Count>;
+
+  /** The counts of keys, in their order; undefined for a key that has none. */
+  read(keys: readonly string[]): Promise<readonly (Count | undefined)[]>;
+
+  clear(keys: readonly string[]): Promise<void>;
 }
 
 export interface Clock {

@@ -1,6 +1,7 @@
 import { isMissing } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
 import { isExpired, type Session } from '../domain/session.ts';
+import { Attempts, refreshLimits } from './attempts.ts';
 import type { Policy, Ports, TokenClaims } from './ports.ts';
 
 /** Seconds for which a replaced refresh token still gets its successor: time for a retry. */
@@ -15,25 +16,46 @@ export interface Refreshed {
   readonly refreshToken?: string;
 }
 
+type RefreshPorts = Pick<Ports, 'users' | 'sessions' | 'tokens' | 'attempts' | 'clock' | 'ids'>;
+
 /** Exchanges a refresh token, whose session still stands, for a new access token. */
 export class RefreshToken {
-  readonly #ports: Pick<Ports, 'users' | 'sessions' | 'tokens' | 'clock' | 'ids'>;
+  readonly #ports: RefreshPorts;
   readonly #policy: Policy;
+  readonly #attempts: Attempts;
 
-  constructor(
-    ports: Pick<Ports, 'users' | 'sessions' | 'tokens' | 'clock' | 'ids'>,
-    policy: Policy,
-  ) {
+  constructor(ports: RefreshPorts, policy: Policy) {
     this.#ports = ports;
     this.#policy = policy;
+    this.#attempts = new Attempts(ports);
   }
 
-  /** @throws AuthError `missing_refresh_token`, `invalid_refresh_token`, `user_not_found` */
-  async execute(input: { readonly refreshToken: string }): Promise<Refreshed> {
-    const { users, sessions, tokens, clock, ids } = this.#ports;
+  /**
+   * Only tokens that are not valid are counted against the limit on attempts, and refused by it: a
+   * valid one cannot be guessed, and must not suffer from what its neighbours send.
+   * @throws AuthError `missing_refresh_token`, `invalid_refresh_token`, `user_not_found`,
+   * `too_many_attempts`
+   */
+  async execute(input: {
+    readonly refreshToken: string;
+    /** The IP address that it comes from. Without it attempts are not counted. */
+    readonly address?: string;
+  }): Promise<Refreshed> {
     if (isMissing(input.refreshToken)) throw new AuthError('missing_refresh_token');
+    try {
+      return await this.#exchange(input.refreshToken);
+    } catch (error) {
+      if (error instanceof AuthError && error.code === 'invalid_refresh_token') {
+        await this.#attempts.failed(refreshLimits(input.address));
+      }
+      throw error;
+    }
+  }
+
+  async #exchange(refreshToken: string): Promise<Refreshed> {
+    const { users, sessions, tokens, clock, ids } = this.#ports;
     const now = clock.now();
-    const claims = await tokens.verifyRefreshToken(input.refreshToken, now);
+    const claims = await tokens.verifyRefreshToken(refreshToken, now);
     if (claims === undefined) throw new AuthError('invalid_refresh_token');
 
     // The user first: a deleted user's sessions are gone too, and "User not found" says more.

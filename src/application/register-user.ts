@@ -9,6 +9,7 @@ import {
 import { AuthError } from '../domain/errors.ts';
 import { deviceLabel, startSession } from '../domain/session.ts';
 import type { User } from '../domain/user.ts';
+import { Attempts, registrationLimits } from './attempts.ts';
 import type { Policy, Ports } from './ports.ts';
 import { issueTokens, type TokenPair } from './tokens.ts';
 
@@ -19,24 +20,29 @@ export interface Registration {
   readonly confirmPassword: string;
   /** What is signing in, such as its User-Agent: a label of the session. */
   readonly device?: string;
+  /** The IP address that it comes from. Without it attempts are not counted. */
+  readonly address?: string;
 }
+
+type RegisterPorts = Pick<Ports, 'users' | 'hasher' | 'tokens' | 'attempts' | 'clock' | 'ids'>;
 
 /** Creates an account and signs it in. */
 export class RegisterUser {
-  readonly #ports: Pick<Ports, 'users' | 'hasher' | 'tokens' | 'clock' | 'ids'>;
+  readonly #ports: RegisterPorts;
   readonly #policy: Policy;
+  readonly #attempts: Attempts;
 
-  constructor(ports: Pick<Ports, 'users' | 'hasher' | 'tokens' | 'clock' | 'ids'>, policy: Policy) {
+  constructor(ports: RegisterPorts, policy: Policy) {
     this.#ports = ports;
     this.#policy = policy;
+    this.#attempts = new Attempts(ports);
   }
 
   /**
    * @throws AuthError `missing_fields`, `passwords_differ`, what `parseEmail`, `parseUsername` and
-   * `checkNewPassword` refuse, `email_taken`, `service_busy`
+   * `checkNewPassword` refuse, `email_taken`, `too_many_attempts`, `service_busy`
    */
   async execute(registration: Registration): Promise<TokenPair & { readonly user: User }> {
-    const { users, hasher, tokens, clock, ids } = this.#ports;
     const { username, email, password, confirmPassword } = registration;
     if (isBlank(username) || isBlank(email) || isMissing(password) || isMissing(confirmPassword)) {
       throw new AuthError('missing_fields');
@@ -45,13 +51,22 @@ export class RegisterUser {
     if (secret !== canonicalPassword(confirmPassword)) throw new AuthError('passwords_differ');
     const identity = { email: parseEmail(email), username: parseUsername(username) };
     checkNewPassword(secret, this.#policy);
+    const limits = registrationLimits(registration.address);
+    const device = deviceLabel(registration.device);
+    return this.#attempts.within(limits, () => this.#create(identity, secret, device));
+  }
 
+  async #create(
+    identity: Pick<User, 'username' | 'email'>,
+    password: string,
+    device: string | null,
+  ): Promise<TokenPair & { readonly user: User }> {
+    const { users, hasher, tokens, clock, ids } = this.#ports;
     // Whether the email is free is not asked beforehand: the unique key decides, after the hash, so
     // that no race slips through.
-    const passwordHash = await hasher.hash(secret);
+    const passwordHash = await hasher.hash(password);
     const now = clock.now();
     const sessionIds = { id: ids.next(), tokenId: ids.next() };
-    const device = deviceLabel(registration.device);
     const session = startSession(sessionIds, device, now, tokens.refreshTokenTtl);
     const user = await users.insert({ ...identity, passwordHash, dateCreated: now }, session);
     return { user, ...(await issueTokens(this.#ports, { ...session, userId: user.id }, now)) };

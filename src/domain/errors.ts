@@ -24,13 +24,17 @@ export type AuthErrorCode =
   | 'user_not_found'
   | 'session_not_found'
   | 'wrong_password'
+  | 'too_many_attempts'
   | 'service_busy';
 
 /** A refusal that the caller can act on. Anything else that is thrown is a fault of the system. */
 export class AuthError extends Error {
   override readonly name = 'AuthError';
   readonly code: AuthErrorCode;
-  /** The bound that was broken, where the code has one (characters, bytes or rows). */
+  /**
+   * The bound that was broken, where the code has one (characters, bytes or rows); with
+   * `too_many_attempts`, the seconds to wait.
+   */
   readonly limit: number | undefined;
 
   constructor(code: AuthErrorCode, limit?: number) {

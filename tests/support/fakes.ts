@@ -2,7 +2,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
 import {
+  type AttemptCounter,
   type Clock,
+  type Count,
   createAuth,
   defaultPolicy,
   type IdGenerator,
@@ -46,6 +48,41 @@ export class FakeClock implements Clock {
   }
 }
 
+/** Counts that pass with the test's own clock, and take their time. */
+export class FakeAttempts implements AttemptCounter {
+  readonly #counts = new Map<string, { count: number; expires: number }>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async add(key: string, amount: number, seconds: number): Promise<Count> {
+    await turn();
+    const now = this.#clock.now().getTime();
+    const found = this.#counts.get(key);
+    const running =
+      found && found.expires > now ? found : { count: 0, expires: now + seconds * 1000 };
+    const { count, expires } = { ...running, count: running.count + amount };
+    this.#counts.set(key, { count, expires });
+    return { count, secondsLeft: (expires - now) / 1000 };
+  }
+
+  async read(keys: readonly string[]): Promise<(Count | undefined)[]> {
+    await turn();
+    const now = this.#clock.now().getTime();
+    return keys.map((key) => {
+      const { count = 0, expires = 0 } = this.#counts.get(key) ?? {};
+      return expires > now ? { count, secondsLeft: (expires - now) / 1000 } : undefined;
+    });
+  }
+
+  async clear(keys: readonly string[]): Promise<void> {
+    await turn();
+    for (const key of keys) this.#counts.delete(key);
+  }
+}
+
 export class FakeIds implements IdGenerator {
   #last = 0;
 
@@ -63,12 +100,14 @@ export const SECRET = 'k7Qb0nB2Zq6pWm4tYx9sLd3fGh1jRc5vEa8uTiOo';
 /** Every port, in memory and under the test's control. */
 export function fakePorts() {
   const { users, sessions } = memoryRepositories();
+  const clock = new FakeClock();
   return {
     users: slowly(users),
     sessions: slowly(sessions),
     hasher: new FakeHasher(),
     tokens: new JwtIssuer({ secret: SECRET }),
-    clock: new FakeClock(),
+    attempts: new FakeAttempts(clock),
+    clock,
     ids: new FakeIds(),
   };
 }

@@ -135,7 +135,9 @@ export async function startProgram(
     env: { ...inherited, ...(coverage && { NODE_V8_COVERAGE: coverage }), ...env },
     stdio: 'pipe',
   });
-  process.once('exit', () => child.kill('SIGKILL')); // Whatever becomes of the test.
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill); // Whatever becomes of the test.
+  child.once('close', () => process.off('exit', kill));
   const parts: string[] = [];
   const exited = new Promise<number | NodeJS.Signals | null>((resolve) => {
     child.once('close', (code, signal) => resolve(code ?? signal));

@@ -58,23 +58,30 @@ export function openUrl(url: string): Knex | undefined {
   return store.kind === 'memory' ? undefined : openDatabase(store);
 }
 
+/** Two pools on one new store with its tables, as two processes would have them; none for memory. */
+export async function withDatabases(
+  name: StoreName,
+  use: (one: Knex | undefined, other: Knex | undefined) => Promise<void>,
+): Promise<void> {
+  await withDatabaseUrl(name, async (url) => {
+    const [one, other] = [openUrl(url), openUrl(url)];
+    try {
+      if (one) await migrate(one);
+      await use(one, other);
+    } finally {
+      await Promise.all([one?.destroy(), other?.destroy()]);
+    }
+  });
+}
+
 /** Two sets of repositories on one new store: as two processes would have them, but for memory. */
 export async function withRepositories(
   name: StoreName,
   use: (one: Repositories, other: Repositories, knex: Knex | undefined) => Promise<void>,
 ): Promise<void> {
-  await withDatabaseUrl(name, async (url) => {
-    const knex = openUrl(url);
-    const otherKnex = openUrl(url);
-    if (knex === undefined || otherKnex === undefined) {
-      const repositories = memoryRepositories();
-      return use(repositories, repositories, undefined);
-    }
-    try {
-      await migrate(knex);
-      await use(knexRepositories(knex), knexRepositories(otherKnex), knex);
-    } finally {
-      await Promise.all([knex.destroy(), otherKnex.destroy()]);
-    }
+  await withDatabases(name, async (one, other) => {
+    const repositories = memoryRepositories();
+    const [first, second] = [one && knexRepositories(one), other && knexRepositories(other)];
+    await use(first ?? repositories, second ?? repositories, one);
   });
 }

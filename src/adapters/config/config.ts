@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { defaultPolicy } from '../../application/index.ts';
 
@@ -38,6 +39,10 @@ export interface Config {
     readonly concurrency: number;
     readonly queue: number;
   };
+  /** Whether attempts are limited. */
+  readonly rateLimit: boolean;
+  /** The number of proxies in front whose X-Forwarded-For is believed, or their addresses (0: none). */
+  readonly trustProxy: number | readonly string[];
   readonly shutdownGrace: number;
   /** What is good enough for development only, a sentence each. */
   readonly warnings: readonly string[];
@@ -105,6 +110,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       concurrency: read.integer('HASH_CONCURRENCY', availableParallelism(), 1, 1_024),
       queue: read.integer('HASH_QUEUE', 64, 0, 1_000_000),
     },
+    rateLimit: read.one('RATE_LIMIT', ['on', 'off'], 'on') === 'on',
+    trustProxy: read.proxies('TRUST_PROXY'),
     shutdownGrace: read.duration('SHUTDOWN_GRACE', 10),
   } as const;
 
@@ -129,6 +136,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     }
   } else {
     if (config.jwtSecret !== undefined && weakness) warnings.push(`JWT_SECRET ${weakness}`);
+    if (!config.rateLimit)
+      warnings.push('anybody may guess passwords without a limit (RATE_LIMIT=off)');
     if (config.usersAccess === 'public') {
       warnings.push('GET /users shows every name and email to anybody (USERS_ACCESS=public)');
     }
@@ -193,6 +202,21 @@ class Reader {
     return otherwise;
   }
 
+  /** A number of proxies, or a list of addresses and networks. */
+  proxies(name: string): number | readonly string[] {
+    const value = this.optional(name);
+    if (value === undefined) return 0;
+    if (/^\d{1,2}$/.test(value)) return Number(value);
+    const proxies = value.split(',').map((proxy) => proxy.trim());
+    if (proxies.every(isNetwork)) return proxies;
+    this.fault(
+      name,
+      'must be the number of proxies in front, or their addresses or networks with commas between' +
+        ' (10.0.0.1, 10.1.0.0/16); one that everybody is in trusts everybody',
+    );
+    return 0;
+  }
+
   store(name: string, otherwise: string | undefined): StoreTarget | undefined {
     const value = this.optional(name) ?? otherwise;
     const store = value === undefined ? 'must be set in production' : parseStore(value);
@@ -200,6 +224,14 @@ class Reader {
     this.fault(name, store);
     return undefined;
   }
+}
+
+/** An IP address, or a network of them that is less than all there are. */
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const length = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0;
+  if (length === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= length);
 }
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };

@@ -4,7 +4,7 @@ import { answerTo } from './messages.ts';
 import { errorReply, type Reply } from './reply.ts';
 
 /** A request as every host can give it. */
-export interface HttpRequest extends Pick<Input, 'query' | 'params'> {
+export interface HttpRequest extends Pick<Input, 'address' | 'query' | 'params'> {
   /** All values of the header, joined by commas; undefined where there is none. */
   readonly authorization: string | undefined;
   readonly contentType: string | undefined;
@@ -60,9 +60,9 @@ async function handle(endpoint: Endpoint, auth: Auth, request: HttpRequest): Pro
     if (body === undefined) return errorReply(400, 'Malformed JSON');
     for (const name of endpoint.fields) fields[name] = textOf(body.value, name);
   }
-  const { query, params, userAgent: device = '' } = request;
+  const { address, query, params, userAgent: device = '' } = request;
   const accessToken = bearerToken(request.authorization);
-  return endpoint.handle(auth, { accessToken, device, fields, query, params });
+  return endpoint.handle(auth, { accessToken, device, address, fields, query, params });
 }
 
 /**

@@ -18,6 +18,8 @@ export interface Input {
   readonly accessToken: string;
   /** What the client calls itself. */
   readonly device: string;
+  /** The IP address that it comes from. */
+  readonly address: string;
   /** The endpoint's own; the empty string where the body holds no string for it. */
   readonly fields: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
@@ -42,10 +44,10 @@ export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): rea
       failure: 'Database error occurred. Please try again.',
       async handle(
         auth,
-        { device, fields: { username = '', email = '', password = '', ...rest } },
+        { device, address, fields: { username = '', email = '', password = '', ...rest } },
       ) {
         const { confirm_password: confirmPassword = '' } = rest;
-        const given = { username, email, password, confirmPassword, device };
+        const given = { username, email, password, confirmPassword, device, address };
         const made = await auth.registerUser(given);
         return json(201, {
           message: 'User created successfully',
@@ -59,8 +61,8 @@ export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): rea
       path: '/login',
       fields: ['email', 'password'],
       failure: FAILURE,
-      async handle(auth, { device, fields: { email = '', password = '' } }) {
-        const signedIn = await auth.login({ email, password, device });
+      async handle(auth, { device, address, fields: { email = '', password = '' } }) {
+        const signedIn = await auth.login({ email, password, device, address });
         const { accessToken, refreshToken, user } = signedIn;
         return json(200, {
           message: 'Login successful',
@@ -80,8 +82,8 @@ export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): rea
       path: '/refresh',
       fields: ['refresh_token'],
       failure: FAILURE,
-      async handle(auth, { fields: { refresh_token: refreshToken = '' } }) {
-        const refreshed = await auth.refreshToken({ refreshToken });
+      async handle(auth, { address, fields: { refresh_token: refreshToken = '' } }) {
+        const refreshed = await auth.refreshToken({ refreshToken, address });
         return json(200, {
           access_token: refreshed.accessToken,
           ...(refreshed.refreshToken && { refresh_token: refreshed.refreshToken }),
@@ -149,10 +151,11 @@ export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): rea
       path: '/password',
       fields: ['current_password', 'password', 'confirm_password'],
       failure: FAILURE,
-      async handle(auth, { accessToken, fields: { password = '', ...rest } }) {
+      async handle(auth, { accessToken, address, fields: { password = '', ...rest } }) {
         const { current_password: currentPassword = '' } = rest;
         const { confirm_password: confirmPassword = '' } = rest;
-        await auth.changePassword({ accessToken, currentPassword, password, confirmPassword });
+        const change = { currentPassword, password, confirmPassword };
+        await auth.changePassword({ accessToken, ...change, address });
         return json(200, { message: 'Password changed' });
       },
     },
@@ -161,8 +164,8 @@ export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): rea
       path: '/account',
       fields: ['password'],
       failure: FAILURE,
-      async handle(auth, { accessToken, fields: { password = '' } }) {
-        await auth.deleteAccount({ accessToken, password });
+      async handle(auth, { accessToken, address, fields: { password = '' } }) {
+        await auth.deleteAccount({ accessToken, password, address });
         return NO_CONTENT;
       },
     },

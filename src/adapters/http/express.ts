@@ -23,6 +23,11 @@ import { errorReply, type Reply, type TextReply } from './reply.ts';
 export interface ExpressOptions extends EndpointOptions {
   /** Told of every fault that was answered with a 500. It may hold private data: do not print it whole. */
   readonly report?: (fault: unknown) => void;
+  /**
+   * Whose word on the client's address, in X-Forwarded-For, is taken: the number of proxies in front,
+   * or their addresses and networks. Unless given nobody's: the address is the connection's.
+   */
+  readonly trustProxy?: number | readonly string[];
 }
 
 /** The endpoint table as an Express application. */
@@ -31,6 +36,7 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  app.set('trust proxy', options.trustProxy ?? false);
   app.enable('case sensitive routing');
   app.enable('strict routing');
 
@@ -119,6 +125,7 @@ function httpRequest(request: Request, body: Uint8Array): HttpRequest {
     authorization: headerValues(request, 'authorization'),
     contentType: request.headers['content-type'],
     userAgent: request.headers['user-agent'],
+    address: request.ip ?? '', // None when the client is gone already.
     query: new URLSearchParams(request.url?.replace(/^[^?]*/, '')),
     params: Object.fromEntries(
       Object.entries(request.params).map(([name, value]) => [name, String(value)]),

@@ -4,8 +4,10 @@ interface Answer {
   readonly status: number;
   /** A sentence of the document, or one that names the bound which was broken. */
   readonly message: string | ((limit: number | undefined) => string);
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Headers | ((limit: number | undefined) => Headers);
 }
+
+type Headers = Readonly<Record<string, string>>;
 
 // RFC 6750 §3: a challenge with every 401; `error` only where a token was sent.
 const CHALLENGE = { 'WWW-Authenticate': 'Bearer' };
@@ -54,6 +56,11 @@ const ANSWERS: Readonly<Record<AuthErrorCode, Answer>> = {
   user_not_found: { status: 404, message: 'User not found' },
   session_not_found: { status: 404, message: 'Session not found' },
   wrong_password: { status: 401, message: 'Invalid password', headers: CHALLENGE },
+  too_many_attempts: {
+    status: 429,
+    message: 'Too many attempts. Please try again later.',
+    headers: (seconds) => ({ 'Retry-After': String(seconds) }),
+  },
   service_busy: {
     status: 503,
     message: 'Service is busy. Please try again.',
@@ -64,5 +71,9 @@ const ANSWERS: Readonly<Record<AuthErrorCode, Answer>> = {
 /** The status, headers and sentence for a refusal. */
 export function answerTo({ code, limit }: AuthError) {
   const { status, message, headers } = ANSWERS[code];
-  return { status, headers, message: typeof message === 'string' ? message : message(limit) };
+  return {
+    status,
+    message: typeof message === 'string' ? message : message(limit),
+    headers: typeof headers === 'function' ? headers(limit) : headers,
+  };
 }

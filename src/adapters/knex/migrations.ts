@@ -33,6 +33,16 @@ const migrations: Readonly<Record<string, Knex.Migration>> = {
       await dropColumn(knex, 'users', 'password_version');
     },
   },
+  '0003_attempts': {
+    async up(knex) {
+      for (const statement of isSqlite(knex) ? SQLITE_ATTEMPTS : MYSQL_ATTEMPTS) {
+        await knex.raw(statement);
+      }
+    },
+    async down(knex) {
+      await knex.schema.dropTableIfExists('attempts');
+    },
+  },
 };
 
 const SESSION_COLUMNS_2 = ['device', 'last_used', 'token_id', 'token_date', 'previous_token_id'];
@@ -71,6 +81,25 @@ const SQLITE_TABLES = [
   // SQLite heeds foreign keys only in connections that ask for it, as an operator's shell does not.
   `CREATE TRIGGER IF NOT EXISTS sessions_follow_users AFTER DELETE ON users
     BEGIN DELETE FROM sessions WHERE user_id = OLD.id; END`,
+];
+
+// Whatever is typed into an email field is counted here: only as a hash (base64url).
+const SQLITE_ATTEMPTS = [
+  `CREATE TABLE IF NOT EXISTS attempts (
+    id TEXT NOT NULL PRIMARY KEY,
+    count INTEGER NOT NULL,
+    expires TEXT NOT NULL
+  )`,
+  'CREATE INDEX IF NOT EXISTS attempts_expires ON attempts (expires)',
+];
+
+const MYSQL_ATTEMPTS = [
+  `CREATE TABLE IF NOT EXISTS attempts (
+    id VARCHAR(64) NOT NULL PRIMARY KEY,
+    count INTEGER NOT NULL,
+    expires CHAR(24) NOT NULL,
+    INDEX attempts_expires (expires)
+  ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET ascii COLLATE ascii_bin`,
 ];
 
 async function mysqlTables(knex: Knex): Promise<string[]> {

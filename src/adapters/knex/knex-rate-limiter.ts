@@ -1,0 +1,86 @@
+import type { Knex } from 'knex';
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import RateLimiterStore from 'rate-limiter-flexible/lib/RateLimiterStoreAbstract.js';
+import { whileBusy } from './retry.ts';
+
+interface AttemptRow {
+  readonly id: string;
+  readonly count: number;
+  /** ISO 8601. */
+  readonly expires: string;
+}
+
+/** Milliseconds for which a locked table is waited for: a sign-in counts three times, then writes. */
+const PATIENCE = 500;
+
+/** Milliseconds by which the clocks of processes on one database may differ. */
+const CLOCKS_APART = 60_000;
+
+/**
+ * rate-limiter-flexible on the table `attempts`, for every database that the repositories run on: its
+ * own SQL limiters write past the pool's time limits, and on SQLite past the lock that comes first.
+ * While the database takes no writes, it counts in memory.
+ */
+export class KnexRateLimiter extends RateLimiterStore<AttemptRow> {
+  readonly #knex: Knex;
+
+  constructor(knex: Knex) {
+    const options = { points: 1, duration: 1, keyPrefix: '' };
+    super({ ...options, storeClient: knex, insuranceLimiter: new RateLimiterMemory(options) });
+    this.#knex = knex;
+  }
+
+  /** Removes up to `limit` counts that have passed; resolves to their number. */
+  async removeExpired(now: Date, limit: number): Promise<number> {
+    const ids = await this.#attempts()
+      .where('expires', '<=', now.toISOString())
+      .limit(limit, { skipBinding: true })
+      .pluck<string[]>('id');
+    if (ids.length === 0) return 0;
+    return whileBusy(async () => this.#attempts().whereIn('id', ids).delete());
+  }
+
+  override async _upsert(id: string, points: number, ms: number): Promise<AttemptRow> {
+    const now = Date.now();
+    const latest = new Date(now + ms).toISOString();
+    // Anew also where it would last longer than it can: then the clock has been set back.
+    const counts = 'expires > ? AND expires < ?';
+    const bindings = [now, now + ms + CLOCKS_APART].map((time) => new Date(time).toISOString());
+    const write = async (trx: Knex): Promise<AttemptRow> => {
+      await trx('attempts')
+        .insert({ id, count: points, expires: latest })
+        .onConflict('id')
+        .merge({
+          // In this order: MySQL reads `expires` as it has been set before.
+          count: trx.raw(`CASE WHEN ${counts} THEN count + ? ELSE ? END`, [
+            ...bindings,
+            points,
+            points,
+          ]),
+          expires: trx.raw(`CASE WHEN ${counts} THEN expires ELSE ? END`, [...bindings, latest]),
+        });
+      const row = await trx<AttemptRow>('attempts').where({ id }).first();
+      if (row === undefined) throw new Error('the count that was just written is not there');
+      return row;
+    };
+    return whileBusy(() => this.#knex.transaction(write), PATIENCE);
+  }
+
+  override async _get(id: string): Promise<AttemptRow | null> {
+    const now = new Date().toISOString();
+    return (await this.#attempts().where({ id }).where('expires', '>', now).first()) ?? null;
+  }
+
+  override async _delete(id: string): Promise<boolean> {
+    return (await whileBusy(async () => this.#attempts().where({ id }).delete(), PATIENCE)) > 0;
+  }
+
+  override _getRateLimiterRes(_id: string, _points: number, row: AttemptRow): RateLimiterRes {
+    const left = Math.max(0, Date.parse(row.expires) - Date.now());
+    return new RateLimiterRes(0, left, row.count, false);
+  }
+
+  #attempts() {
+    return this.#knex<AttemptRow>('attempts');
+  }
+}

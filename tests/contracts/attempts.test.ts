@@ -1,0 +1,156 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Knex } from 'knex';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  memoryAttempts,
+  RateLimiterAttempts,
+} from '../../src/adapters/attempts/rate-limiter-attempts.ts';
+import { KnexRateLimiter } from '../../src/adapters/knex/knex-rate-limiter.ts';
+import type { AttemptCounter } from '../../src/application/index.ts';
+import { withMethods } from '../support/fakes.ts';
+import { isAvailable, STORE_NAMES, type StoreName, withDatabases } from '../support/stores.ts';
+import { attemptCounterContract, type WithCounters } from './attempts.ts';
+import { failedCases, runContract } from './cases.ts';
+
+for (const name of STORE_NAMES) {
+  const withCounters: WithCounters = (use) =>
+    withDatabases(name, async (one, other) => {
+      const counter = memoryAttempts();
+      return use(one ? onKnex(one) : counter, other ? onKnex(other) : counter);
+    });
+  runContract(`AttemptCounter on ${name}`, attemptCounterContract(withCounters), isAvailable(name));
+}
+
+function onKnex(knex: Knex): AttemptCounter {
+  return new RateLimiterAttempts(new KnexRateLimiter(knex));
+}
+
+const faults = suite('The contract of AttemptCounter');
+
+type Break = (sound: AttemptCounter) => Partial<AttemptCounter>;
+
+/** Faults of adapters, and the cases that each must fail. */
+const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[] = [
+  {
+    name: 'reads, and then writes',
+    fault: (sound) => ({
+      async add(key, amount, seconds) {
+        const [found] = await sound.read([key]);
+        await turn();
+        const missing = (found?.count ?? 0) + amount - ((await sound.read([key]))[0]?.count ?? 0);
+        let count = await sound.add(key, missing < 0 ? -1 : 1, seconds);
+        if (missing === 0) count = await sound.add(key, -1, seconds);
+        return count;
+      },
+    }),
+    fails: ['gives no two of many at once the same count'],
+  },
+  {
+    name: 'lets each attempt extend the time',
+    fault: (sound) => ({
+      async add(key, amount, seconds) {
+        const [found] = await sound.read([key]);
+        const count = (found?.count ?? 0) + amount;
+        await sound.clear([key]);
+        for (let i = 1; i < count; i += 1) await sound.add(key, 1, seconds);
+        return sound.add(key, 1, seconds);
+      },
+    }),
+    fails: ['loses a count when its time is over, whatever was added meanwhile'],
+  },
+  {
+    name: 'folds case',
+    fault: (sound) => ({
+      add: (key, amount, seconds) => sound.add(key.toLowerCase(), amount, seconds),
+      read: (keys) => sound.read(keys.map((key) => key.toLowerCase())),
+    }),
+    fails: ['takes any text for a key, and keeps all apart'],
+  },
+  {
+    name: 'forgets to clear',
+    fault: () => ({ async clear() {} }),
+    fails: ['clears what it is told to, and nothing else'],
+  },
+  {
+    name: 'never takes back',
+    fault: (sound) => ({ add: (key, _, seconds) => sound.add(key, 1, seconds) }),
+    fails: ['takes back'],
+  },
+  {
+    name: 'counts per process',
+    fault: () => {
+      const own = memoryAttempts();
+      return { add: own.add.bind(own), read: own.read.bind(own), clear: own.clear.bind(own) };
+    },
+    fails: [
+      'counts each key for itself, wherever it is asked',
+      'gives no two of many at once the same count',
+      'loses a count when its time is over, whatever was added meanwhile',
+      'takes back',
+      'clears what it is told to, and nothing else',
+    ],
+  },
+];
+
+for (const { name, fault, fails } of FAULTS) {
+  faults(`catches an adapter that ${name}`, async () => {
+    const cases = attemptCounterContract((use) => {
+      const sound = memoryAttempts();
+      const broken = () => withMethods(sound, fault(sound));
+      return use(broken(), broken());
+    });
+    assert.equal(await failedCases(cases), fails);
+  });
+}
+
+faults.run();
+
+const DATABASES: readonly StoreName[] = ['SQLite', 'MariaDB'];
+for (const name of DATABASES) {
+  const table = suite(`Attempts on ${name}`);
+  const it = (title: string, use: (counter: AttemptCounter, knex: Knex) => Promise<void>) => {
+    const test = () =>
+      withDatabases(name, async (knex) => {
+        if (knex) await use(onKnex(knex), knex);
+      });
+    if (isAvailable(name)) table(title, test);
+    else table.skip(title, test);
+  };
+
+  it('keep nothing that can be read of a key', async (counter, knex) => {
+    await counter.add('account ada@example.com', 1, 60);
+    const stored = JSON.stringify(await knex('attempts'));
+    assert.match(stored, '"count":1');
+    assert.not.match(stored, /ada|example|account/);
+  });
+
+  it('start anew when the clock has been set back', async (counter, knex) => {
+    for (let i = 0; i < 3; i += 1) await counter.add('a', 1, 60);
+    await knex('attempts').update({ expires: new Date(Date.now() + 86_400_000).toISOString() });
+    const { count, secondsLeft } = await counter.add('a', 1, 60);
+    assert.is(count, 1);
+    assert.ok(secondsLeft <= 60);
+  });
+
+  it('are counted in memory while the database takes no writes', async (counter, knex) => {
+    await knex.schema.renameTable('attempts', 'away');
+    for (let i = 1; i < 4; i += 1) assert.is((await counter.add('a', 1, 60)).count, i);
+    assert.is((await counter.read(['a']))[0]?.count, 3);
+    await knex.schema.renameTable('away', 'attempts');
+    assert.is((await counter.add('a', 1, 60)).count, 1);
+  });
+
+  it('are removed when they have passed, a bounded part at a time', async (counter, knex) => {
+    for (const key of ['a', 'b', 'c']) await counter.add(key, 1, 60);
+    await counter.add('lasting', 1, 3600);
+    const limiter = new KnexRateLimiter(knex);
+    const later = new Date(Date.now() + 61_000);
+    assert.is(await limiter.removeExpired(later, 2), 2);
+    assert.is(await limiter.removeExpired(later, 2), 1);
+    assert.is(await limiter.removeExpired(later, 2), 0);
+    assert.is((await counter.read(['lasting']))[0]?.count, 1);
+  });
+
+  table.run();
+}
