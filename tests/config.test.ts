@@ -44,7 +44,8 @@ profiles('need no setting at all in development', () => {
     host: '127.0.0.1',
     port: 8000,
     store: { kind: 'sqlite', path: 'data/portcullis.sqlite' },
-    jwtSecret: undefined,
+    jwtKey: undefined,
+    jwtPreviousKeys: [],
     jwtIssuer: 'portcullis',
     jwtAudience: 'portcullis',
     accessTokenTtl: 15 * 60,
@@ -61,6 +62,7 @@ profiles('need no setting at all in development', () => {
     },
     refreshRotation: false,
     shutdownGrace: 10,
+    notices: [],
   });
   assert.match(warnings.join('\n'), 'USERS_ACCESS');
 });
@@ -95,8 +97,8 @@ profiles('are not guessed at', () => {
 });
 
 profiles('warn in development of a secret that production refuses', () => {
-  const { warnings, jwtSecret } = readConfig({ JWT_SECRET: 'hunter2' });
-  assert.is(jwtSecret, 'hunter2');
+  const { warnings, jwtKey } = readConfig({ JWT_SECRET: 'hunter2' });
+  assert.is(jwtKey, 'hunter2');
   assert.match(warnings.join('\n'), /^JWT_SECRET /m);
   assert.not.match(warnings.join('\n'), 'hunter2');
   assert.not.match(readConfig({ JWT_SECRET: SECRET }).warnings.join('\n'), 'JWT_SECRET');
@@ -304,7 +306,7 @@ values('are read as they are', () => {
   });
   assert.is(config.host, '::');
   assert.is(config.port, 0);
-  assert.is(config.jwtSecret, ' spaces stay ');
+  assert.is(config.jwtKey, ' spaces stay ');
   assert.is(config.jwtIssuer, 'https://issuer.example');
   assert.is(config.jwtAudience, 'api');
   assert.is(config.usersAccess, 'disabled');

@@ -67,7 +67,7 @@ export function fakePorts() {
     users: slowly(users),
     sessions: slowly(sessions),
     hasher: new FakeHasher(),
-    tokens: new JwtIssuer({ secret: SECRET }),
+    tokens: new JwtIssuer({ key: SECRET }),
     clock: new FakeClock(),
     ids: new FakeIds(),
   };
