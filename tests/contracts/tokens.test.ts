@@ -7,7 +7,8 @@ import { ecKey, rsaKey } from '../support/keys.ts';
 import { runContract } from './cases.ts';
 import { tokenIssuerContract } from './tokens.ts';
 
-const OLD_RSA_KEY = createPublicKey(rsaKey());
+/** None of those that `rsaKey` gives in turn. */
+const OLD_RSA_KEY = createPublicKey(rsaKey(2056));
 const NEW_KEYS = {
   HS256: () => randomBytes(32).toString('hex'),
   RS256: () => rsaKey(),
