@@ -16,6 +16,7 @@ import {
 import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
 import { keptSecret } from './adapters/config/kept-secret.ts';
+import type { EndpointOptions } from './adapters/http/endpoints.ts';
 import { expressApp, httpServer } from './adapters/http/express.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { openDatabase, openForMigration } from './adapters/knex/database.ts';
@@ -27,6 +28,8 @@ import { type Auth, createAuth, type Policy, type Ports } from './application/in
 
 /** What a composition holds, by name. */
 export interface Parts extends Ports {
+  /** Its public keys, if it has any, are those that the service shows. */
+  readonly tokens: Ports['tokens'] & Pick<EndpointOptions, 'publicKeys'>;
   /** Undefined where the store is memory. */
   readonly knex: Knex | undefined;
   readonly repositories: Pick<Ports, 'users' | 'sessions'>;
@@ -56,7 +59,8 @@ export async function compose(
     hasher: () => new Argon2Hasher({ ...argon2, onUnreadableHash: alertUnreadableHash }),
     tokens: () =>
       new JwtIssuer({
-        secret: config.jwtSecret ?? developmentSecret(store),
+        key: config.jwtKey ?? developmentSecret(store),
+        previousKeys: config.jwtPreviousKeys,
         issuer: config.jwtIssuer,
         audience: config.jwtAudience,
         accessTokenTtl: config.accessTokenTtl,
@@ -91,6 +95,7 @@ export async function compose(
       expressApp(part('auth'), {
         usersAccess: config.usersAccess,
         trustProxy: config.trustProxy,
+        publicKeys: part('tokens').publicKeys ?? [],
         report: reportFault,
       }),
   };
@@ -238,11 +243,12 @@ async function main(): Promise<void> {
 
 /** What it runs on, and what is only good for development. */
 function describe(config: Config, url: string): string {
-  const { store, profile, jwtSecret } = config;
+  const { store, profile, jwtKey } = config;
   const lines = [`Portcullis serves ${url} (${profile})`, `  store: ${describeStore(store)}`];
+  for (const notice of config.notices) lines.push(`  ! ${notice}`);
   if (profile === 'development') {
     lines.push('For development only; NODE_ENV=production refuses or changes:');
-    if (jwtSecret === undefined) {
+    if (jwtKey === undefined) {
       const kept = store.kind === 'memory' ? 'for this run only' : developmentSecretPath(store);
       lines.push(`  ! JWT_SECRET is not set: signing with one made here (${kept})`);
     }

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createPublicKey, generateKeyPairSync, KeyObject } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { ConfigError, readConfig } from '../src/adapters/config/config.ts';
 import { keptSecret } from '../src/adapters/config/kept-secret.ts';
 import { SECRET } from './support/fakes.ts';
+import { ecKey, rsaKey } from './support/keys.ts';
 import { temporaryFolder } from './support/programs.ts';
 
 const PRODUCTION = {
@@ -44,7 +46,8 @@ profiles('need no setting at all in development', () => {
     host: '127.0.0.1',
     port: 8000,
     store: { kind: 'sqlite', path: 'data/portcullis.sqlite' },
-    jwtSecret: undefined,
+    jwtKey: undefined,
+    jwtPreviousKeys: [],
     jwtIssuer: 'portcullis',
     jwtAudience: 'portcullis',
     accessTokenTtl: 15 * 60,
@@ -63,6 +66,7 @@ profiles('need no setting at all in development', () => {
     rateLimit: true,
     trustProxy: 0,
     shutdownGrace: 10,
+    notices: [],
   });
   assert.match(warnings.join('\n'), 'USERS_ACCESS');
 });
@@ -97,8 +101,8 @@ profiles('are not guessed at', () => {
 });
 
 profiles('warn in development of a secret that production refuses', () => {
-  const { warnings, jwtSecret } = readConfig({ JWT_SECRET: 'hunter2' });
-  assert.is(jwtSecret, 'hunter2');
+  const { warnings, jwtKey } = readConfig({ JWT_SECRET: 'hunter2' });
+  assert.is(jwtKey, 'hunter2');
   assert.match(warnings.join('\n'), /^JWT_SECRET /m);
   assert.not.match(warnings.join('\n'), 'hunter2');
   assert.not.match(readConfig({ JWT_SECRET: SECRET }).warnings.join('\n'), 'JWT_SECRET');
@@ -178,6 +182,21 @@ const faults = suite('Bad settings');
 const WHOLE_NUMBERS = ['-1', '+1', '1.5', '1e3', '0x10', ' 8', '8 ', 'eight', '1_000', '٣'];
 const TIMES = ['0s', '15', '15M', '1.5h', '-1s', '1 h', 's', '1h30m', '3651d', '9999999999s', '1w'];
 const SWITCHES = ['yes', 'true', '1', 'On', 'on ', 'on,off'];
+const KEY_FILE = 'no/such/key.pem';
+const NO_KEY_FILES = [
+  KEY_FILE,
+  '.',
+  'src',
+  '/dev/zero',
+  '/dev/stdin',
+  'README.md',
+  'package.json/x',
+  'x'.repeat(5_000),
+  'x\u0000',
+  '-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----\n',
+  '-----BEGIN PRIVATE KEY-----\\nCANARY',
+];
+const LISTS = [',', ' ', 'a,', ',a', 'a,,b', 'a, b', 'a ,b', ' a', 'a\n'];
 const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
   NODE_ENV: ['prod', 'PRODUCTION', 'development ', 'constructor'],
   PORT: [...WHOLE_NUMBERS, '65536', '1'.repeat(400)],
@@ -213,6 +232,9 @@ const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
   ARGON2_PARALLELISM: [...WHOLE_NUMBERS, '0', '256'],
   HASH_CONCURRENCY: [...WHOLE_NUMBERS, '0', '1025'],
   HASH_QUEUE: [...WHOLE_NUMBERS, '1000001'],
+  JWT_PRIVATE_KEY_FILE: [...NO_KEY_FILES, ' ', `${KEY_FILE},${KEY_FILE}`],
+  JWT_PREVIOUS_KEY_FILES: [...NO_KEY_FILES, ...LISTS],
+  JWT_PREVIOUS_SECRETS: [...LISTS, '-----BEGIN PUBLIC KEY-----', 'x,-----BEGIN PRIVATE KEY-----'],
   DATABASE_URL: [
     'sqlite:',
     'sqlite::memory:',
@@ -282,6 +304,7 @@ faults('are told in the message of the error, too', () => {
 
 faults('never show what was given', () => {
   const given = Object.fromEntries(Object.keys(BAD_VALUES).map((name) => [name, 'CANARY']));
+  given['JWT_PREVIOUS_SECRETS'] = 'CANARY, CANARY';
   const urls = [
     'CANARY',
     'mysql://root:CANARY@db/auth?x',
@@ -296,6 +319,7 @@ faults('never show what was given', () => {
         'CANARY',
         `CANARY\n${SECRET}`,
         'CANARY your-256-bit-secret your-256-bit-secret',
+        '-----BEGIN PRIVATE KEY-----CANARY',
       ];
       for (const JWT_SECRET of secrets) {
         const lines = faultsOf({ ...given, NODE_ENV, DATABASE_URL, JWT_SECRET });
@@ -315,6 +339,202 @@ faults('of two variables that do not go together are refused', () => {
 });
 
 faults.run();
+
+const keys = suite('Key settings');
+
+/** Files in a folder of their own, by their content. */
+function withFiles<Name extends string>(
+  contents: Readonly<Record<Name, string>>,
+  use: (paths: Readonly<Record<Name, string>>) => void,
+): void {
+  const folder = temporaryFolder();
+  try {
+    const paths: Record<Name, string> = { ...contents };
+    for (const name of Object.keys(contents) as Name[]) {
+      paths[name] = join(folder.path, `${name}.pem`);
+      writeFileSync(paths[name], contents[name]);
+    }
+    use(paths);
+  } finally {
+    folder.remove();
+  }
+}
+
+const KEYLESS = { ...PRODUCTION, JWT_SECRET: undefined };
+
+function exported(key: KeyObject, type: 'pkcs1' | 'sec1' | 'pkcs8' | 'spki'): string {
+  const exportAs = key.export.bind(key) as (options: object) => string;
+  return exportAs({ type, format: 'pem' });
+}
+
+keys('take a private key in each of its forms, and in the place of a secret', () => {
+  const [rsa, ec] = [rsaKey(), ecKey()];
+  const parameters =
+    '-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n';
+  const forms = {
+    rsa8: exported(rsa, 'pkcs8'),
+    rsa1: exported(rsa, 'pkcs1'),
+    ec8: exported(ec, 'pkcs8'),
+    ec1: exported(ec, 'sec1'),
+    'a, b': exported(ec, 'sec1'),
+    openssl: parameters + exported(ec, 'sec1'),
+    crlf: `A note\r\n${exported(ec, 'pkcs8').replaceAll('\n', '\r\n')}`,
+  };
+  withFiles(forms, (paths) => {
+    for (const [name, path] of Object.entries(paths)) {
+      for (const env of [KEYLESS, {}]) {
+        const { jwtKey, notices } = readConfig({ ...env, JWT_PRIVATE_KEY_FILE: path });
+        const expected = name.startsWith('rsa') ? rsa : ec;
+        assert.ok(jwtKey instanceof KeyObject && jwtKey.equals(expected), name);
+        assert.equal(notices, []);
+      }
+    }
+  });
+});
+
+keys('of before are public, whatever their files hold, and secrets as they are', () => {
+  const [rsa, ec, other] = [rsaKey(), ecKey(), ecKey()];
+  const forms = {
+    rsa: exported(createPublicKey(rsa), 'spki'),
+    rsa1: exported(createPublicKey(rsa), 'pkcs1'),
+    ec: exported(createPublicKey(ec), 'spki'),
+    both: exported(other, 'pkcs8'),
+  };
+  withFiles(forms, (paths) => {
+    const { jwtKey, jwtPreviousKeys } = readConfig({
+      ...PRODUCTION,
+      JWT_PREVIOUS_SECRETS: `${SECRET}1,${SECRET} 2`,
+      JWT_PREVIOUS_KEY_FILES: Object.values(paths).join(','),
+    });
+    assert.is(jwtKey, SECRET);
+    assert.equal(jwtPreviousKeys.slice(0, 2), [`${SECRET}1`, `${SECRET} 2`]);
+    const read = jwtPreviousKeys.slice(2);
+    const expected = [rsa, rsa, ec, other].map((key) => createPublicKey(key));
+    assert.is(read.length, expected.length);
+    for (const [i, key] of read.entries()) {
+      assert.ok(key instanceof KeyObject && expected[i]?.equals(key), `key ${i}`);
+    }
+  });
+});
+
+keys('that are not fit are refused, by the names of variable and file and what is wrong', () => {
+  const encrypted = { cipher: 'aes-256-cbc', passphrase: 'CANARY' };
+  const rsa = rsaKey();
+  const bad: Readonly<Record<string, readonly [pem: string, problem: RegExp]>> = {
+    short: [exported(rsaKey(1024), 'pkcs8'), /RSA key of 1024 bits: .* 2048/],
+    almost: [exported(rsaKey(2047), 'pkcs8'), /RSA key of 2047 bits: .* 2048/],
+    curve: [exported(ecKey('P-384'), 'sec1'), /curve secp384r1: .* P-256/],
+    bitcoin: [exported(ecKey('secp256k1'), 'pkcs8'), /curve secp256k1: .* P-256/],
+    edwards: [exported(generateKeyPairSync('ed25519').privateKey, 'pkcs8'), /type ed25519/],
+    pss: [
+      exported(generateKeyPairSync('rsa-pss', { modulusLength: 2048 }).privateKey, 'pkcs8'),
+      /type rsa-pss/,
+    ],
+    encrypted8: [
+      rsa.export({ type: 'pkcs8', format: 'pem', ...encrypted }).toString(),
+      /encrypted: .* passphrase/,
+    ],
+    encrypted1: [
+      rsa.export({ type: 'pkcs1', format: 'pem', ...encrypted }).toString(),
+      /encrypted: .* passphrase/,
+    ],
+    empty: ['', /no PEM key/],
+    text: ['CANARY', /no PEM key/],
+    half: [exported(rsa, 'pkcs8').slice(0, 500), /no PEM key/],
+    jwk: [JSON.stringify(rsa.export({ format: 'jwk' })), /no PEM key/],
+    large: [`${'CANARY\n'.repeat(10_000)}${exported(rsa, 'pkcs8')}`, /cannot be read.*64 KiB/],
+  };
+  const contents = Object.fromEntries(Object.entries(bad).map(([name, [pem]]) => [name, pem]));
+  withFiles(contents, (paths) => {
+    for (const [name, [pem, problem]] of Object.entries(bad)) {
+      const path = paths[name] ?? '';
+      const [signing, ...rest] = faultsOf({ JWT_PRIVATE_KEY_FILE: path });
+      assert.ok(signing?.startsWith(`JWT_PRIVATE_KEY_FILE ${path} `), signing);
+      assert.match(signing ?? '', problem);
+      assert.equal(rest, []);
+      const [verifying, ...others] = faultsOf({ JWT_PREVIOUS_KEY_FILES: path });
+      assert.ok(verifying?.startsWith(`JWT_PREVIOUS_KEY_FILES (1) ${path} `), verifying);
+      assert.match(verifying ?? '', problem);
+      assert.equal(others, []);
+      for (const line of [signing ?? '', verifying ?? '']) {
+        assert.not.match(line, /CANARY|\n/);
+        for (const part of pem.match(/[\w+/]{20,}/g) ?? []) assert.not.match(line, part);
+      }
+    }
+    const all = Object.values(paths).join(',');
+    assert.is(faultsOf({ JWT_PREVIOUS_KEY_FILES: all }).length, Object.keys(bad).length);
+  });
+});
+
+keys('that are public do not sign', () => {
+  const forms = {
+    rsa: exported(createPublicKey(rsaKey()), 'spki'),
+    ec: exported(createPublicKey(ecKey()), 'spki'),
+  };
+  withFiles(forms, (paths) => {
+    for (const path of Object.values(paths)) {
+      const [line, ...rest] = faultsOf({ ...PRODUCTION, JWT_PRIVATE_KEY_FILE: path });
+      assert.ok(line?.startsWith(`JWT_PRIVATE_KEY_FILE ${path} holds a public key`), line);
+      assert.equal(rest, []);
+    }
+  });
+});
+
+keys('say where they looked for a file that is not there, but not for what', () => {
+  const [line = ''] = faultsOf({ JWT_PREVIOUS_KEY_FILES: 'README.md,CANARY' }).slice(1);
+  assert.match(line, /^JWT_PREVIOUS_KEY_FILES \(2\) [^\n]+ not there/);
+  assert.match(line, process.cwd());
+  assert.not.match(line, 'CANARY');
+});
+
+keys('leave a secret unused beside a private key, and say so in either profile', () => {
+  withFiles({ ec: exported(ecKey(), 'sec1') }, ({ ec }) => {
+    for (const env of [PRODUCTION, {}]) {
+      for (const JWT_SECRET of [SECRET, 'weak']) {
+        const config = readConfig({ ...env, JWT_SECRET, JWT_PRIVATE_KEY_FILE: ec });
+        assert.ok(config.jwtKey instanceof KeyObject);
+        assert.equal(config.jwtPreviousKeys, []);
+        assert.match(config.notices.join('\n'), /^JWT_SECRET is not used.* JWT_PREVIOUS_SECRETS/);
+        assert.not.match(config.warnings.join('\n'), 'JWT_SECRET');
+      }
+      const pem = { ...env, JWT_SECRET: '-----BEGIN', JWT_PRIVATE_KEY_FILE: ec };
+      assert.equal(blamed(pem), ['JWT_SECRET'], 'a key where a secret should be, even unused');
+    }
+  });
+});
+
+keys('without a private key or a secret are refused in production', () => {
+  const old = { JWT_PREVIOUS_SECRETS: SECRET };
+  assert.equal(blamed({ ...KEYLESS, ...old }), ['JWT_SECRET']);
+  assert.match(faultsOf(KEYLESS).join('\n'), 'JWT_PRIVATE_KEY_FILE');
+  const missing = { ...KEYLESS, JWT_PRIVATE_KEY_FILE: KEY_FILE };
+  assert.equal(blamed(missing), ['JWT_PRIVATE_KEY_FILE'], 'and only one of them is needed');
+});
+
+keys('that hold a key where a secret should be are told where it belongs', () => {
+  for (const env of [PRODUCTION, {}]) {
+    for (const name of ['JWT_SECRET', 'JWT_PREVIOUS_SECRETS']) {
+      const lines = faultsOf({ ...env, [name]: `-----BEGIN PRIVATE KEY-----${SECRET}` });
+      assert.is(lines.length, 1);
+      assert.match(lines.join('\n'), 'JWT_PRIVATE_KEY_FILE');
+    }
+  }
+});
+
+keys('of before are no weaker than those of today', () => {
+  const weak = ['short', 'a'.repeat(64), 'change-me-change-me-change-me-change-me'];
+  for (const secret of weak) {
+    const env = { JWT_SECRET: SECRET, JWT_PREVIOUS_SECRETS: `${SECRET},${secret}` };
+    const lines = faultsOf({ ...PRODUCTION, ...env });
+    assert.is(lines.length, 1);
+    assert.match(lines.join('\n'), /^JWT_PREVIOUS_SECRETS \(2\) /);
+    const warnings = readConfig(env).warnings.join('\n');
+    assert.match(warnings, /^JWT_PREVIOUS_SECRETS \(2\) /m);
+    for (const text of [lines.join(), warnings]) assert.not.match(text, secret);
+  }
+});
+
+keys.run();
 
 const values = suite('Settings');
 
@@ -342,7 +562,7 @@ values('are read as they are', () => {
   });
   assert.is(config.host, '::');
   assert.is(config.port, 0);
-  assert.is(config.jwtSecret, ' spaces stay ');
+  assert.is(config.jwtKey, ' spaces stay ');
   assert.is(config.jwtIssuer, 'https://issuer.example');
   assert.is(config.jwtAudience, 'api');
   assert.is(config.usersAccess, 'disabled');

@@ -103,7 +103,7 @@ for (const name of DATABASES) {
     const now = new Date();
     const expires = new Date(now.getTime() + 60_000);
     await knex('sessions').update({ expires: expires.toISOString() });
-    const issuer = new JwtIssuer({ secret: SECRET });
+    const issuer = new JwtIssuer({ key: SECRET });
     const claims = { userId, sessionId: 'session', tokenId: 'token' };
     const token = await issuer.issueRefreshToken(claims, now, expires);
     for (const rotation of ['off', 'on']) {

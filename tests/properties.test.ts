@@ -237,7 +237,7 @@ passwords.run();
 const NOW = new Date('2026-01-02T03:04:05.678Z');
 const SECOND = Math.floor(NOW.getTime() / 1000);
 const CLAIMS = { userId: 42, sessionId: 'session-1', tokenId: 'token-1' };
-const issuer = new JwtIssuer({ secret: SECRET });
+const issuer = new JwtIssuer({ key: SECRET });
 
 interface Kind {
   readonly name: string;
@@ -292,7 +292,7 @@ for (const kind of KINDS) {
   tokens('is worth nothing in any other way changed', async () => {
     const token = await kind.issue(issuer);
     const others = [
-      await kind.issue(new JwtIssuer({ secret: `${SECRET}x` })),
+      await kind.issue(new JwtIssuer({ key: `${SECRET}x` })),
       ...(await Promise.all(KINDS.map((other) => other.issue(issuer)))),
       await issuer.issueAccessToken({ ...CLAIMS, userId: 43 }, NOW),
     ];

@@ -39,7 +39,7 @@ register('stores the canonical email and the trimmed name', async () => {
 });
 
 register('starts a session that ends when the policy says', async () => {
-  const tokens = new JwtIssuer({ secret: SECRET, refreshTokenTtl: 3600 });
+  const tokens = new JwtIssuer({ key: SECRET, refreshTokenTtl: 3600 });
   const ports = { ...fakePorts(), tokens };
   const auth = createAuth(ports);
   const { accessToken, user } = await auth.registerUser({ ...ADA, device: ' A\nphone ' });

@@ -105,7 +105,7 @@ export function fakePorts() {
     users: slowly(users),
     sessions: slowly(sessions),
     hasher: new FakeHasher(),
-    tokens: new JwtIssuer({ secret: SECRET }),
+    tokens: new JwtIssuer({ key: SECRET }),
     attempts: new FakeAttempts(clock),
     clock,
     ids: new FakeIds(),

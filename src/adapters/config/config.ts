@@ -1,6 +1,8 @@
+import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { defaultPolicy } from '../../application/index.ts';
+import { isPem, readKeyFile, weaknessOfSecret } from './keys.ts';
 
 export type Profile = 'development' | 'production';
 
@@ -22,8 +24,10 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly store: StoreTarget;
-  /** Undefined in development only: then one is made and kept. */
-  readonly jwtSecret: string | undefined;
+  /** What signs: a private key, or a secret. Undefined in development only: then a secret is made and kept. */
+  readonly jwtKey: KeyObject | string | undefined;
+  /** What only verifies: secrets, and public keys. */
+  readonly jwtPreviousKeys: readonly (KeyObject | string)[];
   readonly jwtIssuer: string;
   readonly jwtAudience: string;
   readonly accessTokenTtl: number;
@@ -46,6 +50,8 @@ export interface Config {
   readonly shutdownGrace: number;
   /** What is good enough for development only, a sentence each. */
   readonly warnings: readonly string[];
+  /** What may not have been meant so, in either profile; a sentence each. */
+  readonly notices: readonly string[];
 }
 
 /** Every fault of the settings, a line each that names the variable and shows no secret. */
@@ -68,8 +74,6 @@ const OWASP_FLOOR: Readonly<Record<number, number>> = {
 };
 const OWASP_FLOOR_MANY_PASSES = 7_168;
 
-const MIN_SECRET_BYTES = 32;
-
 /**
  * Reads the settings of the README from the environment. An empty value is one that is not set.
  * @throws ConfigError
@@ -79,12 +83,17 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const profile = read.one('NODE_ENV', ['development', 'production', 'test'], 'development');
   const production = profile === 'production';
 
+  const secret = read.optional('JWT_SECRET');
+  const previousSecrets = read.list('JWT_PREVIOUS_SECRETS');
+  const hasKeyFile = read.optional('JWT_PRIVATE_KEY_FILE') !== undefined;
+
   const config = {
     profile: production ? 'production' : 'development',
     host: read.text('HOST', '127.0.0.1'),
     port: read.integer('PORT', 8000, 0, 65_535),
     store: read.store('DATABASE_URL', production ? undefined : DEVELOPMENT_DATABASE),
-    jwtSecret: read.optional('JWT_SECRET'),
+    jwtKey: hasKeyFile ? read.privateKey('JWT_PRIVATE_KEY_FILE') : secret,
+    jwtPreviousKeys: [...previousSecrets, ...read.publicKeys('JWT_PREVIOUS_KEY_FILES')],
     jwtIssuer: read.text('JWT_ISSUER', 'portcullis'),
     jwtAudience: read.text('JWT_AUDIENCE', 'portcullis'),
     accessTokenTtl: read.duration('ACCESS_TOKEN_TTL', 15 * 60),
@@ -121,13 +130,29 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   if (config.refreshTokenTtl < config.accessTokenTtl && !read.hasFault('ACCESS_', 'REFRESH_')) {
     read.fault('REFRESH_TOKEN_TTL', 'must not be shorter than ACCESS_TOKEN_TTL');
   }
-  const weakness = weaknessOfSecret(config.jwtSecret);
   const warnings: string[] = [];
+  const notices: string[] = [];
+  if (hasKeyFile && secret !== undefined) {
+    notices.push(
+      'JWT_SECRET is not used, since JWT_PRIVATE_KEY_FILE signs: JWT_PREVIOUS_SECRETS keeps its tokens good',
+    );
+  } else if (production && secret === undefined && !hasKeyFile) {
+    read.fault('JWT_SECRET', 'must be set in production (or JWT_PRIVATE_KEY_FILE)');
+  }
+  const secrets = [
+    ...(secret === undefined ? [] : [['JWT_SECRET', secret, !hasKeyFile] as const]),
+    ...previousSecrets.map((each, i) => [`JWT_PREVIOUS_SECRETS (${i + 1})`, each, true] as const),
+  ];
+  for (const [name, each, isUsed] of secrets) {
+    const weakness = isUsed && weaknessOfSecret(each);
+    if (isPem(each)) read.fault(name, HOLDS_KEY);
+    else if (weakness && production) read.fault(name, weakness);
+    else if (weakness) warnings.push(`${name} ${weakness}`);
+  }
   if (production) {
     if (config.store?.kind === 'memory') {
       read.fault('DATABASE_URL', 'memory: loses every user at a restart; refused in production');
     }
-    if (weakness) read.fault('JWT_SECRET', weakness);
     if (isBelowOwaspFloor(config.argon2)) {
       read.fault(
         'ARGON2_MEMORY_KIB',
@@ -135,7 +160,6 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       );
     }
   } else {
-    if (config.jwtSecret !== undefined && weakness) warnings.push(`JWT_SECRET ${weakness}`);
     if (!config.rateLimit)
       warnings.push('anybody may guess passwords without a limit (RATE_LIMIT=off)');
     if (config.usersAccess === 'public') {
@@ -143,9 +167,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     }
   }
   if (read.faults.length > 0 || config.store === undefined) throw new ConfigError(read.faults);
-  return { ...config, store: config.store, warnings };
+  return { ...config, store: config.store, warnings, notices };
 }
 
+const HOLDS_KEY = 'holds a key: JWT_PRIVATE_KEY_FILE takes the path of its file';
 const DEVELOPMENT_DATABASE = 'sqlite:data/portcullis.sqlite';
 
 /** Reads variables one by one and gathers what is wrong with them. */
@@ -172,6 +197,33 @@ class Reader {
 
   text(name: string, otherwise: string): string {
     return this.optional(name) ?? otherwise;
+  }
+
+  /** The items of a list, which commas alone part: white space could as well be of an item. */
+  list(name: string): readonly string[] {
+    const items = this.optional(name)?.split(',') ?? [];
+    if (items.every((item) => item !== '' && item === item.trim())) return items;
+    this.fault(name, 'must be a list parted by commas alone: nothing empty, no white space');
+    return [];
+  }
+
+  /** The key in the file that is named. */
+  privateKey(name: string): KeyObject | undefined {
+    const path = this.optional(name);
+    return path === undefined ? undefined : this.#key(name, path, 'private');
+  }
+
+  /** The keys in a list of files, of private ones their public half. */
+  publicKeys(name: string): readonly KeyObject[] {
+    const paths = this.list(name);
+    return paths.flatMap((path, i) => this.#key(`${name} (${i + 1})`, path, 'public') ?? []);
+  }
+
+  #key(name: string, path: string, type: 'private' | 'public'): KeyObject | undefined {
+    const key = readKeyFile(path, type);
+    if (typeof key !== 'string') return key;
+    this.fault(name, key);
+    return undefined;
   }
 
   one<T extends string>(name: string, choices: readonly T[], otherwise: T): T {
@@ -273,22 +325,6 @@ function parseHost(text: string): { host: string; port: number } {
   const host = bracketed ?? name;
   if (host === undefined || Number(port) < 1 || Number(port) > 65_535) throw new Error('no host');
   return { host, port: Number(port) };
-}
-
-/** Secrets of tutorials and samples, which is where an attacker starts. */
-const KNOWN_SECRETS =
-  /change.?me|your.{0,20}(secret|key)|(super|very|top).?secret|secret.?key|my.?secret|jwt.?secret|a-string-secret|256.?bit|at-least-(32|256)|example|replace|insecure|password/i;
-
-/** Why a secret is not safe to sign with; undefined when it is. */
-function weaknessOfSecret(secret: string | undefined): string | undefined {
-  if (secret === undefined) return 'must be set in production';
-  if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) {
-    return `must have at least ${MIN_SECRET_BYTES} bytes (try: openssl rand -base64 48)`;
-  }
-  if (KNOWN_SECRETS.test(secret) || new Set(secret).size < 5) {
-    return 'is a known sample or easy to guess (try: openssl rand -base64 48)';
-  }
-  return undefined;
 }
 
 function isBelowOwaspFloor({ memoryKib, passes }: Config['argon2']): boolean {

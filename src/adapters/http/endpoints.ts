@@ -30,12 +30,15 @@ export interface Input {
 export interface EndpointOptions {
   /** Who may read GET /users; `public`, as documented, unless given. */
   readonly usersAccess?: 'public' | 'authenticated' | 'disabled';
+  /** JWKs (RFC 7517) for others to verify access tokens with. None, or not given: none are shown. */
+  readonly publicKeys?: readonly Readonly<Record<string, string>>[];
 }
 
 const FAILURE = 'An error occurred';
 
 /** The wire contract as a table: what hosts mount, and what is documented of it. */
-export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): readonly Endpoint[] {
+export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
+  const { usersAccess = 'public', publicKeys = [] } = options;
   const table: Endpoint[] = [
     {
       method: 'POST',
@@ -184,6 +187,16 @@ export function endpoints({ usersAccess = 'public' }: EndpointOptions = {}): rea
         const link = `</users?limit=${bounds.limit}&after=${next}>; rel="next"`;
         return { ...reply, headers: { ...JSON_HEADERS, Link: link } };
       },
+    });
+  }
+  if (publicKeys.length > 0) {
+    // The one reply that is everybody's, and may be some minutes old: a key is shown before it signs.
+    const shared = json(200, { keys: publicKeys }, { 'Cache-Control': 'public, max-age=300' });
+    table.push({
+      method: 'GET',
+      path: '/.well-known/jwks.json',
+      failure: FAILURE,
+      handle: () => Promise.resolve(shared),
     });
   }
   return table;

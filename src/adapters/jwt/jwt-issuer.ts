@@ -1,6 +1,7 @@
-import { createSecretKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import jsonwebtoken from 'jsonwebtoken';
 import type { TokenClaims, TokenIssuer } from '../../application/index.ts';
+import { keyObject, type PublicJwk, type VerifyKey, verifyKey } from './keys.ts';
 
 /** RFC 9068 §2.1; the refresh token's type is the product's own. */
 const ACCESS_TYPE = 'at+jwt';
@@ -12,8 +13,14 @@ const LEEWAY = 5;
 const MAX_TOKEN_LENGTH = 4096;
 
 export interface JwtOptions {
-  /** The HS256 key is its UTF-8 bytes, so that other services can verify access tokens with it. */
-  readonly secret: string;
+  /**
+   * What signs, and says how: a secret HS256, an RSA private key of 2048 bits or more RS256, a private
+   * key on P-256 ES256. A text is a secret, its UTF-8 bytes, so that other services can verify access
+   * tokens with it.
+   */
+  readonly key: string | KeyObject;
+  /** What verifies only: the keys of before, secret, public or private, until their tokens expired. */
+  readonly previousKeys?: readonly (string | KeyObject)[];
   /** `iss`; 'portcullis' unless given. */
   readonly issuer?: string;
   /** `aud` of access tokens; 'portcullis' unless given. */
@@ -30,22 +37,30 @@ interface Kind {
   readonly ttl: number;
 }
 
-/** Both tokens as JWS (RFC 7515), signed with HS256. */
+/** Both tokens as JWS (RFC 7515). */
 export class JwtIssuer implements TokenIssuer {
   readonly refreshTokenTtl: number;
-  // A KeyObject: the algorithm is settled here, and jsonwebtoken does not guess at a string for
+  /** For others to verify access tokens with (RFC 7517): the signer's first; never a secret. */
+  readonly publicKeys: readonly PublicJwk[];
+  // KeyObjects: the algorithm is settled here, and jsonwebtoken does not guess at a string for
   // 0.3 ms on each call.
-  readonly #key: KeyObject;
+  readonly #signer: VerifyKey & { readonly signs: KeyObject };
+  readonly #verifiers: ReadonlyMap<string, VerifyKey>;
   readonly #issuer: string;
   readonly #access: Kind;
   readonly #refresh: Kind;
 
+  /** @throws RangeError for a key that is not safe to sign or to verify with */
   constructor(options: JwtOptions) {
     const { audience = 'portcullis', issuer = 'portcullis' } = options;
     const { accessTokenTtl = 15 * 60, refreshTokenTtl = 30 * 24 * 60 * 60 } = options;
     this.refreshTokenTtl = refreshTokenTtl;
-    if (options.secret === '') throw new RangeError('the secret is empty');
-    this.#key = createSecretKey(options.secret, 'utf8');
+    const signs = keyObject(options.key);
+    if (signs.type === 'public') throw new RangeError('a public key cannot sign');
+    this.#signer = { ...verifyKey(signs), signs };
+    const previous = (options.previousKeys ?? []).map((key) => verifyKey(keyObject(key)));
+    this.#verifiers = new Map([this.#signer, ...previous].map((key) => [key.kid, key]));
+    this.publicKeys = [...this.#verifiers.values()].flatMap(({ jwk }) => (jwk ? [jwk] : []));
     this.#issuer = issuer;
     this.#access = { typ: ACCESS_TYPE, aud: audience, ttl: accessTokenTtl };
     this.#refresh = { typ: REFRESH_TYPE, aud: `${audience}/refresh`, ttl: refreshTokenTtl };
@@ -83,8 +98,10 @@ export class JwtIssuer implements TokenIssuer {
       iat: seconds(now),
       exp,
     };
-    const header = { alg: 'HS256', typ: kind.typ };
-    return jsonwebtoken.sign(payload, this.#key, { algorithm: 'HS256', header });
+    const { algorithm, kid, signs } = this.#signer;
+    const header = { alg: algorithm, typ: kind.typ, kid };
+    const token = jsonwebtoken.sign(payload, signs, { algorithm, header });
+    return algorithm === 'ES256' ? withLowS(token) : token;
   }
 
   /**
@@ -93,20 +110,11 @@ export class JwtIssuer implements TokenIssuer {
    */
   #verify(kind: Kind, token: string, now: Date | undefined): TokenClaims | undefined {
     if (!isCompactJws(token)) return undefined;
-    let jwt: jsonwebtoken.Jwt;
-    try {
-      jwt = jsonwebtoken.verify(token, this.#key, {
-        algorithms: ['HS256'],
-        complete: true,
-        ignoreExpiration: true, // Below, with the port's time and to the instant.
-      });
-    } catch {
-      // Not only JsonWebTokenError: a payload that is no JSON throws SyntaxError, a signature of a
-      // wrong length TypeError. Nothing in this block can fail for another reason than the token.
-      return undefined;
-    }
+    const jwt = this.#open(token);
+    if (jwt === undefined) return undefined;
     const { header } = jwt;
     if (header.typ !== kind.typ || 'crit' in header || 'b64' in header) return undefined;
+    if (header.alg === 'ES256' && !hasLowS(token)) return undefined;
     const { payload } = jwt;
     if (!isObject(payload) || !isWrittenPlainly(token, [header, payload])) return undefined;
 
@@ -118,6 +126,48 @@ export class JwtIssuer implements TokenIssuer {
     const userId = readUserId(sub);
     if (userId === undefined || !isId(sid) || !isId(jti)) return undefined;
     return { userId, sessionId: sid, tokenId: jti };
+  }
+
+  /** The token as it is, if one of the keys signed it. */
+  #open(token: string): jsonwebtoken.Jwt | undefined {
+    for (const { key, algorithm } of this.#keysFor(token)) {
+      const jwt = attempt(() =>
+        jsonwebtoken.verify(token, key, {
+          algorithms: [algorithm],
+          complete: true,
+          ignoreExpiration: true, // By #verify, with the port's time and to the instant.
+        }),
+      );
+      if (jwt !== undefined) return jwt;
+    }
+    return undefined;
+  }
+
+  /**
+   * The keys that may have signed a token: the one that its header names, if that is known; for a token
+   * made before keys had names, all of its algorithm. The header picks among these, and brings none.
+   */
+  #keysFor(token: string): readonly VerifyKey[] {
+    const header = attempt(() => jsonwebtoken.decode(token, { complete: true })?.header);
+    const { kid, alg }: { readonly kid?: unknown; readonly alg?: unknown } = header ?? {};
+    if (kid === undefined) {
+      return [...this.#verifiers.values()].filter(({ algorithm }) => algorithm === alg);
+    }
+    const named = typeof kid === 'string' ? this.#verifiers.get(kid) : undefined;
+    return named ? [named] : [];
+  }
+}
+
+/**
+ * Undefined where reading a token throws. That is not only JsonWebTokenError: a payload that is no JSON
+ * throws SyntaxError, a signature of a wrong length TypeError. Nothing that is read so can fail for
+ * another reason than the token.
+ */
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
   }
 }
 
@@ -144,6 +194,35 @@ function isWrittenPlainly(token: string, parts: readonly object[]): boolean {
   return parts.every(
     (part, i) => Buffer.from(JSON.stringify(part)).toString('base64url') === segments[i],
   );
+}
+
+/** The order of P-256 (SEC 2 §2.4.2). */
+const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+
+/**
+ * With the lower of the two numbers that ECDSA lets stand at the end of a signature: n - s verifies
+ * where s does, so that anybody could rewrite a token. To other verifiers both are the same.
+ */
+function withLowS(token: string): string {
+  if (hasLowS(token)) return token;
+  const [head, signature] = splitSignature(token);
+  const s = (P256_ORDER - lastNumber(signature)).toString(16).padStart(64, '0');
+  const low = Buffer.concat([signature.subarray(0, 32), Buffer.from(s, 'hex')]);
+  return head + low.toString('base64url');
+}
+
+function hasLowS(token: string): boolean {
+  return lastNumber(splitSignature(token)[1]) <= P256_ORDER / 2n;
+}
+
+function splitSignature(token: string): readonly [head: string, signature: Buffer] {
+  const start = token.lastIndexOf('.') + 1;
+  return [token.slice(0, start), Buffer.from(token.slice(start), 'base64url')];
+}
+
+/** The second of the two numbers of 32 bytes that an ES256 signature is (RFC 7518 §3.4). */
+function lastNumber(signature: Buffer): bigint {
+  return BigInt(`0x${signature.subarray(32).toString('hex')}`);
 }
 
 function isObject(payload: unknown): payload is Record<string, unknown> {
