@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ConfigError, readConfig } from '../src/adapters/config/config.ts';
@@ -203,6 +204,23 @@ const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
     'mysql://u:p@::1/auth',
     'mysql://u:p@[::1/auth',
     'mysql://u:p@[]/auth',
+    'mysql://u:p@db/auth?',
+    'mysql://u:p@db/auth?ssl-mode=',
+    'mysql://u:p@db/auth?ssl-mode=PREFERRED',
+    'mysql://u:p@db/auth?ssl-mode=constructor',
+    'mysql://u:p@db/auth?ssl-mode=REQUIRED&ssl-mode=DISABLED',
+    'mysql://u:p@db/auth?ssl-mode=REQUIRED&ssl-key=key.pem',
+    'mysql://u:p@db/auth?ssl-mode=REQUIRED&',
+    'mysql://u:p@db/auth?SSL-MODE=REQUIRED',
+    'mysql://u:p@db/auth?ssl-mode=REQUIRED#x',
+    'mysql://u:p@db/auth?ssl-ca=package.json',
+    'mysql://u:p@db/auth?ssl-mode=REQUIRED&ssl-ca=package.json',
+    'mysql://u:p@db/auth?ssl-mode=DISABLED&ssl-ca=package.json',
+    'mysql://u:p@db/auth?ssl-mode=VERIFY_CA&ssl-ca=',
+    'mysql://u:p@db/auth?ssl-mode=VERIFY_CA&ssl-ca=no/such/file.pem',
+    'mysql://u:p@db/auth?ssl-mode=VERIFY_CA&ssl-ca=%ff',
+    'mysql://u:p@db/auth?ssl-mode=VERIFY_CA&ssl-ca=src',
+    'mysql://u:p@db/auth?ssl-mode=VERIFY_CA&ssl-ca=package.json',
   ],
 };
 
@@ -249,6 +267,10 @@ faults('never show what was given', () => {
     'mysql://root:CANARY@db/auth?x',
     'mysql://root:CANARY%@db/auth',
     'mysql://root:CANARY@db:0/auth',
+    'mysql://root:CANARY@db/auth?ssl-mode=CANARY',
+    'mysql://root:CANARY@db/auth?CANARY=CANARY',
+    'mysql://root:CANARY@db/auth?ssl-mode=VERIFY_CA&ssl-ca=CANARY',
+    'mysql://root:CANARY@db/auth?ssl-mode=REQUIRED&ssl-ca=CANARY',
     'postgres://CANARY:CANARY@db/auth',
     'mysql://root:pass/CANARY@db/auth',
   ];
@@ -362,6 +384,32 @@ values('of the database can have any character, percent-encoded', () => {
   assert.equal(storeOf(`mysql://${u}:${p}@db/${d}`), store);
   assert.equal(storeOf(`mysql://${u}@db/${d}`), { ...store, password: '' });
   assert.equal(storeOf(`mysql://${u}:@db/${d}`), { ...store, password: '' });
+});
+
+values('of the database say what TLS to it must show', () => {
+  const folder = temporaryFolder();
+  try {
+    const path = join(folder.path, 'c a+.pem');
+    const [ca = ''] = rootCertificates;
+    writeFileSync(path, ca);
+    const tlsOf = (options: string) => {
+      const store = storeOf(`mysql://u:p@db/auth${options}`);
+      return store.kind === 'mysql' && store.tls;
+    };
+    assert.is(tlsOf(''), undefined);
+    assert.is(tlsOf('?ssl-mode=DISABLED'), undefined);
+    for (const mode of ['REQUIRED', 'required', 'Required']) {
+      assert.equal(tlsOf(`?ssl-mode=${mode}`), { verify: 'nothing' });
+    }
+    assert.equal(tlsOf('?ssl-mode=VERIFY_CA'), { verify: 'authority' });
+    assert.equal(tlsOf('?ssl-mode=verify_identity'), { verify: 'identity' });
+    const file = path.replace(' ', '%20');
+    assert.equal(tlsOf(`?ssl-ca=${file}&ssl-mode=VERIFY_CA`), { verify: 'authority', ca });
+    const both = `?ssl-mode=VERIFY_IDENTITY&ssl-ca=${encodeURIComponent(path)}`;
+    assert.equal(tlsOf(both), { verify: 'identity', ca });
+  } finally {
+    folder.remove();
+  }
 });
 
 values.run();
