@@ -12,7 +12,7 @@ import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
 import { keptSecret } from './adapters/config/kept-secret.ts';
 import { expressApp } from './adapters/http/express.ts';
-import { httpServer } from './adapters/http/server.ts';
+import { affordableConnections, httpServer } from './adapters/http/server.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { openDatabase, openForMigration } from './adapters/knex/database.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
@@ -121,7 +121,8 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       throw new ConfigError([`DATABASE_URL cannot be used: ${nameFault(cause)}`]);
     });
   }
-  const server = httpServer(composition.part('app'));
+  const maxConnections = affordableConnections(config.maxConnections);
+  const server = httpServer(composition.part('app'), { maxConnections });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve);
   }).catch((cause: unknown) => {
@@ -216,6 +217,12 @@ async function main(): Promise<void> {
 function describe(config: Config, url: string): string {
   const { store, profile, jwtSecret } = config;
   const lines = [`Portcullis serves ${url} (${profile})`, `  store: ${describeStore(store)}`];
+  const connections = affordableConnections(config.maxConnections);
+  if (connections < config.maxConnections) {
+    lines.push(
+      `  at most ${connections} connections: the system's limit on open files allows no more`,
+    );
+  }
   if (profile === 'development') {
     lines.push('For development only; NODE_ENV=production refuses or changes:');
     if (jwtSecret === undefined) {

@@ -44,6 +44,7 @@ profiles('need no setting at all in development', () => {
     profile: 'development',
     host: '127.0.0.1',
     port: 8000,
+    maxConnections: 10_000,
     store: { kind: 'sqlite', path: 'data/portcullis.sqlite' },
     jwtSecret: undefined,
     jwtIssuer: 'portcullis',
@@ -164,6 +165,7 @@ const SWITCHES = ['yes', 'true', '1', 'On', 'on ', 'on,off'];
 const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
   NODE_ENV: ['prod', 'PRODUCTION', 'development ', 'constructor'],
   PORT: [...WHOLE_NUMBERS, '65536', '1'.repeat(400)],
+  MAX_CONNECTIONS: [...WHOLE_NUMBERS, '0', '1000001'],
   ACCESS_TOKEN_TTL: TIMES,
   REFRESH_TOKEN_TTL: [...TIMES, '14m'],
   SHUTDOWN_GRACE: TIMES,
@@ -311,6 +313,7 @@ values('are read as they are', () => {
   const config = readConfig({
     HOST: '::',
     PORT: '0',
+    MAX_CONNECTIONS: '1',
     JWT_SECRET: ' spaces stay ',
     JWT_ISSUER: 'https://issuer.example',
     JWT_AUDIENCE: 'api',
@@ -326,6 +329,7 @@ values('are read as they are', () => {
   });
   assert.is(config.host, '::');
   assert.is(config.port, 0);
+  assert.is(config.maxConnections, 1);
   assert.is(config.jwtSecret, ' spaces stay ');
   assert.is(config.jwtIssuer, 'https://issuer.example');
   assert.is(config.jwtAudience, 'api');

@@ -9,6 +9,7 @@ export interface Config {
   readonly profile: Profile;
   readonly host: string;
   readonly port: number;
+  readonly maxConnections: number;
   readonly store: StoreTarget;
   /** Undefined in development only: then one is made and kept. */
   readonly jwtSecret: string | undefined;
@@ -67,6 +68,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     profile: production ? 'production' : 'development',
     host: read.text('HOST', '127.0.0.1'),
     port: read.integer('PORT', 8000, 0, 65_535),
+    maxConnections: read.integer('MAX_CONNECTIONS', 10_000, 1, 1_000_000),
     store: read.store('DATABASE_URL', production ? undefined : DEVELOPMENT_DATABASE),
     jwtSecret: read.optional('JWT_SECRET'),
     jwtIssuer: read.text('JWT_ISSUER', 'portcullis'),

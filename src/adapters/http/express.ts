@@ -67,6 +67,7 @@ function byPath(table: readonly Endpoint[]): Map<string, Endpoint[]> {
 }
 
 const COMPRESSED = errorReply(415, 'Unsupported encoding', { Connection: 'close' });
+const INCOMPLETE = errorReply(400, 'Incomplete request body', { Connection: 'close' });
 const TOO_LARGE = errorReply(413, 'Request body is too large', { Connection: 'close' });
 
 /**
@@ -85,8 +86,8 @@ async function readBody(request: IncomingMessage): Promise<Uint8Array | TextRepl
       if (length <= MAX_BODY_LENGTH) chunks.push(chunk);
       else resolve(TOO_LARGE);
     });
-    // Also where the client gave up: nobody reads the answer then.
-    finished(request, () => resolve(Buffer.concat(chunks)));
+    // A client that gave up in the middle asked for nothing, whatever its bytes up to there may mean.
+    finished(request, (fault) => resolve(fault ? INCOMPLETE : Buffer.concat(chunks)));
   });
 }
 
