@@ -15,8 +15,11 @@ import { errorReply, type TextReply } from './reply.ts';
 // reply, and between two requests.
 const HEADERS_TIMEOUT = 10_000;
 const REQUEST_TIMEOUT = 15_000;
-const READ_TIMEOUT = 20_000;
+const READ_TIMEOUT = 16_000; // Node notices after twice that, if a part of the reply went out.
 const IDLE_TIMEOUT = 5_000;
+
+/** Node drops those beyond the 2,000th silently, such as a second Authorization. */
+const MAX_HEADERS = 100;
 
 /** How often, in ms, Node looks for requests that took too long, and a full server for room. */
 const CHECK_INTERVAL = 1_000;
@@ -39,12 +42,12 @@ export function httpServer(app: RequestListener, { maxConnections }: ServerOptio
     requireHostHeader: false,
   };
   const server = createServer(limits, (request, response) => {
-    if (isHostClear(request)) app(request, response);
+    if (request.rawHeaders.length > 2 * MAX_HEADERS) {
+      writeRefusal(response, errorReply(431, 'Header too large'));
+    } else if (isHostClear(request)) app(request, response);
     else writeRefusal(response, errorReply(400, 'Bad request'));
   });
   server.timeout = READ_TIMEOUT;
-  // Node drops headers beyond the 2,000th silently, such as a second Authorization. Their bytes are limited.
-  server.maxHeadersCount = 0;
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   limitIdling(server);
   makeRoom(server);
