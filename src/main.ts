@@ -77,7 +77,11 @@ export async function compose(
         part('policy'),
       ),
     app: (part) =>
-      expressApp(part('auth'), { usersAccess: config.usersAccess, report: reportFault }),
+      expressApp(part('auth'), {
+        usersAccess: config.usersAccess,
+        corsOrigins: config.corsOrigins,
+        report: reportFault,
+      }),
   };
   return new Composition(container.createChildContainer(), recipes, overrides);
 }

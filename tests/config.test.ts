@@ -52,6 +52,7 @@ profiles('need no setting at all in development', () => {
     accessTokenTtl: 15 * 60,
     refreshTokenTtl: 30 * 24 * 60 * 60,
     usersAccess: 'public',
+    corsOrigins: [],
     passwordMinLength: 8,
     passwordBlocklist: false,
     argon2: {
@@ -170,6 +171,35 @@ const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
   REFRESH_TOKEN_TTL: [...TIMES, '14m'],
   SHUTDOWN_GRACE: TIMES,
   USERS_ACCESS: ['Public', 'none', 'public,disabled', 'toString'],
+  CORS_ORIGINS: [
+    '*',
+    'null',
+    'https://*.example.com',
+    'https://app.example.com/',
+    'https://app.example.com/path',
+    'https://app.example.com?',
+    'https://app.example.com#',
+    'https://APP.example.com',
+    'HTTPS://app.example.com',
+    'https://app.example.com:443',
+    'http://app.example.com:80',
+    'https://user@app.example.com',
+    'https:app.example.com',
+    'https:\\\\app.example.com',
+    'https://bücher.example',
+    'https://',
+    'app.example.com',
+    'ftp://app.example.com',
+    'file://',
+    'blob:https://app.example.com',
+    ' https://app.example.com',
+    'https://a.example, https://b.example',
+    'https://a.example,',
+    ',https://a.example',
+    'https://a.example,*',
+    'https://a.example;https://b.example',
+    'https://a.example https://b.example',
+  ],
   PASSWORD_MIN_LENGTH: [...WHOLE_NUMBERS, '0', '257'],
   PASSWORD_BLOCKLIST: SWITCHES,
   REFRESH_ROTATION: SWITCHES,
@@ -338,6 +368,17 @@ values('are read as they are', () => {
   assert.is(config.passwordBlocklist, true);
   const argon2 = { memoryKib: 64, passes: 1, parallelism: 2, concurrency: 3, queue: 0 };
   assert.equal(config.argon2, argon2);
+});
+
+values('of origins are exact, one or more', () => {
+  const origins = [
+    'https://app.example.com',
+    'http://localhost:5173',
+    'https://xn--bcher-kva.example',
+  ];
+  for (const list of [origins, origins.slice(0, 1), ['http://[::1]:8080', 'http://10.0.0.1']]) {
+    assert.equal(readConfig({ CORS_ORIGINS: list.join() }).corsOrigins, list);
+  }
 });
 
 values('of time are in seconds, minutes, hours or days', () => {

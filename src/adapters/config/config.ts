@@ -19,6 +19,8 @@ export interface Config {
   readonly refreshTokenTtl: number;
   readonly refreshRotation: boolean;
   readonly usersAccess: 'public' | 'authenticated' | 'disabled';
+  /** Exact origins, such as `https://app.example.com`. */
+  readonly corsOrigins: readonly string[];
   readonly passwordMinLength: number;
   readonly passwordBlocklist: boolean;
   readonly argon2: {
@@ -81,6 +83,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       ['public', 'authenticated', 'disabled'],
       production ? 'authenticated' : 'public',
     ),
+    corsOrigins: read.origins('CORS_ORIGINS'),
     passwordMinLength: read.integer(
       'PASSWORD_MIN_LENGTH',
       defaultPolicy.passwordMinLength,
@@ -184,6 +187,14 @@ class Reader {
     return otherwise;
   }
 
+  /** Names separated by commas, each written as a browser writes the origin of a page. */
+  origins(name: string): readonly string[] {
+    const origins = this.optional(name)?.split(',') ?? [];
+    if (origins.every(isOrigin)) return origins;
+    this.fault(name, 'must be origins such as https://app.example.com, separated by commas alone');
+    return [];
+  }
+
   store(name: string, otherwise: string | undefined): StoreTarget | undefined {
     const value = this.optional(name) ?? otherwise;
     const store = value === undefined ? 'must be set in production' : parseStore(value);
@@ -191,6 +202,11 @@ class Reader {
     this.fault(name, store);
     return undefined;
   }
+}
+
+/** Neither `null`, which any page can be, nor anything with `*`: who may use the API is said by name. */
+function isOrigin(text: string): boolean {
+  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };

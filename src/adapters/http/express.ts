@@ -11,6 +11,7 @@ import express, {
 } from 'express';
 import type { Auth } from '../../application/index.ts';
 import { answer, type HttpRequest, MAX_BODY_LENGTH } from './answer.ts';
+import { corsHeaders, preflightReply } from './cors.ts';
 import { type Endpoint, type EndpointOptions, endpoints } from './endpoints.ts';
 import { errorReply, type Reply, type TextReply } from './reply.ts';
 import { isTooLarge, LINGER } from './server.ts';
@@ -18,16 +19,26 @@ import { isTooLarge, LINGER } from './server.ts';
 export interface ExpressOptions extends EndpointOptions {
   /** Told of every fault that was answered with a 500. It may hold private data: do not print it whole. */
   readonly report?: (fault: unknown) => void;
+  /** Origins (`https://app.example.com`) whose scripts may use the API in a browser; none unless given. */
+  readonly corsOrigins?: readonly string[];
 }
 
 /** The endpoint table as an Express application. */
 export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
-  const { report = () => {} } = options;
+  const { report = () => {}, corsOrigins = [] } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.enable('case sensitive routing');
   app.enable('strict routing');
+  if (corsOrigins.length > 0) {
+    app.use((request, response, next) => {
+      response.setHeader('Vary', 'Origin');
+      const headers = corsHeaders(corsOrigins, request.headers.origin);
+      if (headers) response.setHeaders(new Map(Object.entries(headers)));
+      next();
+    });
+  }
 
   for (const [path, methods] of byPath(endpoints(options))) {
     const route = app.route(path.replaceAll(/\{(\w+)\}/g, ':$1'));
@@ -43,6 +54,11 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
       else route.delete(handler);
     }
     const allow = methods.map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method)).join(', ');
+    route.options((request, response, next) => {
+      const asks = request.headers['access-control-request-method'] !== undefined;
+      if (!asks || !response.hasHeader('Access-Control-Allow-Origin')) return next();
+      return send(response, preflightReply(allow), report);
+    });
     route.all((_, response) =>
       send(response, errorReply(405, 'Method not allowed', { Allow: allow }), report),
     );
