@@ -17,6 +17,7 @@ import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { openDatabase, openForMigration } from './adapters/knex/database.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import { migrate } from './adapters/knex/migrations.ts';
+import { describeFault, nameFault, printable } from './adapters/log/faults.ts';
 import { memoryRepositories } from './adapters/memory/memory-repositories.ts';
 import { type Auth, createAuth, type Policy, type Ports } from './application/index.ts';
 
@@ -202,6 +203,11 @@ function urlOf(address: string | AddressInfo | null): string {
 async function main(): Promise<void> {
   // A reader of the output that went away must not take the service with it.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
+  // What nobody caught: Node would print all of it, as it is.
+  process.on('uncaughtException', (fault) => {
+    reportFault(fault);
+    process.exit(1);
+  });
   const config = readConfig(process.env);
   const serving = serve(config);
   let stopping = false;
@@ -236,7 +242,7 @@ function describe(config: Config, url: string): string {
     if (config.store.kind === 'memory') lines.push('  ! every user is lost when this process ends');
     for (const warning of config.warnings) lines.push(`  ! ${warning}`);
   }
-  return lines.join('\n');
+  return lines.map(printable).join('\n');
 }
 
 function describeStore(store: Config['store']): string {
@@ -246,27 +252,8 @@ function describeStore(store: Config['store']): string {
   return `MySQL/MariaDB ${store.database} at ${hosts}`;
 }
 
-/**
- * One line on a fault. The text of an error that has a code comes from a driver and can hold values
- * of the statement (an email, a hash), so only its code is shown.
- */
 function reportFault(fault: unknown): void {
   console.error(`error ${describeFault(fault)}`);
-}
-
-function describeFault(fault: unknown): string {
-  const stack = fault instanceof Error ? (fault.stack ?? '') : '';
-  const frames = stack.split('\n').filter((line) => line.startsWith('    at '));
-  return [nameFault(fault), ...frames.slice(0, 3).map((line) => line.trim())].join(' ');
-}
-
-function nameFault(fault: unknown): string {
-  if (fault instanceof AggregateError) {
-    return `${fault.message}: ${fault.errors.map(nameFault).join('; ')}`;
-  }
-  if (!(fault instanceof Error)) return typeof fault;
-  const code = 'code' in fault && typeof fault.code === 'string' ? fault.code : '';
-  return `${fault.name} ${code || JSON.stringify(fault.message)}`;
 }
 
 function alertUnreadableHash(): void {
@@ -275,7 +262,7 @@ function alertUnreadableHash(): void {
 
 function fail(error: unknown): never {
   if (error instanceof ConfigError) {
-    for (const fault of error.faults) console.error(fault);
+    for (const fault of error.faults) console.error(printable(fault));
   } else {
     console.error(`Portcullis cannot start: ${describeFault(error)}`);
   }

@@ -64,11 +64,13 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
     );
   }
   app.use((_, response) => send(response, errorReply(404, 'Not found'), report));
-  app.use(((error: unknown, _request, response, next) => {
-    if (response.headersSent) return next(error);
+  app.use(((error: unknown, _request, response, _next) => {
     // A path whose escapes are no text: Express says 400, but what it names is not there.
-    if (error instanceof URIError) return send(response, errorReply(404, 'Not found'), report);
+    const isPath = error instanceof URIError && !response.headersSent;
+    if (isPath) return send(response, errorReply(404, 'Not found'), report);
     report(error);
+    // Not on to Express, which would print the error as it is.
+    if (response.headersSent) return response.destroy();
     return send(response, errorReply(500, 'An error occurred'), report);
   }) satisfies ErrorRequestHandler);
   return app;
