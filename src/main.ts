@@ -17,12 +17,14 @@ import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
 import { keptSecret } from './adapters/config/kept-secret.ts';
 import type { EndpointOptions } from './adapters/http/endpoints.ts';
-import { expressApp, httpServer } from './adapters/http/express.ts';
+import { expressApp } from './adapters/http/express.ts';
+import { affordableConnections, httpServer } from './adapters/http/server.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { openDatabase, openForMigration } from './adapters/knex/database.ts';
 import { KnexRateLimiter } from './adapters/knex/knex-rate-limiter.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import { migrate } from './adapters/knex/migrations.ts';
+import { describeFault, nameFault, printable } from './adapters/log/faults.ts';
 import { memoryRepositories } from './adapters/memory/memory-repositories.ts';
 import { type Auth, createAuth, type Policy, type Ports } from './application/index.ts';
 
@@ -96,6 +98,7 @@ export async function compose(
         usersAccess: config.usersAccess,
         trustProxy: config.trustProxy,
         publicKeys: part('tokens').publicKeys ?? [],
+        corsOrigins: config.corsOrigins,
         report: reportFault,
       }),
   };
@@ -141,7 +144,8 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       throw new ConfigError([`DATABASE_URL cannot be used: ${nameFault(cause)}`]);
     });
   }
-  const server = httpServer(composition.part('app'));
+  const maxConnections = affordableConnections(config.maxConnections);
+  const server = httpServer(composition.part('app'), { maxConnections });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve);
   }).catch((cause: unknown) => {
@@ -226,6 +230,11 @@ function urlOf(address: string | AddressInfo | null): string {
 async function main(): Promise<void> {
   // A reader of the output that went away must not take the service with it.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
+  // What nobody caught: Node would print all of it, as it is.
+  process.on('uncaughtException', (fault) => {
+    reportFault(fault);
+    process.exit(1);
+  });
   const config = readConfig(process.env);
   const serving = serve(config);
   let stopping = false;
@@ -246,6 +255,12 @@ function describe(config: Config, url: string): string {
   const { store, profile, jwtKey } = config;
   const lines = [`Portcullis serves ${url} (${profile})`, `  store: ${describeStore(store)}`];
   for (const notice of config.notices) lines.push(`  ! ${notice}`);
+  const connections = affordableConnections(config.maxConnections);
+  if (connections < config.maxConnections) {
+    lines.push(
+      `  at most ${connections} connections: the system's limit on open files allows no more`,
+    );
+  }
   if (profile === 'development') {
     lines.push('For development only; NODE_ENV=production refuses or changes:');
     if (jwtKey === undefined) {
@@ -255,7 +270,7 @@ function describe(config: Config, url: string): string {
     if (config.store.kind === 'memory') lines.push('  ! every user is lost when this process ends');
     for (const warning of config.warnings) lines.push(`  ! ${warning}`);
   }
-  return lines.join('\n');
+  return lines.map(printable).join('\n');
 }
 
 function describeStore(store: Config['store']): string {
@@ -265,27 +280,8 @@ function describeStore(store: Config['store']): string {
   return `MySQL/MariaDB ${store.database} at ${hosts}`;
 }
 
-/**
- * One line on a fault. The text of an error that has a code comes from a driver and can hold values
- * of the statement (an email, a hash), so only its code is shown.
- */
 function reportFault(fault: unknown): void {
   console.error(`error ${describeFault(fault)}`);
-}
-
-function describeFault(fault: unknown): string {
-  const stack = fault instanceof Error ? (fault.stack ?? '') : '';
-  const frames = stack.split('\n').filter((line) => line.startsWith('    at '));
-  return [nameFault(fault), ...frames.slice(0, 3).map((line) => line.trim())].join(' ');
-}
-
-function nameFault(fault: unknown): string {
-  if (fault instanceof AggregateError) {
-    return `${fault.message}: ${fault.errors.map(nameFault).join('; ')}`;
-  }
-  if (!(fault instanceof Error)) return typeof fault;
-  const code = 'code' in fault && typeof fault.code === 'string' ? fault.code : '';
-  return `${fault.name} ${code || JSON.stringify(fault.message)}`;
 }
 
 function alertUnreadableHash(): void {
@@ -294,7 +290,7 @@ function alertUnreadableHash(): void {
 
 function fail(error: unknown): never {
   if (error instanceof ConfigError) {
-    for (const fault of error.faults) console.error(fault);
+    for (const fault of error.faults) console.error(printable(fault));
   } else {
     console.error(`Portcullis cannot start: ${describeFault(error)}`);
   }

@@ -3,6 +3,7 @@ import { createPublicKey, generateKeyPairSync, KeyObject } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ConfigError, readConfig } from '../src/adapters/config/config.ts';
@@ -45,6 +46,7 @@ profiles('need no setting at all in development', () => {
     profile: 'development',
     host: '127.0.0.1',
     port: 8000,
+    maxConnections: 10_000,
     store: { kind: 'sqlite', path: 'data/portcullis.sqlite' },
     jwtKey: undefined,
     jwtPreviousKeys: [],
@@ -53,6 +55,7 @@ profiles('need no setting at all in development', () => {
     accessTokenTtl: 15 * 60,
     refreshTokenTtl: 30 * 24 * 60 * 60,
     usersAccess: 'public',
+    corsOrigins: [],
     passwordMinLength: 8,
     passwordBlocklist: false,
     argon2: {
@@ -200,10 +203,40 @@ const LISTS = [',', ' ', 'a,', ',a', 'a,,b', 'a, b', 'a ,b', ' a', 'a\n'];
 const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
   NODE_ENV: ['prod', 'PRODUCTION', 'development ', 'constructor'],
   PORT: [...WHOLE_NUMBERS, '65536', '1'.repeat(400)],
+  MAX_CONNECTIONS: [...WHOLE_NUMBERS, '0', '1000001'],
   ACCESS_TOKEN_TTL: TIMES,
   REFRESH_TOKEN_TTL: [...TIMES, '14m'],
   SHUTDOWN_GRACE: TIMES,
   USERS_ACCESS: ['Public', 'none', 'public,disabled', 'toString'],
+  CORS_ORIGINS: [
+    '*',
+    'null',
+    'https://*.example.com',
+    'https://app.example.com/',
+    'https://app.example.com/path',
+    'https://app.example.com?',
+    'https://app.example.com#',
+    'https://APP.example.com',
+    'HTTPS://app.example.com',
+    'https://app.example.com:443',
+    'http://app.example.com:80',
+    'https://user@app.example.com',
+    'https:app.example.com',
+    'https:\\\\app.example.com',
+    'https://bücher.example',
+    'https://',
+    'app.example.com',
+    'ftp://app.example.com',
+    'file://',
+    'blob:https://app.example.com',
+    ' https://app.example.com',
+    'https://a.example, https://b.example',
+    'https://a.example,',
+    ',https://a.example',
+    'https://a.example,*',
+    'https://a.example;https://b.example',
+    'https://a.example https://b.example',
+  ],
   PASSWORD_MIN_LENGTH: [...WHOLE_NUMBERS, '0', '257'],
   PASSWORD_BLOCKLIST: SWITCHES,
   REFRESH_ROTATION: SWITCHES,
@@ -263,6 +296,23 @@ const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
     'mysql://u:p@::1/auth',
     'mysql://u:p@[::1/auth',
     'mysql://u:p@[]/auth',
+    'mysql://u:p@db/auth?',
+    'mysql://u:p@db/auth?ssl-mode=',
+    'mysql://u:p@db/auth?ssl-mode=PREFERRED',
+    'mysql://u:p@db/auth?ssl-mode=constructor',
+    'mysql://u:p@db/auth?ssl-mode=REQUIRED&ssl-mode=DISABLED',
+    'mysql://u:p@db/auth?ssl-mode=REQUIRED&ssl-key=key.pem',
+    'mysql://u:p@db/auth?ssl-mode=REQUIRED&',
+    'mysql://u:p@db/auth?SSL-MODE=REQUIRED',
+    'mysql://u:p@db/auth?ssl-mode=REQUIRED#x',
+    'mysql://u:p@db/auth?ssl-ca=package.json',
+    'mysql://u:p@db/auth?ssl-mode=REQUIRED&ssl-ca=package.json',
+    'mysql://u:p@db/auth?ssl-mode=DISABLED&ssl-ca=package.json',
+    'mysql://u:p@db/auth?ssl-mode=VERIFY_CA&ssl-ca=',
+    'mysql://u:p@db/auth?ssl-mode=VERIFY_CA&ssl-ca=no/such/file.pem',
+    'mysql://u:p@db/auth?ssl-mode=VERIFY_CA&ssl-ca=%ff',
+    'mysql://u:p@db/auth?ssl-mode=VERIFY_CA&ssl-ca=src',
+    'mysql://u:p@db/auth?ssl-mode=VERIFY_CA&ssl-ca=package.json',
   ],
 };
 
@@ -310,6 +360,10 @@ faults('never show what was given', () => {
     'mysql://root:CANARY@db/auth?x',
     'mysql://root:CANARY%@db/auth',
     'mysql://root:CANARY@db:0/auth',
+    'mysql://root:CANARY@db/auth?ssl-mode=CANARY',
+    'mysql://root:CANARY@db/auth?CANARY=CANARY',
+    'mysql://root:CANARY@db/auth?ssl-mode=VERIFY_CA&ssl-ca=CANARY',
+    'mysql://root:CANARY@db/auth?ssl-mode=REQUIRED&ssl-ca=CANARY',
     'postgres://CANARY:CANARY@db/auth',
     'mysql://root:pass/CANARY@db/auth',
   ];
@@ -547,6 +601,7 @@ values('are read as they are', () => {
   const config = readConfig({
     HOST: '::',
     PORT: '0',
+    MAX_CONNECTIONS: '1',
     JWT_SECRET: ' spaces stay ',
     JWT_ISSUER: 'https://issuer.example',
     JWT_AUDIENCE: 'api',
@@ -562,6 +617,7 @@ values('are read as they are', () => {
   });
   assert.is(config.host, '::');
   assert.is(config.port, 0);
+  assert.is(config.maxConnections, 1);
   assert.is(config.jwtKey, ' spaces stay ');
   assert.is(config.jwtIssuer, 'https://issuer.example');
   assert.is(config.jwtAudience, 'api');
@@ -570,6 +626,17 @@ values('are read as they are', () => {
   assert.is(config.passwordBlocklist, true);
   const argon2 = { memoryKib: 64, passes: 1, parallelism: 2, concurrency: 3, queue: 0 };
   assert.equal(config.argon2, argon2);
+});
+
+values('of origins are exact, one or more', () => {
+  const origins = [
+    'https://app.example.com',
+    'http://localhost:5173',
+    'https://xn--bcher-kva.example',
+  ];
+  for (const list of [origins, origins.slice(0, 1), ['http://[::1]:8080', 'http://10.0.0.1']]) {
+    assert.equal(readConfig({ CORS_ORIGINS: list.join() }).corsOrigins, list);
+  }
 });
 
 values('of time are in seconds, minutes, hours or days', () => {
@@ -620,6 +687,32 @@ values('of the database can have any character, percent-encoded', () => {
   assert.equal(storeOf(`mysql://${u}:${p}@db/${d}`), store);
   assert.equal(storeOf(`mysql://${u}@db/${d}`), { ...store, password: '' });
   assert.equal(storeOf(`mysql://${u}:@db/${d}`), { ...store, password: '' });
+});
+
+values('of the database say what TLS to it must show', () => {
+  const folder = temporaryFolder();
+  try {
+    const path = join(folder.path, 'c a+.pem');
+    const [ca = ''] = rootCertificates;
+    writeFileSync(path, ca);
+    const tlsOf = (options: string) => {
+      const store = storeOf(`mysql://u:p@db/auth${options}`);
+      return store.kind === 'mysql' && store.tls;
+    };
+    assert.is(tlsOf(''), undefined);
+    assert.is(tlsOf('?ssl-mode=DISABLED'), undefined);
+    for (const mode of ['REQUIRED', 'required', 'Required']) {
+      assert.equal(tlsOf(`?ssl-mode=${mode}`), { verify: 'nothing' });
+    }
+    assert.equal(tlsOf('?ssl-mode=VERIFY_CA'), { verify: 'authority' });
+    assert.equal(tlsOf('?ssl-mode=verify_identity'), { verify: 'identity' });
+    const file = path.replace(' ', '%20');
+    assert.equal(tlsOf(`?ssl-ca=${file}&ssl-mode=VERIFY_CA`), { verify: 'authority', ca });
+    const both = `?ssl-mode=VERIFY_IDENTITY&ssl-ca=${encodeURIComponent(path)}`;
+    assert.equal(tlsOf(both), { verify: 'identity', ca });
+  } finally {
+    folder.remove();
+  }
 });
 
 values.run();

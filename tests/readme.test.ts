@@ -88,6 +88,7 @@ readme('lists every setting, with the default that it has', () => {
   const config = readConfig({});
   const defaults: [string, unknown][] = [
     ['PORT', config.port],
+    ['MAX_CONNECTIONS', config.maxConnections],
     ['DATABASE_URL', config.store.kind === 'sqlite' && `sqlite:${config.store.path}`],
     ['JWT_ISSUER', config.jwtIssuer],
     ['ACCESS_TOKEN_TTL', `${config.accessTokenTtl / 60}m`],

@@ -6,7 +6,13 @@
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findCurl, findMariadb, findPython, mariadbServer } from './support/programs.ts';
+import {
+  findCurl,
+  findMariadb,
+  findOpenssl,
+  findPython,
+  mariadbServer,
+} from './support/programs.ts';
 import type { MariadbServer } from './support/programs.ts';
 
 const FILE_TIMEOUT = 5 * 60 * 1000;
@@ -58,7 +64,7 @@ async function main(folder: string, wanted: readonly string[]): Promise<number> 
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
 }
 
-/** What the tests need of the world: a MariaDB, and what runs the documents' examples. */
+/** What the tests need of the world: a MariaDB, certificates, and what runs the documents' examples. */
 async function realParts() {
   const env = { ...process.env };
   let server: MariadbServer | undefined;
@@ -76,6 +82,7 @@ async function realParts() {
   for (const [name, what, find] of [
     ['TEST_PYTHON', 'Python with requests', findPython],
     ['TEST_CURL', 'curl', findCurl],
+    ['TEST_OPENSSL', 'openssl', findOpenssl],
   ] as const) {
     const found = find();
     if (found === undefined) console.log(`SKIP no ${what}: its tests are skipped`);

@@ -41,6 +41,7 @@ interface Kind {
 const PLAIN: HttpRequest = {
   authorization: undefined,
   contentType: 'application/json',
+  address: '127.0.0.1',
   userAgent: 'fuzzer',
   query: new URLSearchParams(),
   params: {},

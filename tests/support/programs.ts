@@ -62,6 +62,11 @@ export function findCurl(): string | undefined {
   return program(['curl'], ['--version'], 'curl');
 }
 
+/** For certificates of tests. */
+export function findOpenssl(): string | undefined {
+  return program(['openssl'], ['version'], 'openssl');
+}
+
 export function findMariadb(): string | undefined {
   const names = ['mariadbd', 'mysqld', '/usr/sbin/mariadbd', '/usr/sbin/mysqld'];
   return program(names, ['--no-defaults', '--version'], 'mariadb-server');

@@ -2,27 +2,17 @@ import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { defaultPolicy } from '../../application/index.ts';
+import { parseStore, type StoreTarget } from './database-url.ts';
 import { isPem, readKeyFile, weaknessOfSecret } from './keys.ts';
 
 export type Profile = 'development' | 'production';
-
-/** Where users and sessions are kept. */
-export type StoreTarget =
-  | { readonly kind: 'memory' }
-  | { readonly kind: 'sqlite'; readonly path: string }
-  | {
-      readonly kind: 'mysql';
-      readonly hosts: readonly { readonly host: string; readonly port: number }[];
-      readonly user: string;
-      readonly password: string;
-      readonly database: string;
-    };
 
 /** Every setting, checked. Times in seconds. */
 export interface Config {
   readonly profile: Profile;
   readonly host: string;
   readonly port: number;
+  readonly maxConnections: number;
   readonly store: StoreTarget;
   /** What signs: a private key, or a secret. Undefined in development only: then a secret is made and kept. */
   readonly jwtKey: KeyObject | string | undefined;
@@ -34,6 +24,8 @@ export interface Config {
   readonly refreshTokenTtl: number;
   readonly refreshRotation: boolean;
   readonly usersAccess: 'public' | 'authenticated' | 'disabled';
+  /** Exact origins, such as `https://app.example.com`. */
+  readonly corsOrigins: readonly string[];
   readonly passwordMinLength: number;
   readonly passwordBlocklist: boolean;
   readonly argon2: {
@@ -91,6 +83,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     profile: production ? 'production' : 'development',
     host: read.text('HOST', '127.0.0.1'),
     port: read.integer('PORT', 8000, 0, 65_535),
+    maxConnections: read.integer('MAX_CONNECTIONS', 10_000, 1, 1_000_000),
     store: read.store('DATABASE_URL', production ? undefined : DEVELOPMENT_DATABASE),
     jwtKey: hasKeyFile ? read.privateKey('JWT_PRIVATE_KEY_FILE') : secret,
     jwtPreviousKeys: [...previousSecrets, ...read.publicKeys('JWT_PREVIOUS_KEY_FILES')],
@@ -104,6 +97,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       ['public', 'authenticated', 'disabled'],
       production ? 'authenticated' : 'public',
     ),
+    corsOrigins: read.origins('CORS_ORIGINS'),
     passwordMinLength: read.integer(
       'PASSWORD_MIN_LENGTH',
       defaultPolicy.passwordMinLength,
@@ -269,6 +263,14 @@ class Reader {
     return 0;
   }
 
+  /** Names separated by commas, each written as a browser writes the origin of a page. */
+  origins(name: string): readonly string[] {
+    const origins = this.optional(name)?.split(',') ?? [];
+    if (origins.every(isOrigin)) return origins;
+    this.fault(name, 'must be origins such as https://app.example.com, separated by commas alone');
+    return [];
+  }
+
   store(name: string, otherwise: string | undefined): StoreTarget | undefined {
     const value = this.optional(name) ?? otherwise;
     const store = value === undefined ? 'must be set in production' : parseStore(value);
@@ -286,46 +288,13 @@ function isNetwork(text: string): boolean {
   return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= length);
 }
 
+/** Neither `null`, which any page can be, nor anything with `*`: who may use the API is said by name. */
+function isOrigin(text: string): boolean {
+  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 const MAX_DURATION = 3_650 * 86_400;
-
-/** The target of a DATABASE_URL, or what is wrong with it (never the text: it holds a password). */
-function parseStore(url: string): StoreTarget | string {
-  if (url === 'memory:') return { kind: 'memory' };
-  if (url.startsWith('sqlite:')) {
-    const path = url.slice('sqlite:'.length);
-    return path === '' || path === ':memory:'
-      ? 'must name a file: sqlite:PATH (or memory: for nothing that lasts)'
-      : { kind: 'sqlite', path };
-  }
-  const parts =
-    /^(?:mysql|mariadb):\/\/([^:@/\s]+)(?::([^@/\s]*))?@([^@/?#\s]+)\/([^/?#\s]+)$/.exec(url);
-  if (parts === null) return MYSQL_URL;
-  const [, user = '', password = '', hosts = '', database = ''] = parts;
-  try {
-    return {
-      kind: 'mysql',
-      hosts: hosts.split(',').map(parseHost),
-      user: decodeURIComponent(user),
-      password: decodeURIComponent(password),
-      database: decodeURIComponent(database),
-    };
-  } catch {
-    return MYSQL_URL;
-  }
-}
-
-const MYSQL_URL =
-  'must be memory:, sqlite:PATH or mysql://user:password@host[:port][,host2[:port2]…]/database' +
-  ' (percent-encode special characters in the password)';
-
-function parseHost(text: string): { host: string; port: number } {
-  const [, bracketed, name, port = '3306'] =
-    /^(?:\[([\da-f:.]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/i.exec(text) ?? [];
-  const host = bracketed ?? name;
-  if (host === undefined || Number(port) < 1 || Number(port) > 65_535) throw new Error('no host');
-  return { host, port: Number(port) };
-}
 
 function isBelowOwaspFloor({ memoryKib, passes }: Config['argon2']): boolean {
   return memoryKib < (OWASP_FLOOR[passes] ?? OWASP_FLOOR_MANY_PASSES);

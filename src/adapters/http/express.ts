@@ -1,10 +1,4 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { finished, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -17,8 +11,10 @@ import express, {
 } from 'express';
 import type { Auth } from '../../application/index.ts';
 import { answer, type HttpRequest, MAX_BODY_LENGTH } from './answer.ts';
+import { corsHeaders, preflightReply } from './cors.ts';
 import { type Endpoint, type EndpointOptions, endpoints } from './endpoints.ts';
 import { errorReply, type Reply, type TextReply } from './reply.ts';
+import { isTooLarge, LINGER } from './server.ts';
 
 export interface ExpressOptions extends EndpointOptions {
   /** Told of every fault that was answered with a 500. It may hold private data: do not print it whole. */
@@ -28,17 +24,27 @@ export interface ExpressOptions extends EndpointOptions {
    * or their addresses and networks. Unless given nobody's: the address is the connection's.
    */
   readonly trustProxy?: number | readonly string[];
+  /** Origins (`https://app.example.com`) whose scripts may use the API in a browser; none unless given. */
+  readonly corsOrigins?: readonly string[];
 }
 
 /** The endpoint table as an Express application. */
 export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
-  const { report = () => {} } = options;
+  const { report = () => {}, corsOrigins = [] } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('trust proxy', options.trustProxy ?? false);
   app.enable('case sensitive routing');
   app.enable('strict routing');
+  if (corsOrigins.length > 0) {
+    app.use((request, response, next) => {
+      response.setHeader('Vary', 'Origin');
+      const headers = corsHeaders(corsOrigins, request.headers.origin);
+      if (headers) response.setHeaders(new Map(Object.entries(headers)));
+      next();
+    });
+  }
 
   for (const [path, methods] of byPath(endpoints(options))) {
     const route = app.route(path.replaceAll(/\{(\w+)\}/g, ':$1'));
@@ -54,16 +60,23 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
       else route.delete(handler);
     }
     const allow = methods.map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method)).join(', ');
+    route.options((request, response, next) => {
+      const asks = request.headers['access-control-request-method'] !== undefined;
+      if (!asks || !response.hasHeader('Access-Control-Allow-Origin')) return next();
+      return send(response, preflightReply(allow), report);
+    });
     route.all((_, response) =>
       send(response, errorReply(405, 'Method not allowed', { Allow: allow }), report),
     );
   }
   app.use((_, response) => send(response, errorReply(404, 'Not found'), report));
-  app.use(((error: unknown, _request, response, next) => {
-    if (response.headersSent) return next(error);
+  app.use(((error: unknown, _request, response, _next) => {
     // A path whose escapes are no text: Express says 400, but what it names is not there.
-    if (error instanceof URIError) return send(response, errorReply(404, 'Not found'), report);
+    const isPath = error instanceof URIError && !response.headersSent;
+    if (isPath) return send(response, errorReply(404, 'Not found'), report);
     report(error);
+    // Not on to Express, which would print the error as it is.
+    if (response.headersSent) return response.destroy();
     return send(response, errorReply(500, 'An error occurred'), report);
   }) satisfies ErrorRequestHandler);
   return app;
@@ -78,6 +91,7 @@ function byPath(table: readonly Endpoint[]): Map<string, Endpoint[]> {
 }
 
 const COMPRESSED = errorReply(415, 'Unsupported encoding', { Connection: 'close' });
+const INCOMPLETE = errorReply(400, 'Incomplete request body', { Connection: 'close' });
 const TOO_LARGE = errorReply(413, 'Request body is too large', { Connection: 'close' });
 
 /**
@@ -96,17 +110,10 @@ async function readBody(request: IncomingMessage): Promise<Uint8Array | TextRepl
       if (length <= MAX_BODY_LENGTH) chunks.push(chunk);
       else resolve(TOO_LARGE);
     });
-    // Also where the client gave up: nobody reads the answer then.
-    finished(request, () => resolve(Buffer.concat(chunks)));
+    // A client that gave up in the middle asked for nothing, whatever its bytes up to there may mean.
+    finished(request, (fault) => resolve(fault ? INCOMPLETE : Buffer.concat(chunks)));
   });
 }
-
-function isTooLarge({ headers }: IncomingMessage): boolean {
-  return Number(headers['content-length'] ?? 0) > MAX_BODY_LENGTH;
-}
-
-/** What a client that is still sending gets to do so, in ms: cut off at once, it may miss the reply. */
-const LINGER = 500;
 
 function refuseBody(request: IncomingMessage, response: Response, reply: TextReply): void {
   const length = Buffer.byteLength(reply.body);
@@ -175,48 +182,4 @@ function isClosing(socket: Socket & { readonly server?: Server }): boolean {
 
 function isPrematureClose(fault: unknown): boolean {
   return fault instanceof Error && 'code' in fault && fault.code === 'ERR_STREAM_PREMATURE_CLOSE';
-}
-
-/** An HTTP server with limits on how long a client may take, whose own refusals are JSON too. */
-export function httpServer(app: Express): Server {
-  const limits = { headersTimeout: 10_000, requestTimeout: 15_000, requireHostHeader: false };
-  const server = createServer(limits, (request, response) => {
-    const hostless = request.headers.host === undefined && request.httpVersion === '1.1';
-    if (hostless) writeRefusal(response, errorReply(400, 'Bad request'));
-    else app(request, response);
-  });
-  server.on('checkContinue', (request, response) => {
-    if (!isTooLarge(request)) response.writeContinue();
-    server.emit('request', request, response);
-  });
-  server.on('checkExpectation', (_, response) => {
-    writeRefusal(response, errorReply(417, 'Expectation failed'));
-  });
-  server.on('connect', (_, socket: Socket) => endWith(socket, 405, 'Method not allowed'));
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket & HasResponse) => {
-    // In the middle of another answer on this connection, a refusal would be taken for its rest.
-    if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage) socket.destroy();
-    else if (error.code === 'HPE_HEADER_OVERFLOW') endWith(socket, 431, 'Header too large');
-    else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') endWith(socket, 408, 'Request timeout');
-    else endWith(socket, 400, 'Bad request');
-  });
-  return server;
-}
-
-interface HasResponse {
-  /** Node notes here the response that a connection is busy with. */
-  readonly _httpMessage?: ServerResponse;
-}
-
-function writeRefusal(response: ServerResponse, { status, headers, body }: TextReply): void {
-  const length = Buffer.byteLength(body);
-  response.writeHead(status, { ...headers, 'Content-Length': length, Connection: 'close' });
-  response.end(body);
-}
-
-function endWith(socket: Socket, status: number, message: string): void {
-  const { headers, body } = errorReply(status, message, { Connection: 'close' });
-  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, `Content-Length: ${body.length}`];
-  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
-  socket.end([...lines, '', body].join('\r\n'));
 }

@@ -1,10 +1,11 @@
 import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import knex, { type Knex } from 'knex';
 import SqliteDialect from 'knex/lib/dialects/better-sqlite3/index.js';
 import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
 import Database from 'libsql';
-import { type Connection, createConnection, type QueryError } from 'mysql2';
+import { type Connection, createConnection, type QueryError, type SslOptions } from 'mysql2';
 import { migrationSource } from './migrations.ts';
 import { isBusy, whileBusy } from './retry.ts';
 
@@ -17,7 +18,16 @@ export type DatabaseTarget =
       readonly user: string;
       readonly password: string;
       readonly database: string;
+      /** Absent: nothing is encrypted. */
+      readonly tls?: DatabaseTls;
     };
+
+interface DatabaseTls {
+  /** What must be right about the server's certificate: nothing, who signed it, or its name as well. */
+  readonly verify: 'nothing' | 'authority' | 'identity';
+  /** Whose signature counts, in PEM; without it that of any authority that Node knows. */
+  readonly ca?: string;
+}
 
 // A request answers within 5 s whatever the database does: these are the shares of it, in ms.
 // Connecting comes within acquiring, and the hosts share it: the last must be tried in time, too.
@@ -56,9 +66,8 @@ function knexConfig(target: DatabaseTarget, patience: Patience): Knex.Config {
     migrations: { migrationSource },
   };
   if (target.kind === 'mysql') {
-    const { hosts, user, password, database } = target;
-    const { queryTimeout } = patience;
-    const connection = { hosts, user, password, database, queryTimeout };
+    const { kind: _, ...settings } = target;
+    const connection: MysqlSettings = { ...settings, queryTimeout: patience.queryTimeout };
     return { ...shared, client: MysqlClient, connection, pool: { min: 0, max: 10 } };
   }
   createPrivately(target.path);
@@ -187,7 +196,26 @@ interface MysqlSettings {
   readonly user: string;
   readonly password: string;
   readonly database: string;
+  readonly tls?: DatabaseTls;
   readonly queryTimeout: number;
+}
+
+/** mysql2's options. It has no fallback: a server without TLS is refused before anything is sent. */
+function tlsOptions({ verify, ca }: DatabaseTls): SslOptions {
+  return {
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: verify !== 'nothing',
+    verifyIdentity: verify === 'identity',
+    ...(ca !== undefined && { ca }),
+  };
+}
+
+/**
+ * A socket that knows the address it goes to. Node compares a certificate with the name that it
+ * noted on the socket; of an address it notes none, and would look for "localhost" in its place.
+ */
+function socketTo(host: string, port: number): Socket {
+  return Object.assign(connect({ host, port, noDelay: true, keepAlive: true }), { _host: host });
 }
 
 /** mysql2 with limits on everything that can wait, several hosts, and real prepared statements. */
@@ -206,8 +234,9 @@ class MysqlClient extends MysqlDialect<MysqlSettings> {
   }
 
   async #connect({ host, port }: { host: string; port: number }): Promise<Connection> {
-    const { user, password, database } = this.connectionSettings;
+    const { user, password, database, tls } = this.connectionSettings;
     const connection: Disposable<Connection> = createConnection({
+      ...(tls && { ssl: tlsOptions(tls), stream: () => socketTo(host, port) }),
       host,
       port,
       user,
@@ -221,7 +250,7 @@ class MysqlClient extends MysqlDialect<MysqlSettings> {
       connection.__knex__disposed = error;
     });
     await new Promise<void>((resolve, reject) => {
-      connection.connect((error) => (error ? reject(error) : resolve()));
+      connection.connect((error) => (error ? reject(withReason(error)) : resolve()));
     });
     // Strict, or MySQL cuts what is too long; nothing else, or the server's own modes would change
     // what SQL means.
@@ -257,4 +286,9 @@ class MysqlClient extends MysqlDialect<MysqlSettings> {
     if (connection.__knex__disposed) connection.destroy();
     else connection.end(() => {});
   }
+}
+
+/** What is wrong with a certificate is not in the code that mysql2 gives it, and holds no secret. */
+function withReason(error: QueryError): Error {
+  return error.code === 'HANDSHAKE_SSL_ERROR' ? new Error(`TLS: ${error.message}`) : error;
 }

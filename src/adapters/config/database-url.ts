@@ -1,0 +1,102 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+/** Where users and sessions are kept. */
+export type StoreTarget =
+  | { readonly kind: 'memory' }
+  | { readonly kind: 'sqlite'; readonly path: string }
+  | {
+      readonly kind: 'mysql';
+      readonly hosts: readonly { readonly host: string; readonly port: number }[];
+      readonly user: string;
+      readonly password: string;
+      readonly database: string;
+      /** Absent: nothing is encrypted. */
+      readonly tls?: DatabaseTls;
+    };
+
+interface DatabaseTls {
+  /** What must be right about the server's certificate: nothing, who signed it, or its name as well. */
+  readonly verify: 'nothing' | 'authority' | 'identity';
+  /** Whose signature counts, in PEM; without it that of any authority that Node knows. */
+  readonly ca?: string;
+}
+
+/** The target of a DATABASE_URL, or what is wrong with it (never the text: it holds a password). */
+export function parseStore(url: string): StoreTarget | string {
+  if (url === 'memory:') return { kind: 'memory' };
+  if (url.startsWith('sqlite:')) {
+    const path = url.slice('sqlite:'.length);
+    return path === '' || path === ':memory:'
+      ? 'must name a file: sqlite:PATH (or memory: for nothing that lasts)'
+      : { kind: 'sqlite', path };
+  }
+  const parts =
+    /^(?:mysql|mariadb):\/\/([^:@/\s]+)(?::([^@/\s]*))?@([^@/?#\s]+)\/([^/?#\s]+)(?:\?([^?#\s]*))?$/.exec(
+      url,
+    );
+  if (parts === null) return MYSQL_URL;
+  const [, user = '', password = '', hosts = '', database = '', query] = parts;
+  try {
+    const tls = query === undefined ? undefined : parseTls(query);
+    if (typeof tls === 'string') return tls;
+    return {
+      kind: 'mysql',
+      hosts: hosts.split(',').map(parseHost),
+      user: decodeURIComponent(user),
+      password: decodeURIComponent(password),
+      database: decodeURIComponent(database),
+      ...(tls && { tls }),
+    };
+  } catch {
+    return MYSQL_URL;
+  }
+}
+
+const MYSQL_URL =
+  'must be memory:, sqlite:PATH or mysql://user:password@host[:port][,host2[:port2]…]/database[?ssl-mode=…]' +
+  ' (percent-encode special characters in the password)';
+
+/** MySQL's names. Its own default, PREFERRED, is missing: whoever is in between can turn it off. */
+const SSL_MODES = new Map<string, DatabaseTls['verify'] | undefined>([
+  ['DISABLED', undefined],
+  ['REQUIRED', 'nothing'],
+  ['VERIFY_CA', 'authority'],
+  ['VERIFY_IDENTITY', 'identity'],
+]);
+
+/** What the options of the URL ask for (undefined: no TLS), or what is wrong with them. */
+function parseTls(query: string): DatabaseTls | undefined | string {
+  const options = new Map<string, string>();
+  for (const option of query.split('&')) {
+    const [, name = '', value = ''] = /^(ssl-mode|ssl-ca)=(.+)$/.exec(option) ?? [];
+    if (name === '' || options.has(name)) {
+      return 'may end with ?ssl-mode=MODE&ssl-ca=FILE, and with no other option';
+    }
+    options.set(name, decodeURIComponent(value));
+  }
+  const mode = options.get('ssl-mode')?.toUpperCase() ?? 'DISABLED';
+  if (!SSL_MODES.has(mode))
+    return `has an ssl-mode that is none of ${[...SSL_MODES.keys()].join(', ')}`;
+  const verify = SSL_MODES.get(mode);
+  const file = options.get('ssl-ca');
+  if (file === undefined) return verify && { verify };
+  if (verify === undefined || verify === 'nothing') {
+    return 'has an ssl-ca, at which only ssl-mode=VERIFY_CA and VERIFY_IDENTITY look';
+  }
+  try {
+    const ca = readFileSync(file, 'utf8');
+    void new X509Certificate(ca); // Throws where there is none; TLS would trust nobody, and not say why.
+    return { verify, ca };
+  } catch {
+    return 'has an ssl-ca that cannot be read as certificates in PEM';
+  }
+}
+
+function parseHost(text: string): { host: string; port: number } {
+  const [, bracketed, name, port = '3306'] =
+    /^(?:\[([\da-f:.]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/i.exec(text) ?? [];
+  const host = bracketed ?? name;
+  if (host === undefined || Number(port) < 1 || Number(port) > 65_535) throw new Error('no host');
+  return { host, port: Number(port) };
+}

@@ -1,0 +1,146 @@
+import { readFileSync } from 'node:fs';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
+import type { Socket } from 'node:net';
+import { MAX_BODY_LENGTH } from './answer.ts';
+import { errorReply, type TextReply } from './reply.ts';
+
+// What a client may take, in ms: for its headers, for a whole request, before it takes more of a
+// reply, and between two requests.
+const HEADERS_TIMEOUT = 10_000;
+const REQUEST_TIMEOUT = 15_000;
+const READ_TIMEOUT = 16_000; // Node notices after twice that, if a part of the reply went out.
+const IDLE_TIMEOUT = 5_000;
+
+/** Node drops those beyond the 2,000th silently, such as a second Authorization. */
+const MAX_HEADERS = 100;
+
+/** How often, in ms, Node looks for requests that took too long, and a full server for room. */
+const CHECK_INTERVAL = 1_000;
+
+/** What a client that is still sending gets to do so, in ms: cut off at once, it may miss the reply. */
+export const LINGER = 500;
+
+export interface ServerOptions {
+  /** At once; more are closed as they come. As many as there are, unless given. */
+  readonly maxConnections?: number;
+}
+
+/** An HTTP server with limits on how long a client may take, whose own refusals are JSON too. */
+export function httpServer(app: RequestListener, { maxConnections }: ServerOptions = {}): Server {
+  const limits = {
+    headersTimeout: HEADERS_TIMEOUT,
+    requestTimeout: REQUEST_TIMEOUT,
+    keepAliveTimeout: IDLE_TIMEOUT,
+    connectionsCheckingInterval: CHECK_INTERVAL,
+    requireHostHeader: false,
+  };
+  const server = createServer(limits, (request, response) => {
+    if (request.rawHeaders.length > 2 * MAX_HEADERS) {
+      writeRefusal(response, errorReply(431, 'Header too large'));
+    } else if (isHostClear(request)) app(request, response);
+    else writeRefusal(response, errorReply(400, 'Bad request'));
+  });
+  server.timeout = READ_TIMEOUT;
+  if (maxConnections !== undefined) server.maxConnections = maxConnections;
+  limitIdling(server);
+  makeRoom(server);
+  server.on('checkContinue', (request, response) => {
+    if (!isTooLarge(request)) response.writeContinue();
+    server.emit('request', request, response);
+  });
+  server.on('checkExpectation', (_, response) => {
+    writeRefusal(response, errorReply(417, 'Expectation failed'));
+  });
+  server.on('connect', (_, socket: Socket) => endWith(socket, 405, 'Method not allowed'));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket & HasResponse) => {
+    if (socket.writableEnded) return; // Refused already: what comes after that is nobody's concern.
+    if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) socket.destroy();
+    else if (error.code === 'HPE_HEADER_OVERFLOW') endWith(socket, 431, 'Header too large');
+    else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') endWith(socket, 408, 'Request timeout');
+    else endWith(socket, 400, 'Bad request');
+  });
+  return server;
+}
+
+/**
+ * Ends connections that wait for a request too long. Node's own limit begins anew with every byte,
+ * and an empty line, of which a client can send one now and then for ever, begins no request.
+ */
+function limitIdling(server: Server): void {
+  const timers = new WeakMap<Socket, NodeJS.Timeout>();
+  server.on('connection', (socket: Socket & HasResponse) => {
+    const end = () => (socket._httpMessage ? timer.refresh() : socket.destroy());
+    const timer = setTimeout(end, IDLE_TIMEOUT + HEADERS_TIMEOUT + CHECK_INTERVAL).unref();
+    timers.set(socket, timer);
+    socket.once('close', () => clearTimeout(timer));
+  });
+  server.on('request', ({ socket }, response) => {
+    response.once('close', () => timers.get(socket)?.refresh());
+  });
+}
+
+/** While all connections are taken, those between two requests give way to whoever comes next. */
+function makeRoom(server: Server): void {
+  let pause: NodeJS.Timeout | undefined;
+  server.on('drop', () => {
+    if (pause !== undefined) return; // To look at all of them for each that comes would be dear.
+    server.closeIdleConnections();
+    pause = setTimeout(() => (pause = undefined), CHECK_INTERVAL).unref();
+  });
+}
+
+/** One Host header, or none where the protocol is older than it: else hosts may differ on who is meant. */
+function isHostClear({ headersDistinct, httpVersion }: IncomingMessage): boolean {
+  const hosts = headersDistinct['host']?.length ?? 0;
+  return hosts === 1 || (hosts === 0 && httpVersion !== '1.1');
+}
+
+interface HasResponse {
+  /** Node notes here the response that a connection is busy with. */
+  readonly _httpMessage?: ServerResponse & { readonly req: IncomingMessage };
+}
+
+/** Whether a refusal would be taken for an answer to another request, or for the rest of one. */
+function isAnswering({ _httpMessage: response }: HasResponse): boolean {
+  return response ? response.headersSent || response.req.complete : false;
+}
+
+function writeRefusal(response: ServerResponse, { status, headers, body }: TextReply): void {
+  const length = Buffer.byteLength(body);
+  response.writeHead(status, { ...headers, 'Content-Length': length, Connection: 'close' });
+  response.end(body);
+}
+
+function endWith(socket: Socket, status: number, message: string): void {
+  const { headers, body } = errorReply(status, message, { Connection: 'close' });
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, `Content-Length: ${body.length}`];
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  socket.end([...lines, '', body].join('\r\n'));
+  // A client need not close its side, and nothing else would end a connection that Node has let go.
+  setTimeout(() => socket.destroy(), LINGER).unref();
+}
+
+/**
+ * As many connections as are wanted, or as the system's limit on open files leaves room for: beyond
+ * it the database could not be reached either. Where that limit cannot be told, as wanted.
+ */
+export function affordableConnections(wanted: number): number {
+  try {
+    const limits = readFileSync('/proc/self/limits', 'utf8');
+    const [, openFiles] = /^Max open files +(\d+)/m.exec(limits) ?? [];
+    return Math.min(wanted, Math.floor(Number(openFiles ?? Infinity) * 0.8));
+  } catch {
+    return wanted;
+  }
+}
+
+export function isTooLarge({ headers }: IncomingMessage): boolean {
+  return Number(headers['content-length'] ?? 0) > MAX_BODY_LENGTH;
+}
