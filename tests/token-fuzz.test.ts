@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { answer, type HttpRequest } from '../src/adapters/http/answer.ts';
 import { type Endpoint, endpoints } from '../src/adapters/http/endpoints.ts';
 import { JwtIssuer } from '../src/adapters/jwt/jwt-issuer.ts';
+import { noAttempts } from '../src/adapters/attempts/rate-limiter-attempts.ts';
 import { type Auth, createAuth } from '../src/application/index.ts';
 import { ADA, fakePorts } from './support/fakes.ts';
 import {
@@ -87,7 +88,7 @@ for (const algorithm of ALGORITHMS) {
     const key = newKey(algorithm);
     const others = ALGORITHMS.map((each) => newKey(each));
     const issuer = new JwtIssuer({ key, previousKeys: others });
-    const ports = { ...fakePorts(), tokens: issuer };
+    const ports = { ...fakePorts(), tokens: issuer, attempts: noAttempts };
     const auth = createAuth(ports);
     const ada = await auth.registerUser(ADA);
     const eve = await auth.registerUser({ ...ADA, email: 'eve@example.com' });
