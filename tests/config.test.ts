@@ -710,6 +710,10 @@ values('of the database say what TLS to it must show', () => {
     assert.equal(tlsOf(`?ssl-ca=${file}&ssl-mode=VERIFY_CA`), { verify: 'authority', ca });
     const both = `?ssl-mode=VERIFY_IDENTITY&ssl-ca=${encodeURIComponent(path)}`;
     assert.equal(tlsOf(both), { verify: 'identity', ca });
+    for (const unchecked of ['', 'ssl-mode=REQUIRED&', 'ssl-mode=DISABLED&']) {
+      const url = `mysql://u:p@db/auth?${unchecked}ssl-ca=${file}`;
+      assert.equal(blamed({ DATABASE_URL: url }), ['DATABASE_URL'], 'a file that nobody reads');
+    }
   } finally {
     folder.remove();
   }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { text as readAll } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -153,8 +154,7 @@ wire('that break off ask for nothing, even where what came is JSON', () =>
       cut.destroy();
       const closed = connect(Number(new URL(url).port), '127.0.0.1');
       closed.end(request);
-      const [reply] = (await once(closed, 'data')) as [Buffer];
-      assert.match(reply.toString(), /^HTTP\/1.1 400 [^]*{"message":"Bad request"}$/);
+      assert.match(await readAll(closed), /^HTTP\/1.1 400 [^]*{"message":"Bad request"}$/);
     }
     await sleep(100);
     assert.is((await call(url, 'GET /users')).text, '[]');
@@ -209,6 +209,17 @@ connections('that were refused end, although the client keeps its side', () =>
     }
     await sleep(1_000);
     assert.is(await open(server), 0);
+  }),
+);
+
+connections('that were refused may go on for a moment, and learn why they were', () =>
+  withServer(async (_, request) => {
+    const socket = request('nonsense\r\n').pause();
+    for (let i = 0; i < 5; i += 1) {
+      await sleep(40);
+      socket.write('nonsense\r\n'); // Cut off now, it would lose what it has not read yet.
+    }
+    assert.match(await readAll(socket), /^HTTP\/1.1 400 /);
   }),
 );
 
