@@ -2,7 +2,6 @@ import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Express } from 'express';
 import type { Knex } from 'knex';
@@ -15,7 +14,7 @@ import {
 } from './adapters/attempts/rate-limiter-attempts.ts';
 import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
-import { keptSecret } from './adapters/config/kept-secret.ts';
+import { developmentSecretPath, keptSecret } from './adapters/config/kept-secret.ts';
 import type { EndpointOptions } from './adapters/http/endpoints.ts';
 import { expressApp } from './adapters/http/express.ts';
 import { affordableConnections, httpServer } from './adapters/http/server.ts';
@@ -213,10 +212,6 @@ async function migrateStore(store: Exclude<Config['store'], { kind: 'memory' }>)
 function developmentSecret(store: Config['store']): string {
   if (store.kind === 'memory') return randomUUID() + randomUUID();
   return keptSecret(developmentSecretPath(store));
-}
-
-function developmentSecretPath(store: Config['store']): string {
-  return join(store.kind === 'sqlite' ? dirname(store.path) : 'data', 'portcullis.jwt-secret');
 }
 
 function urlOf(address: string | AddressInfo | null): string {

@@ -96,7 +96,7 @@ export async function mariadbServer(
   const init = join(folder.path, 'init.sql');
   writeFileSync(
     init,
-    "CREATE USER IF NOT EXISTS tester@'%' IDENTIFIED BY 'tester';\nGRANT ALL ON *.* TO tester@'%';\n",
+    "CREATE USER IF NOT EXISTS tester@'%' IDENTIFIED BY 'tester';\nGRANT ALL ON *.* TO tester@'%' WITH GRANT OPTION;\n",
   );
   execFileSync(
     'mariadb-install-db',

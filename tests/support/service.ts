@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
@@ -173,4 +174,27 @@ export async function startProgram(
       return code;
     },
   };
+}
+
+export interface Verdict {
+  readonly code: number | null;
+  /** All that it printed. */
+  readonly text: string;
+  /** What of it is unsafe, a line each. */
+  readonly unsafe: readonly string[];
+}
+
+/** Asks the doctor, with these variables alone. */
+export function examine(env: Readonly<Record<string, string>>, cwd?: string): Promise<Verdict> {
+  const { PATH, HOME, NODE_V8_COVERAGE } = process.env;
+  const coverage = NODE_V8_COVERAGE && { NODE_V8_COVERAGE };
+  const args = ['--import', import.meta.resolve('tsx'), join(process.cwd(), 'src/doctor.ts')];
+  const options = { env: { PATH, HOME, ...coverage, ...env }, timeout: 60_000, cwd };
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, args, options, (_, stdout, stderr) => {
+      const text = `${stdout}${stderr}`.trim();
+      const unsafe = text.split('\n').filter((line) => line.startsWith('UNSAFE'));
+      resolve({ code: child.exitCode, text, unsafe });
+    });
+  });
 }

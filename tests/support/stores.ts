@@ -61,13 +61,13 @@ export function openUrl(url: string): Knex | undefined {
 /** Two pools on one new store with its tables, as two processes would have them; none for memory. */
 export async function withDatabases(
   name: StoreName,
-  use: (one: Knex | undefined, other: Knex | undefined) => Promise<void>,
+  use: (one: Knex | undefined, other: Knex | undefined, url: string) => Promise<void>,
 ): Promise<void> {
   await withDatabaseUrl(name, async (url) => {
     const [one, other] = [openUrl(url), openUrl(url)];
     try {
       if (one) await migrate(one);
-      await use(one, other);
+      await use(one, other, url);
     } finally {
       await Promise.all([one?.destroy(), other?.destroy()]);
     }

@@ -296,6 +296,10 @@ function isOrigin(text: string): boolean {
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 const MAX_DURATION = 3_650 * 86_400;
 
-function isBelowOwaspFloor({ memoryKib, passes }: Config['argon2']): boolean {
+/** Whether a hash is cheaper than OWASP's cheapest sound choice. */
+export function isBelowOwaspFloor({
+  memoryKib,
+  passes,
+}: Pick<Config['argon2'], 'memoryKib' | 'passes'>): boolean {
   return memoryKib < (OWASP_FLOOR[passes] ?? OWASP_FLOOR_MANY_PASSES);
 }

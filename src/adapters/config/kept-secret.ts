@@ -8,7 +8,13 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { StoreTarget } from './database-url.ts';
+
+/** Where it is kept: beside the database, or in `data/` where that is a server. */
+export function developmentSecretPath(store: StoreTarget): string {
+  return join(store.kind === 'sqlite' ? dirname(store.path) : 'data', 'portcullis.jwt-secret');
+}
 
 /**
  * The secret that development signs with: made once, kept in `path` with mode 0600, so that tokens

@@ -179,9 +179,15 @@ export async function migrate(knex: Knex): Promise<void> {
 }
 
 async function isUpToDate(knex: Knex): Promise<boolean> {
-  if (!(await knex.schema.hasTable('knex_migrations'))) return false;
+  return (await pendingSteps(knex)).length === 0;
+}
+
+/** The steps that have not been made yet. */
+export async function pendingSteps(knex: Knex): Promise<readonly string[]> {
+  const steps = Object.keys(migrations);
+  if (!(await knex.schema.hasTable('knex_migrations'))) return steps;
   const done = new Set(await knex('knex_migrations').pluck<string[]>('name'));
-  return Object.keys(migrations).every((name) => done.has(name));
+  return steps.filter((name) => !done.has(name));
 }
 
 async function takeLease(knex: Knex, holder: string): Promise<void> {
@@ -206,6 +212,6 @@ function renewLease(knex: Knex, holder: string): Promise<number> {
     .update({ holder, expires: now + LEASE_MS });
 }
 
-function isSqlite(knex: Knex): boolean {
+export function isSqlite(knex: Knex): boolean {
   return knex.client instanceof SqliteDialect;
 }

@@ -1,0 +1,104 @@
+import type { Knex } from 'knex';
+import { isSqlite, pendingSteps } from './migrations.ts';
+
+/** What there is to know of a live database before it is trusted; nothing in it is changed. */
+export interface DatabaseFacts {
+  /** Steps of the schema that have not been made yet; the service makes them at its start. */
+  readonly pendingSteps: readonly string[];
+  /** Whether the store itself lets each email in only once. */
+  readonly hasUniqueEmail: boolean;
+  /** Whether emails are compared by their bytes. */
+  readonly comparesBytes: boolean;
+  /** Seconds by which the database's clock is ahead of this one's. */
+  readonly clockAhead: number;
+  /** Whether what is committed survives a crash of the database. */
+  readonly isDurable: boolean;
+  /** The cipher of the connection; undefined where it is plain, or no connection at all. */
+  readonly cipher: string | undefined;
+  readonly hashes: HashFacts;
+}
+
+export interface HashFacts {
+  readonly unreadable: number;
+  /** The beginnings of hashes with other parameters than today's: up to 10,000 of them. */
+  readonly others: readonly string[];
+}
+
+const NO_HASHES: HashFacts = { unreadable: 0, others: [] };
+
+/**
+ * Looks at the database. `prefix` is what hashes of today's parameters begin with, as in
+ * `$argon2id$v=19$m=19456,t=2,p=1$`.
+ */
+export async function inspectDatabase(knex: Knex, prefix: string): Promise<DatabaseFacts> {
+  const pending = await pendingSteps(knex);
+  const hasUsers = await knex.schema.hasTable('users');
+  const facts = await (isSqlite(knex) ? inspectSqlite(knex) : inspectMysql(knex));
+  const hashes = hasUsers ? await inspectHashes(knex, prefix) : NO_HASHES;
+  // What has not been made yet has no faults.
+  const sound = hasUsers ? {} : { hasUniqueEmail: true, comparesBytes: true };
+  return { ...facts, ...sound, pendingSteps: pending, hashes };
+}
+
+type EngineFacts = Omit<DatabaseFacts, 'pendingSteps' | 'hashes'>;
+
+async function inspectSqlite(knex: Knex): Promise<EngineFacts> {
+  const unique = await knex.raw<readonly object[]>(
+    `SELECT 1 FROM pragma_index_list('users') list
+      WHERE list."unique" = 1 AND list.partial = 0
+        AND (SELECT group_concat(name) FROM pragma_index_info(list.name)) = 'email'`,
+  );
+  const [table] = await knex('sqlite_master')
+    .where({ name: 'users' })
+    .select<{ sql: string }[]>('sql');
+  return {
+    hasUniqueEmail: unique.length > 0,
+    comparesBytes: !/collate/i.test(table?.sql ?? ''),
+    clockAhead: 0,
+    isDurable: true, // Every connection of the service sees to it.
+    cipher: undefined,
+  };
+}
+
+async function inspectMysql(knex: Knex): Promise<EngineFacts> {
+  const ask = async <Row>(sql: string): Promise<Row | undefined> => {
+    const [rows] = await knex.raw<readonly [readonly Row[]]>(sql);
+    return rows[0];
+  };
+  const variable = async (kind: 'STATUS' | 'VARIABLES', name: string) =>
+    (await ask<{ Value: string }>(`SHOW SESSION ${kind} LIKE '${name}'`))?.Value;
+  const key = await ask(
+    `SELECT index_name FROM information_schema.statistics
+      WHERE table_schema = DATABASE() AND table_name = 'users' AND non_unique = 0
+      GROUP BY index_name HAVING GROUP_CONCAT(column_name) = 'email' AND COUNT(sub_part) = 0`,
+  );
+  const column = await ask<{ collation: string }>(
+    `SELECT collation_name AS collation FROM information_schema.columns
+      WHERE table_schema = DATABASE() AND table_name = 'users' AND column_name = 'email'`,
+  );
+  const sent = Date.now();
+  const time = await ask<{ seconds: string }>('SELECT UNIX_TIMESTAMP(NOW(6)) AS seconds');
+  const here = (sent + Date.now()) / 2000;
+  return {
+    hasUniqueEmail: key !== undefined,
+    comparesBytes: /^utf8mb4_(?:nopad_bin|0900_bin)$/.test(column?.collation ?? ''),
+    clockAhead: Number(time?.seconds) - here,
+    isDurable: (await variable('VARIABLES', 'innodb_flush_log_at_trx_commit')) === '1',
+    cipher: (await variable('STATUS', 'Ssl_cipher')) || undefined,
+  };
+}
+
+async function inspectHashes(knex: Knex, prefix: string): Promise<HashFacts> {
+  const users = () => knex<{ password_hash: string }>('users');
+  const [found] = await users()
+    .whereNot('password_hash', 'like', '$argon2%')
+    .count<{ unreadable: number }[]>({ unreadable: '*' });
+  const others = await users()
+    .where('password_hash', 'like', '$argon2%')
+    .whereNot('password_hash', 'like', `${prefix}%`)
+    .limit(10_000, { skipBinding: true })
+    .pluck('password_hash');
+  // What makes a hash a hash does not leave this function.
+  const beginnings = others.map((hash) => hash.split('$', 4).join('$'));
+  return { unreadable: found?.unreadable ?? 0, others: beginnings };
+}

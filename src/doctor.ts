@@ -1,0 +1,240 @@
+import { existsSync, statSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { totalmem } from 'node:os';
+import {
+  type Config,
+  ConfigError,
+  isBelowOwaspFloor,
+  readConfig,
+} from './adapters/config/config.ts';
+import { developmentSecretPath } from './adapters/config/kept-secret.ts';
+import { openDatabase } from './adapters/knex/database.ts';
+import { type DatabaseFacts, inspectDatabase } from './adapters/knex/inspection.ts';
+import { nameFault, printable } from './adapters/log/faults.ts';
+
+/** Something that was looked at. What is unsafe, or may be, says how to mend it. */
+interface Finding {
+  readonly grade: 'ok' | 'note' | 'UNSAFE';
+  readonly text: string;
+}
+
+const ok = (text: string): Finding => ({ grade: 'ok', text });
+const note = (text: string): Finding => ({ grade: 'note', text });
+const unsafe = (text: string): Finding => ({ grade: 'UNSAFE', text });
+
+/** Looks at the settings and at the database behind them, and changes nothing. */
+async function examine(env: NodeJS.ProcessEnv): Promise<readonly Finding[]> {
+  let config: Config;
+  try {
+    config = readConfig(env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.faults.map(unsafe);
+  }
+  return [
+    ...examineProfile(config, env),
+    ...examineSettings(config),
+    ...examineFiles(config, env),
+    ...(await examineStore(config)),
+  ];
+}
+
+/** In development: what production would refuse. What has been chosen is judged, what is missing told. */
+function examineProfile({ profile, warnings, notices }: Config, env: NodeJS.ProcessEnv): Finding[] {
+  const told = notices.map(note);
+  if (profile === 'production')
+    return [ok('production: what is unsafe in a setting is refused'), ...told];
+  const findings = [note('NODE_ENV is not production: what is unsafe is taken, with a warning')];
+  const faults: string[] = [];
+  try {
+    readConfig({ ...env, NODE_ENV: 'production' });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    faults.push(...error.faults);
+  }
+  for (const fault of faults) {
+    const [name = ''] = fault.split(' ', 1);
+    findings.push(env[name] ? unsafe(fault) : note(`${fault}: production does not start`));
+  }
+  const others = warnings.filter((warning) => !faults.includes(warning));
+  return [...findings, ...told, ...others.map(note)];
+}
+
+function examineSettings(config: Config): Finding[] {
+  const { argon2, host, profile, rateLimit, trustProxy, usersAccess } = config;
+  const findings: Finding[] = [];
+  const hashes = `argon2id with ${argon2.memoryKib} KiB, ${argon2.passes} passes`;
+  findings.push(
+    isBelowOwaspFloor(argon2)
+      ? unsafe(`${hashes}: below OWASP's floor; unset ARGON2_MEMORY_KIB and ARGON2_PASSES`)
+      : ok(hashes),
+  );
+  const memory = argon2.concurrency * argon2.memoryKib * 1024;
+  if (memory > totalmem() / 2) {
+    findings.push(note('HASH_CONCURRENCY hashes at once take more than half of the memory here'));
+  }
+  findings.push(
+    rateLimit
+      ? ok('attempts at passwords are limited')
+      : unsafe('RATE_LIMIT=off: anybody may guess passwords without a limit; unset it'),
+  );
+  if (usersAccess === 'public' && profile === 'production') {
+    findings.push(unsafe('USERS_ACCESS=public: GET /users shows every name and email; unset it'));
+  }
+  if (trustProxy === 0) {
+    findings.push(
+      isLoopback(host)
+        ? note('TRUST_PROXY is not set: if a proxy is in front, all clients count as one; name it')
+        : ok('X-Forwarded-For is believed of nobody'),
+    );
+  } else if (typeof trustProxy === 'number' && !isLoopback(host)) {
+    findings.push(
+      note(
+        `TRUST_PROXY=${trustProxy} believes whoever reaches ${host}: let only the proxy reach it,` +
+          ' or name the proxy by its address',
+      ),
+    );
+  } else {
+    findings.push(ok(`X-Forwarded-For is believed of ${String(trustProxy)}`));
+  }
+  return findings;
+}
+
+/** Files that hold secrets are their owner's alone. */
+function examineFiles({ store, jwtKey }: Config, env: NodeJS.ProcessEnv): Finding[] {
+  const files: string[] = [];
+  if (store.kind === 'sqlite') files.push(store.path);
+  if (env['JWT_PRIVATE_KEY_FILE']) files.push(env['JWT_PRIVATE_KEY_FILE']);
+  else if (jwtKey === undefined && store.kind !== 'memory')
+    files.push(developmentSecretPath(store));
+  return files.filter(existsSync).map((file) => {
+    const others = (statSync(file).mode & 0o007) !== 0;
+    return others
+      ? unsafe(`${file} can be read by every user of this machine: chmod 600 ${file}`)
+      : ok(`${file} is not everybody's to read`);
+  });
+}
+
+async function examineStore(config: Config): Promise<Finding[]> {
+  const { store } = config;
+  if (store.kind === 'memory') return [note('memory: every user is lost at a restart')];
+  if (store.kind === 'sqlite' && !existsSync(store.path)) {
+    return [note(`${store.path} is not there yet: the first start makes it`)];
+  }
+  const knex = openDatabase(store);
+  try {
+    const { memoryKib, passes, parallelism } = config.argon2;
+    const prefix = `$argon2id$v=19$m=${memoryKib},t=${passes},p=${parallelism}$`;
+    return examineDatabase(config, await inspectDatabase(knex, prefix));
+  } catch (fault) {
+    return [unsafe(`DATABASE_URL cannot be used: ${nameFault(fault)}`)];
+  } finally {
+    await knex.destroy();
+  }
+}
+
+function examineDatabase({ store }: Config, facts: DatabaseFacts): Finding[] {
+  const findings: Finding[] = [];
+  const { pendingSteps, hasUniqueEmail, comparesBytes, clockAhead, cipher } = facts;
+  findings.push(
+    pendingSteps.length === 0
+      ? ok('the tables are up to date')
+      : note(
+          `${pendingSteps.join(', ')} still to be made: at the next start, or npm run knex -- migrate:latest`,
+        ),
+    hasUniqueEmail
+      ? ok('each email can be stored once')
+      : unsafe(
+          'users.email has no unique key, and can be registered twice: remove duplicates, then' +
+            ' CREATE UNIQUE INDEX users_email ON users (email)',
+        ),
+    comparesBytes
+      ? ok('emails are compared by their bytes')
+      : unsafe(
+          'users.email has a collation under which different emails are equal: make it' +
+            ' utf8mb4_nopad_bin (MariaDB), utf8mb4_0900_bin (MySQL) or BINARY (SQLite)',
+        ),
+  );
+  if (store.kind === 'mysql') {
+    findings.push(
+      Math.abs(clockAhead) <= CLOCKS_APART
+        ? ok(`the clocks here and of the database are ${Math.abs(clockAhead).toFixed(1)} s apart`)
+        : unsafe(
+            `the database's clock is ${clockAhead.toFixed(0)} s ahead of this one: tokens and limits` +
+              ' need clocks that agree; set both by NTP',
+          ),
+      facts.isDurable
+        ? ok('what the database commits survives its crash')
+        : unsafe(
+            'innodb_flush_log_at_trx_commit is not 1: a crash loses accounts that were acknowledged',
+          ),
+      ...examineConnection(store, cipher),
+    );
+  }
+  return [...findings, ...examineHashes(facts.hashes)];
+}
+
+/** Seconds: the leeway that tokens have. */
+const CLOCKS_APART = 5;
+
+function examineConnection(
+  { hosts, tls }: Extract<Config['store'], { kind: 'mysql' }>,
+  cipher: string | undefined,
+): Finding[] {
+  if (hosts.every(({ host }) => isLoopback(host))) return [ok('the database is on this machine')];
+  if (cipher === undefined) {
+    return [
+      unsafe(
+        'the connection to the database is not encrypted: add ?ssl-mode=VERIFY_IDENTITY to DATABASE_URL',
+      ),
+    ];
+  }
+  return tls?.verify === 'identity'
+    ? [ok(`the connection to the database is encrypted (${cipher})`)]
+    : [
+        unsafe(
+          'whoever is in between can pretend to be the database: ssl-mode=VERIFY_IDENTITY in DATABASE_URL',
+        ),
+      ];
+}
+
+function examineHashes({ unreadable, others }: DatabaseFacts['hashes']): Finding[] {
+  const findings: Finding[] = [];
+  if (unreadable > 0) {
+    findings.push(
+      unsafe(`${unreadable} users have a password_hash that is not of argon2: they cannot sign in`),
+    );
+  }
+  const weak = others.filter((beginning) => {
+    const [, memory = 0, passes = 0] = /m=(\d+),t=(\d+)/.exec(beginning) ?? [];
+    const cost = { memoryKib: Number(memory), passes: Number(passes) };
+    return !beginning.startsWith('$argon2id$v=19') || isBelowOwaspFloor(cost);
+  });
+  if (weak.length > 0) {
+    findings.push(
+      note(`${weak.length} users have a hash below OWASP's floor: renewed when they next sign in`),
+    );
+  }
+  if (findings.length === 0) findings.push(ok("stored hashes are at or above OWASP's floor"));
+  return findings;
+}
+
+function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1') return true;
+  return isIP(host) === 4 && host.startsWith('127.');
+}
+
+/** Prints what was found; the exit code is 1 when something is unsafe. */
+async function main(): Promise<void> {
+  const findings = await examine(process.env);
+  for (const { grade, text } of findings) console.log(`${grade.padEnd(8)}${printable(text)}`);
+  const count = (grade: Finding['grade']) =>
+    findings.filter((found) => found.grade === grade).length;
+  console.log(`${count('UNSAFE')} unsafe, ${count('note')} notes, ${count('ok')} in order`);
+  process.exitCode = count('UNSAFE') > 0 ? 1 : 0;
+}
+
+main().catch((fault: unknown) => {
+  console.error(`the doctor failed: ${nameFault(fault)}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,258 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Knex } from 'knex';
+import { createConnection } from 'mysql2/promise';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Argon2Hasher } from '../src/adapters/argon2/argon2-hasher.ts';
+import { SECRET } from './support/fakes.ts';
+import { mariadbServer, temporaryFolder } from './support/programs.ts';
+import { examine } from './support/service.ts';
+import { isAvailable, type StoreName, withDatabases, withDatabaseUrl } from './support/stores.ts';
+
+/** Settings of production with which nothing is wrong. */
+const SOUND = { NODE_ENV: 'production', JWT_SECRET: SECRET };
+
+const doctor = suite('The doctor');
+
+doctor('finds nothing unsafe in development without settings, and makes nothing', async () => {
+  const folder = temporaryFolder();
+  try {
+    const { code, text, unsafe } = await examine({}, folder.path);
+    assert.equal(unsafe, []);
+    assert.is(code, 0);
+    assert.match(text, /^note +DATABASE_URL must be set.*production/m);
+    assert.match(text, 'data/portcullis.sqlite is not there yet');
+    assert.match(text, /^0 unsafe, \d+ notes, \d+ in order$/m);
+    assert.equal(readdirSync(folder.path), []);
+  } finally {
+    folder.remove();
+  }
+});
+
+const UNSAFE_SETTINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'JWT_SECRET must have at least 32 bytes': { JWT_SECRET: 'short' },
+  'JWT_SECRET is a known sample': { JWT_SECRET: 'your-256-bit-secret-your-256-bit-secret' },
+  "below OWASP's floor": { ARGON2_MEMORY_KIB: '64' },
+  'RATE_LIMIT=off': { RATE_LIMIT: 'off' },
+  'PORT must be': { PORT: 'http' },
+  'TRUST_PROXY must be': { TRUST_PROXY: '0.0.0.0/0' },
+  'DATABASE_URL memory: loses every user': { DATABASE_URL: 'memory:' },
+};
+for (const [what, env] of Object.entries(UNSAFE_SETTINGS)) {
+  doctor(`finds unsafe: ${what}`, async () => {
+    const folder = temporaryFolder();
+    try {
+      const { code, unsafe } = await examine(env, folder.path);
+      assert.match(unsafe.join('\n'), what);
+      assert.is(code, 1);
+      assert.not.match(unsafe.join('\n'), 'short');
+    } finally {
+      folder.remove();
+    }
+  });
+}
+
+doctor('looks at what production takes, if told to', async () => {
+  const folder = temporaryFolder();
+  try {
+    const DATABASE_URL = `sqlite:${join(folder.path, 'p.sqlite')}`;
+    const sound = await examine({ ...SOUND, DATABASE_URL });
+    assert.equal(sound.unsafe, []);
+    assert.is(sound.code, 0);
+    assert.match(sound.text, 'TRUST_PROXY is not set');
+    const open = await examine({ ...SOUND, DATABASE_URL, USERS_ACCESS: 'public' });
+    assert.match(open.unsafe.join('\n'), 'USERS_ACCESS=public');
+    assert.is(open.code, 1);
+    const hops = await examine({ ...SOUND, DATABASE_URL, HOST: '0.0.0.0', TRUST_PROXY: '1' });
+    assert.match(hops.text, 'TRUST_PROXY=1 believes whoever reaches 0.0.0.0');
+  } finally {
+    folder.remove();
+  }
+});
+
+doctor("finds files with secrets that are everybody's to read", async () => {
+  const folder = temporaryFolder();
+  try {
+    const key = join(folder.path, 'key.pem');
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+    const database = join(folder.path, 'p.sqlite');
+    writeFileSync(database, '', { mode: 0o600 });
+    const env = {
+      NODE_ENV: 'production',
+      JWT_PRIVATE_KEY_FILE: key,
+      DATABASE_URL: `sqlite:${database}`,
+    };
+    assert.equal((await examine(env)).unsafe, []);
+    for (const file of [key, database]) {
+      chmodSync(file, 0o644);
+      const { code, unsafe } = await examine(env);
+      assert.is(code, 1);
+      assert.match(unsafe.join('\n'), `chmod 600 ${file}`);
+      chmodSync(file, 0o600);
+    }
+  } finally {
+    folder.remove();
+  }
+});
+
+doctor('says that a database cannot be reached', async () => {
+  const DATABASE_URL = 'mysql://auth:canary@127.0.0.1:1/auth';
+  const { code, unsafe } = await examine({ ...SOUND, DATABASE_URL });
+  assert.match(unsafe.join('\n'), /DATABASE_URL cannot be used: .*ECONNREFUSED/);
+  assert.is(code, 1);
+  assert.not.match(unsafe.join('\n'), 'canary');
+});
+
+doctor.run();
+
+const DATABASES: readonly StoreName[] = ['SQLite', 'MariaDB'];
+for (const name of DATABASES) {
+  const database = suite(`The doctor on ${name}`);
+  const it = (title: string, use: (url: string, knex: Knex) => Promise<void>) => {
+    const test = () =>
+      withDatabases(name, async (knex, _, url) => {
+        if (knex) await use(url, knex);
+      });
+    if (isAvailable(name)) database(title, test);
+    else database.skip(title, test);
+  };
+  const examineAt = (DATABASE_URL: string) => examine({ ...SOUND, DATABASE_URL });
+
+  it('finds nothing wrong with what the service makes', async (url) => {
+    const { code, text, unsafe } = await examineAt(url);
+    assert.equal(unsafe, []);
+    assert.is(code, 0);
+    for (const sound of ['up to date', 'stored once', 'by their bytes', 'stored hashes']) {
+      assert.match(text, new RegExp(`^ok .*${sound}`, 'm'));
+    }
+  });
+
+  it('finds that the unique key is missing, or is of another column', async (url, knex) => {
+    await rebuildUsers(name, knex, { unique: '' });
+    const { code, unsafe } = await examineAt(url);
+    assert.is(code, 1);
+    assert.match(unsafe.join('\n'), 'users.email has no unique key');
+    await knex.raw('CREATE UNIQUE INDEX users_both ON users (email, username)');
+    assert.match((await examineAt(url)).unsafe.join('\n'), 'users.email has no unique key');
+    await knex.raw('CREATE UNIQUE INDEX users_email ON users (email)');
+    assert.equal((await examineAt(url)).unsafe, [], 'what it says to do helps');
+  });
+
+  it('finds a collation that folds', async (url, knex) => {
+    const collation = name === 'SQLite' ? 'NOCASE' : 'utf8mb4_general_ci';
+    await rebuildUsers(name, knex, { collation });
+    const { code, unsafe } = await examineAt(url);
+    assert.is(code, 1);
+    assert.match(unsafe.join('\n'), 'users.email has a collation');
+    assert.is(unsafe.length, 1);
+  });
+
+  it('finds weak hashes, and what is no hash', async (url, knex) => {
+    const weak = await new Argon2Hasher({ memoryKib: 64, passes: 1 }).hash('password');
+    const today = await new Argon2Hasher().hash('password');
+    for (const [i, hash] of [weak, today, weak].entries()) await insertUser(knex, i, hash);
+    const { code, text } = await examineAt(url);
+    assert.is(code, 0);
+    assert.match(text, "note    2 users have a hash below OWASP's floor");
+    await insertUser(knex, 9, 'letmein');
+    const { code: worse, unsafe } = await examineAt(url);
+    assert.is(worse, 1);
+    assert.match(unsafe.join('\n'), '1 users have a password_hash that is not of argon2');
+    assert.not.match(unsafe.join('\n'), 'letmein');
+  });
+
+  it('says what is still to be made', async (url, knex) => {
+    await knex.migrate.down();
+    const { code, text } = await examineAt(url);
+    assert.is(code, 0);
+    assert.match(text, /^note +0003_attempts still to be made/m);
+  });
+
+  it('takes a database in which nothing has been made yet', async () => {
+    await withDatabaseUrl(name, async (url) => {
+      const { code, text, unsafe } = await examineAt(url);
+      assert.equal(unsafe, []);
+      assert.is(code, 0);
+      assert.match(text, /still to be made|is not there yet/);
+    });
+  });
+
+  database.run();
+}
+
+const server = suite('The doctor at a server');
+
+const onServer = async () => {
+  // Not for those who may administer it, so that the doctor needs an account of its own.
+  const clock = '--init-connect=SET timestamp = UNIX_TIMESTAMP() - 3600';
+  const flushing = '--innodb-flush-log-at-trx-commit=2';
+  const maria = await mariadbServer(process.env['TEST_MARIADBD'] ?? '', [clock, flushing]);
+  try {
+    const admin = await createConnection(maria.url);
+    await admin.query('CREATE DATABASE auth');
+    await admin.query("CREATE USER auth@'%' IDENTIFIED BY 'canary'");
+    await admin.query('GRANT ALL ON auth.* TO auth');
+    const examineAt = (host: string) =>
+      examine({ ...SOUND, DATABASE_URL: `mysql://auth:canary@${host}:${maria.port}/auth` });
+    // An address of this machine that says nothing of where it is.
+    const { code, text, unsafe } = await examineAt('0.0.0.0');
+    assert.is(code, 1);
+    for (const fault of ['clock is -36', 'innodb_flush_log_at_trx_commit', 'is not encrypted']) {
+      assert.match(unsafe.join('\n'), fault);
+    }
+    assert.is(unsafe.length, 3);
+    assert.not.match(text, 'canary');
+    await admin.query('SET GLOBAL innodb_flush_log_at_trx_commit = 1');
+    await admin.query("SET GLOBAL init_connect = ''");
+    const mended = await examineAt('127.0.0.1');
+    assert.equal(mended.unsafe, []);
+    assert.is(mended.code, 0);
+    assert.match(mended.text, 'the database is on this machine');
+    await admin.end();
+  } finally {
+    await maria.remove();
+  }
+};
+const AT_SERVER = 'finds a clock that differs, crashes that lose accounts, and no encryption';
+if (isAvailable('MariaDB')) server(AT_SERVER, onServer);
+else server.skip(AT_SERVER, onServer);
+
+server.run();
+
+/** Makes the table of users anew, otherwise as it is. */
+async function rebuildUsers(
+  name: StoreName,
+  knex: Knex,
+  { unique, collation }: { unique?: ''; collation?: string },
+): Promise<void> {
+  if (name === 'MariaDB') {
+    if (unique === '') await knex.raw('ALTER TABLE users DROP INDEX users_email');
+    if (collation) {
+      await knex.raw(
+        `ALTER TABLE users MODIFY email VARCHAR(254) CHARACTER SET utf8mb4 COLLATE ${collation} NOT NULL`,
+      );
+    }
+    return;
+  }
+  const [{ sql } = { sql: '' }] = await knex('sqlite_master')
+    .where({ name: 'users' })
+    .select<{ sql: string }[]>('sql');
+  await knex.raw('DROP TABLE users');
+  const without = unique === '' ? sql.replace(/,\s*CONSTRAINT[^)]*\)/, '') : sql;
+  await knex.raw(
+    without.replace('email TEXT', `email TEXT ${collation ? `COLLATE ${collation}` : ''}`),
+  );
+}
+
+async function insertUser(knex: Knex, i: number, password_hash: string): Promise<void> {
+  const date_created = new Date(0).toISOString();
+  await knex('users').insert({
+    username: 'Ada',
+    email: `${i}@example.com`,
+    password_hash,
+    date_created,
+  });
+}
