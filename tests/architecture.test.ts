@@ -37,7 +37,13 @@ function faultsOf(tree: Tree): string[] {
   ];
 }
 
-const PLACES = ['src/domain', 'src/application', 'src/adapters', 'src/main.ts'] as const;
+const PLACES = [
+  'src/domain',
+  'src/application',
+  'src/adapters',
+  'src/main.ts',
+  'src/doctor.ts',
+] as const;
 const ONLY_MAIN = ['tsyringe', 'reflect-metadata'];
 
 /** What a rule speaks of must be there at least once: a rule that matches nothing proves nothing. */
@@ -48,6 +54,7 @@ const EXPECTED: readonly (readonly [from: string, to: string])[] = [
   ['src/adapters', 'src/application/index.ts'],
   ['src/adapters', 'node:'],
   ['src/main.ts', 'src/adapters'],
+  ['src/doctor.ts', 'src/adapters'],
   ...ONLY_MAIN.map((name) => ['src/main.ts', name] as const),
 ];
 
@@ -74,6 +81,8 @@ function mayImport(path: string, target: string): boolean {
       );
     case 'src/main.ts':
       return true;
+    case 'src/doctor.ts':
+      return target !== 'src/main.ts' && !ONLY_MAIN.some((name) => isIn(target, name));
     default:
       return false;
   }
@@ -240,6 +249,7 @@ const HEALTHY: Tree = new Map([
     `import 'reflect-metadata'; import { container } from 'tsyringe';
      import './adapters/http/express.ts'; import './application/index.ts';`,
   ],
+  ['src/doctor.ts', `import './adapters/keys/keys.ts';`],
 ]);
 
 const PLANTED: readonly (readonly [path: string, source: string, ...faults: string[]])[] = [
@@ -298,6 +308,16 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
     'src/adapters/jwt/jwt-issuer.ts',
     `import { compose } from '../../main.ts';`,
     'src/adapters/jwt/jwt-issuer.ts must not import src/main.ts',
+  ],
+  [
+    'src/doctor.ts',
+    `import './adapters/keys/keys.ts'; import 'tsyringe';`,
+    'src/doctor.ts must not import tsyringe',
+  ],
+  [
+    'src/doctor.ts',
+    `import './adapters/keys/keys.ts'; import './main.ts';`,
+    'src/doctor.ts must not import src/main.ts',
   ],
   [
     'src/adapters/jwt/jwt-issuer.ts',
