@@ -1,10 +1,19 @@
-import { readdirSync, readFileSync, renameSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { mariadbServer, temporaryFolder } from './support/programs.ts';
-import { ADA, type Answer, call, type Call, rawRequest, startProgram } from './support/service.ts';
+import {
+  ADA,
+  type Answer,
+  call,
+  type Call,
+  examine,
+  rawRequest,
+  startProgram,
+} from './support/service.ts';
 import { isAvailable } from './support/stores.ts';
 
 // Secrets that stand out go through every flow and every failure; then everything that the service
@@ -49,6 +58,7 @@ async function everyFlow(url: string, seen: Seen): Promise<void> {
   await send('GET /protected', { token: `${access_token}x` });
   await send('GET /protected', { token: refresh_token });
   await send('GET /users', { token: access_token });
+  await send('GET /.well-known/jwks.json');
   await send(`GET /users?email=${PASSWORD}`);
   await send('GET /sessions', { token: access_token });
   await send(`DELETE /sessions/${access_token}`, { token: access_token });
@@ -85,11 +95,16 @@ function note({ bodies, tokens }: Seen, { text, json }: Answer): void {
   bodies.push(Array.isArray(json) ? text : JSON.stringify(rest));
 }
 
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const KEY = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+const { d: KEY_AS_JWK = 'none' } = privateKey.export({ format: 'jwk' });
+
 /** The secrets themselves, and what of a token is enough to make use of it. */
 function assertClean(where: string, text: string, { tokens }: Seen): void {
   const signatures = tokens.map((token) => token.split('.')[2] ?? 'none');
   assert.ok(signatures.length > 4);
-  for (const secret of [PASSWORD, OTHER_PASSWORD, SECRET, '$argon2', ...signatures]) {
+  const keys = [SECRET, KEY_AS_JWK, ...KEY.split('\n').slice(1, -2)];
+  for (const secret of [PASSWORD, OTHER_PASSWORD, '$argon2', ...keys, ...signatures]) {
     assert.is(text.includes(secret), false, `${where}: ${secret}`);
   }
 }
@@ -100,18 +115,25 @@ canary('on SQLite: not in replies, output or the database file', async () => {
   const folder = temporaryFolder();
   try {
     const file = join(folder.path, 'p.sqlite');
-    const program = await startProgram({ ...CHEAP, DATABASE_URL: `sqlite:${file}` });
+    const key = join(folder.path, 'key.pem');
+    writeFileSync(key, KEY, { mode: 0o600 });
+    const signing = { JWT_PRIVATE_KEY_FILE: key, JWT_PREVIOUS_SECRETS: SECRET };
+    const env = { ...CHEAP, ...signing, DATABASE_URL: `sqlite:${file}` };
+    const program = await startProgram(env);
     const seen: Seen = { bodies: [], tokens: [] };
     await everyFlow(program.url, seen);
     renameSync(file, `${file}.away`);
     await everyFlow(program.url, seen);
     renameSync(`${file}.away`, file);
     await program.end('SIGTERM');
+    assertClean('what the doctor says', (await examine(env)).text, seen);
+    assert.match(seen.bodies.join(''), '"kid"');
     assert.match(program.output(), 'error', 'the failures were reported');
     assertClean('output', program.output(), seen);
     assertClean('replies', seen.bodies.join('\n'), seen);
     assert.match(seen.bodies.join('\n'), 'Too many attempts');
     const stored = readdirSync(folder.path)
+      .filter((name) => join(folder.path, name) !== key)
       .map((name) => readFileSync(join(folder.path, name), 'latin1'))
       .join('');
     assert.match(stored, ADA.email, 'this is where it is stored');

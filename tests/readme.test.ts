@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -11,6 +11,7 @@ import { startProgram } from './support/service.ts';
 // The README is the front door: what it says is tried.
 
 const README = readFileSync('README.md', 'utf8');
+const SECURITY = readFileSync('docs/security.md', 'utf8');
 
 function block(language: string, containing: string): string {
   const blocks = [...README.matchAll(/```(\w*)\n([^]*?)```/g)];
@@ -120,9 +121,25 @@ readme('names commands that exist', () => {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
     scripts: Record<string, string>;
   };
-  const named = [...README.matchAll(/npm run (?:-- )?([\w:]+)/g)].map(([, name = '']) => name);
+  const named = [...(README + SECURITY).matchAll(/npm run (?:-- )?([\w:]+)/g)].map(
+    ([, name = '']) => name,
+  );
   assert.ok(named.length > 3);
   for (const name of named) assert.ok(scripts[name], name);
+});
+
+readme('leads to the tests of what docs/security.md promises', () => {
+  const files = readdirSync('tests', { recursive: true, encoding: 'utf8' });
+  const tests = files.filter((file) => file.endsWith('.ts') && file !== 'readme.test.ts');
+  const source = tests.map((file) => readFileSync(join('tests', file), 'utf8')).join('\n');
+  const rows = SECURITY.split('\n').filter((line) => /^\| (?!attack|-)/.test(line));
+  assert.ok(rows.length >= 24);
+  for (const row of rows) {
+    const names = [...(row.split(' | ').at(-1) ?? '').matchAll(/"([^"]+)"/g)];
+    assert.ok(names.length > 0, row);
+    // As they are written, with what is filled in; names in full or their beginning.
+    for (const [, name = ''] of names) assert.ok(source.includes(name), name);
+  }
 });
 
 readme.run();
