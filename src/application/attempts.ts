@@ -8,6 +8,9 @@ const FIRST_WAIT = 30;
 /** Seconds. No wait is longer: a lock without an end would let anybody shut anybody out. */
 const LONGEST_WAIT = 15 * 60;
 
+/** So many attempts at one account a process counts at once; more would only wait for the same row. */
+const MANY = 10;
+
 const HOUR = 60 * 60;
 const DAY = 24 * HOUR;
 
@@ -86,6 +89,10 @@ export class Attempts {
   async within<T>(limits: readonly Limit[], check: () => Promise<T>): Promise<T> {
     for (;;) {
       const before = this.#others(limits);
+      if (before.length >= MANY) {
+        await Promise.all(before);
+        continue;
+      }
       const end = this.#begin(limits);
       let checked = false;
       let outcome: readonly Admission[] | number;
@@ -106,12 +113,12 @@ export class Attempts {
   }
 
   /**
-   * Counts an attempt that has failed.
+   * Counts an attempt that has failed already; best effort.
    * @throws AuthError `too_many_attempts`, with the seconds to wait
    */
   async failed(limits: readonly Limit[]): Promise<void> {
-    const outcome = await this.#admit(limits);
-    if (typeof outcome === 'number') throw tooMany(outcome);
+    const outcome = await this.#admit(limits).catch(() => 0);
+    if (typeof outcome === 'number' && outcome > 0) throw tooMany(outcome);
   }
 
   async #run<T>(admissions: readonly Admission[], check: () => Promise<T>): Promise<T> {

@@ -7,8 +7,10 @@ import {
   RateLimiterAttempts,
 } from '../../src/adapters/attempts/rate-limiter-attempts.ts';
 import { KnexRateLimiter } from '../../src/adapters/knex/knex-rate-limiter.ts';
-import type { AttemptCounter } from '../../src/application/index.ts';
-import { withMethods } from '../support/fakes.ts';
+import { knexRepositories } from '../../src/adapters/knex/knex-repositories.ts';
+import { type AttemptCounter, createAuth } from '../../src/application/index.ts';
+import { outcome } from '../support/expect.ts';
+import { ADA, fakePorts, withMethods } from '../support/fakes.ts';
 import { isAvailable, STORE_NAMES, type StoreName, withDatabases } from '../support/stores.ts';
 import { attemptCounterContract, type WithCounters } from './attempts.ts';
 import { failedCases, runContract } from './cases.ts';
@@ -133,12 +135,19 @@ for (const name of DATABASES) {
     assert.ok(secondsLeft <= 60);
   });
 
-  it('are counted in memory while the database takes no writes', async (counter, knex) => {
+  it('let nobody guess while they cannot be kept', async (attempts, knex) => {
+    const ports = { ...fakePorts(), ...knexRepositories(knex), attempts };
+    const auth = createAuth(ports);
+    const { refreshToken } = await auth.registerUser(ADA);
     await knex.schema.renameTable('attempts', 'away');
-    for (let i = 1; i < 4; i += 1) assert.is((await counter.add('a', 1, 60)).count, i);
-    assert.is((await counter.read(['a']))[0]?.count, 3);
+    assert.is(await outcome(auth.login(ADA)), 'fault');
+    assert.is(ports.hasher.verified.length, 0);
+    const address = '192.0.2.1';
+    const bad = auth.refreshToken({ refreshToken: 'none', address });
+    assert.is(await outcome(bad), 'invalid_refresh_token', 'which cannot be guessed');
+    assert.ok((await auth.refreshToken({ refreshToken, address })).accessToken);
     await knex.schema.renameTable('away', 'attempts');
-    assert.is((await counter.add('a', 1, 60)).count, 1);
+    assert.ok((await auth.login(ADA)).accessToken);
   });
 
   it('are removed when they have passed, a bounded part at a time', async (counter, knex) => {

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { RateLimiterRes } from 'rate-limiter-flexible';
 import RateLimiterStore from 'rate-limiter-flexible/lib/RateLimiterStoreAbstract.js';
 import { whileBusy } from './retry.ts';
 
@@ -10,8 +10,13 @@ interface AttemptRow {
   readonly expires: string;
 }
 
-/** Milliseconds for which a locked table is waited for: a sign-in counts three times, then writes. */
-const PATIENCE = 500;
+interface Asked {
+  readonly ids: Set<string>;
+  readonly rows: Promise<ReadonlyMap<string, AttemptRow>>;
+}
+
+/** Milliseconds for which a locked table is waited for: time must be left for what is counted. */
+const PATIENCE = 1_500;
 
 /** Milliseconds by which the clocks of processes on one database may differ. */
 const CLOCKS_APART = 60_000;
@@ -19,14 +24,13 @@ const CLOCKS_APART = 60_000;
 /**
  * rate-limiter-flexible on the table `attempts`, for every database that the repositories run on: its
  * own SQL limiters write past the pool's time limits, and on SQLite past the lock that comes first.
- * While the database takes no writes, it counts in memory.
  */
 export class KnexRateLimiter extends RateLimiterStore<AttemptRow> {
   readonly #knex: Knex;
+  #asked: Asked | undefined;
 
   constructor(knex: Knex) {
-    const options = { points: 1, duration: 1, keyPrefix: '' };
-    super({ ...options, storeClient: knex, insuranceLimiter: new RateLimiterMemory(options) });
+    super({ points: 1, duration: 1, keyPrefix: '', storeClient: knex });
     this.#knex = knex;
   }
 
@@ -67,8 +71,24 @@ export class KnexRateLimiter extends RateLimiterStore<AttemptRow> {
   }
 
   override async _get(id: string): Promise<AttemptRow | null> {
-    const now = new Date().toISOString();
-    return (await this.#attempts().where({ id }).where('expires', '>', now).first()) ?? null;
+    // What is asked for at once, as all the counts of a request are, is read at once.
+    this.#asked ??= this.#readAsked();
+    this.#asked.ids.add(id);
+    return (await this.#asked.rows).get(id) ?? null;
+  }
+
+  #readAsked(): Asked {
+    const ids = new Set<string>();
+    const read = async () => {
+      await Promise.resolve(); // Until all have asked.
+      this.#asked = undefined;
+      const now = new Date().toISOString();
+      const rows = await this.#attempts()
+        .whereIn('id', [...ids])
+        .where('expires', '>', now);
+      return new Map(rows.map((row) => [row.id, row]));
+    };
+    return { ids, rows: read() };
   }
 
   override async _delete(id: string): Promise<boolean> {

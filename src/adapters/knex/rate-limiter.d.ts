@@ -2,14 +2,13 @@
 
 declare module 'rate-limiter-flexible/lib/RateLimiterStoreAbstract.js' {
   import type { RateLimiterAbstract } from 'rate-limiter-flexible';
-  import { type RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
+  import { type RateLimiterRes } from 'rate-limiter-flexible';
 
   interface Options {
     readonly points: number;
     readonly duration: number;
     readonly keyPrefix: string;
     readonly storeClient: object;
-    readonly insuranceLimiter: RateLimiterMemory;
   }
 
   export default abstract class RateLimiterStoreAbstract<Row> extends RateLimiterAbstract {
