@@ -212,17 +212,6 @@ connections('that were refused end, although the client keeps its side', () =>
   }),
 );
 
-connections('that were refused may go on for a moment, and learn why they were', () =>
-  withServer(async (_, request) => {
-    const socket = request('nonsense\r\n').pause();
-    for (let i = 0; i < 5; i += 1) {
-      await sleep(40);
-      socket.write('nonsense\r\n'); // Cut off now, it would lose what it has not read yet.
-    }
-    assert.match(await readAll(socket), /^HTTP\/1.1 400 /);
-  }),
-);
-
 connections('of a client that takes nothing of its answer end', () =>
   withServer(async (server, request) => {
     assert.is(server.timeout, 16_000);

@@ -1,6 +1,9 @@
+import { createSecretKey } from 'node:crypto';
+import jsonwebtoken from 'jsonwebtoken';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { endpoints } from '../src/adapters/http/endpoints.ts';
+import { SECRET } from './support/fakes.ts';
 import {
   ADA,
   assertMessage as message,
@@ -211,19 +214,33 @@ tokens('count in the Authorization header alone', () =>
 
 tokens('longer than 4 KiB are refused unread', () =>
   withService('memory', {}, async ({ url, part }) => {
-    const { refresh_token } = await registered(url);
-    const { sessions } = part('repositories');
-    sessions.find = () => Promise.reject(new Error('asked'));
-    for (const length of [4_096, 4_097, 8_192, 15_000]) {
-      const json = { refresh_token: refresh_token.padEnd(length, 'A') };
-      const refreshed = await call(url, 'POST /refresh', { json });
-      message(refreshed, 401, 'Invalid or expired refresh token');
-      assert.is((await call(url, 'POST /logout', { json })).status, 204);
-      const hello = await call(url, 'GET /protected', { token: json.refresh_token });
-      message(hello, 401, 'Token is invalid or expired!');
+    const { access_token, refresh_token } = await registered(url);
+    const { users } = part('repositories');
+    const find = users.findById.bind(users);
+    for (const [length, isLong] of [
+      [2_000, false],
+      [3_000, true],
+      [8_000, true],
+    ] as const) {
+      const [access, refresh] = [padded(access_token, length), padded(refresh_token, length)];
+      assert.is(access.length > 4_096 && refresh.length > 4_096, isLong);
+      users.findById = isLong ? () => Promise.reject(new Error('asked')) : find;
+      const hello = await call(url, 'GET /protected', { token: access });
+      assert.is(hello.status, isLong ? 401 : 200);
+      const json = { refresh_token: refresh };
+      assert.is((await call(url, 'POST /refresh', { json })).status, isLong ? 401 : 200);
     }
   }),
 );
+
+/** The token with so many more characters in its claims, signed as well: all that can be wrong is its length. */
+function padded(token: string, length: number): string {
+  const { header, payload } = jsonwebtoken.decode(token, { complete: true }) ?? {};
+  const claims = { ...(payload as object), x: 'x'.repeat(length) };
+  const { alg: _, ...rest } = header ?? { alg: '' };
+  const options = { algorithm: 'HS256', header: rest as jsonwebtoken.JwtHeader } as const;
+  return jsonwebtoken.sign(claims, createSecretKey(SECRET, 'utf8'), options);
+}
 
 tokens('that name no session in a path are answered as such, whatever they are', () =>
   withService('memory', {}, async ({ url }) => {

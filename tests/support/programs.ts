@@ -104,6 +104,7 @@ export async function mariadbServer(
       '--no-defaults',
       '--user=root',
       `--datadir=${data}`,
+      `--tmpdir=${folder.path}`, // A server clears this folder of other servers' tables.
       '--auth-root-authentication-method=normal',
     ],
     { stdio: 'ignore' },
@@ -124,7 +125,7 @@ export async function mariadbServer(
         '--user=root',
         `--datadir=${data}`,
         `--socket=${join(folder.path, 'socket')}`,
-        `--tmpdir=${folder.path}`, // A server clears this folder of other servers' tables.
+        `--tmpdir=${folder.path}`,
         `--port=${port}`,
         '--bind-address=127.0.0.1',
         '--skip-name-resolve',

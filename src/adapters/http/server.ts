@@ -60,7 +60,6 @@ export function httpServer(app: RequestListener, { maxConnections }: ServerOptio
   });
   server.on('connect', (_, socket: Socket) => endWith(socket, 405, 'Method not allowed'));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket & HasResponse) => {
-    if (socket.writableEnded) return; // Refused already: what comes after that is nobody's concern.
     if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) socket.destroy();
     else if (error.code === 'HPE_HEADER_OVERFLOW') endWith(socket, 431, 'Header too large');
     else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') endWith(socket, 408, 'Request timeout');
