@@ -62,6 +62,20 @@ argon2('lets so many wait and refuses the rest at once, whatever they want', asy
   assert.is(await hasher.verify(hash, 'password'), 'right', 'and serves again afterwards');
 });
 
+argon2('says that it is busy exactly when it would refuse', async () => {
+  const hasher = new Argon2Hasher({ ...FAST, concurrency: 2, queue: 3 });
+  const running: Promise<string>[] = [];
+  for (let i = 0; i < 5; i += 1) {
+    assert.is(hasher.isBusy(), false, `with ${i} under way`);
+    running.push(hasher.hash('password'));
+  }
+  assert.is(hasher.isBusy(), true);
+  assert.is(await outcome(hasher.hash('password')), 'service_busy');
+  await Promise.race(running);
+  assert.is(hasher.isBusy(), false);
+  await Promise.all(running);
+});
+
 argon2('gives its place up when a hash fails', async () => {
   const hasher = new Argon2Hasher({ memoryKib: 1, passes: 1, concurrency: 1, queue: 0 });
   for (let i = 0; i < 3; i += 1) assert.is(await outcome(hasher.hash('password')), 'fault');

@@ -64,6 +64,10 @@ export class Argon2Hasher implements PasswordHasher {
     });
   }
 
+  isBusy(): boolean {
+    return this.#gate.isFull();
+  }
+
   #hash(password: string): Promise<string> {
     return hash(password, this.#parameters); // argon2id, version 19: the package's default
   }
@@ -111,9 +115,13 @@ class Gate {
     this.#queue = queue;
   }
 
+  isFull(): boolean {
+    return this.#free === 0 && this.#waiting.length >= this.#queue;
+  }
+
   async run<T>(task: () => Promise<T>): Promise<T> {
+    if (this.isFull()) throw new AuthError('service_busy');
     if (this.#free > 0) this.#free -= 1;
-    else if (this.#waiting.length >= this.#queue) throw new AuthError('service_busy');
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       return await task();
