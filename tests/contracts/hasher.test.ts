@@ -1,6 +1,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Argon2Options, Argon2Hasher } from '../../src/adapters/argon2/argon2-hasher.ts';
+import {
+  type Argon2Options,
+  Argon2Hasher,
+  makeUpMemory,
+} from '../../src/adapters/argon2/argon2-hasher.ts';
 import { outcome } from '../support/expect.ts';
 import { runContract } from './cases.ts';
 import { passwordHasherContract } from './hasher.ts';
@@ -39,6 +43,35 @@ argon2('finds hashes of the older argon2i outdated', async () => {
   const hash =
     '$argon2i$v=19$m=64,t=3,p=1$O3w0K2EMXYcLF/MmkBan0Q$LGJmBgHgU65ZFhAVI/Il0aSCrfxAoSDdPP9tK7yh3U4';
   assert.is(await new Argon2Hasher(FAST).verify(hash, 'password'), 'outdated');
+});
+
+argon2('makes up for the time that a weaker hash saves, in proportion to it', () => {
+  const today = { memoryCost: 19_456, parallelism: 1 };
+  assert.is(makeUpMemory(today, 5, 20), 19_456 * 0.75);
+  assert.is(makeUpMemory(today, 10, 20), 19_456 / 2);
+  assert.is(makeUpMemory(today, 19, 20), 972);
+  assert.is(makeUpMemory(today, 19.9, 20), undefined, 'next to nothing is missing');
+  assert.is(makeUpMemory(today, 20, 20), undefined);
+  assert.is(makeUpMemory(today, 1_000, 20), undefined, 'stronger, or held up');
+  assert.is(makeUpMemory(today, -1, 20), 19_456, 'never more than a whole hash');
+  assert.is(makeUpMemory({ memoryCost: 64, parallelism: 4 }, 10, 20), 32);
+  assert.is(
+    makeUpMemory({ memoryCost: 64, parallelism: 4 }, 11, 20),
+    undefined,
+    'argon2 wants 8 p',
+  );
+});
+
+argon2('says wrong to a wrong password on a hash of any weaker kind', async () => {
+  const today = new Argon2Hasher({ memoryKib: 1024, passes: 2 });
+  for (const stored of [
+    await new Argon2Hasher(FAST).hash('password'),
+    await new Argon2Hasher({ memoryKib: 512, passes: 5 }).hash('password'),
+    '$argon2i$v=19$m=64,t=3,p=1$O3w0K2EMXYcLF/MmkBan0Q$LGJmBgHgU65ZFhAVI/Il0aSCrfxAoSDdPP9tK7yh3U4',
+  ]) {
+    assert.is(await today.verify(stored, 'wrong'), 'wrong');
+    assert.is(await today.verify(stored, 'password'), 'outdated');
+  }
 });
 
 argon2('reports a stored hash that it cannot read', async () => {
