@@ -4,7 +4,6 @@
  *
  *   npm run bench:users
  */
-import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,6 +11,7 @@ import Database from 'libsql';
 import { createConnection } from 'mysql2/promise';
 import { findMariadb, mariadbServer, temporaryFolder } from '../tests/support/programs.ts';
 import { startProgram } from '../tests/support/service.ts';
+import { memory } from './measure.ts';
 
 const USERS = Number(process.env['USERS'] ?? 1_000_000);
 const PRODUCTION = [process.execPath, 'dist/main.js'];
@@ -111,10 +111,4 @@ async function read(url: string, pause = 0): Promise<number> {
     }
   }
   return bytes;
-}
-
-/** Resident memory of a process, in MB. */
-function memory(pid: number): number {
-  const [, kib = '0'] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kib) / 1024;
 }

@@ -178,6 +178,49 @@ limits('count nothing that is no guess: busy hashers, faults, what is missing', 
   assert.is(await outcome(failing.login({ ...WRONG, address: HOME })), 'too_many_attempts');
 });
 
+limits('count, look up and hash nothing while the hasher is busy', async () => {
+  const ports = fakePorts();
+  const { accessToken } = await createAuth(ports).registerUser(ADA);
+  const asked: string[] = [];
+  const noting = <Part extends object>(part: Part): Part =>
+    new Proxy(part, {
+      get(target, name) {
+        asked.push(String(name));
+        const method: unknown = Reflect.get(target, name);
+        return typeof method === 'function' ? (method.bind(target) as unknown) : method;
+      },
+    });
+  const { users, sessions, attempts, hasher } = ports;
+  const auth = createAuth({
+    ...ports,
+    users: noting(users),
+    sessions: noting(sessions),
+    attempts: noting(attempts),
+    hasher: noting(hasher),
+  });
+  hasher.busy = true;
+  const change = { password: 'battery staple', confirmPassword: 'battery staple' };
+  const requests: [() => Promise<unknown>, ...string[]][] = [
+    [() => auth.login({ ...ADA, address: HOME })],
+    [() => auth.login({ ...WRONG, address: HOME })],
+    [() => auth.login({ email: 'nobody@example.com', password: 'x', address: HOME })],
+    [() => auth.registerUser({ ...ADA, address: HOME })],
+    [
+      () => auth.changePassword({ accessToken, currentPassword: ADA.password, ...change }),
+      'findById',
+    ],
+    [() => auth.deleteAccount({ accessToken, password: ADA.password }), 'findById'],
+  ];
+  for (const [run, ...authorizing] of requests) {
+    asked.length = 0;
+    assert.is(await outcome(run()), 'service_busy');
+    assert.equal(asked, [...authorizing, 'isBusy']);
+  }
+  assert.is(await outcome(auth.login({ email: ADA.email, password: '' })), 'missing_credentials');
+  hasher.busy = false;
+  await auth.login({ ...ADA, address: HOME });
+});
+
 limits('are 300 at all accounts from one address in an hour', async () => {
   const { auth, ports } = await withAda();
   const spray = (from: number, count: number, address: string) =>

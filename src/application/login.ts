@@ -41,6 +41,8 @@ export class Login {
   async execute(credentials: Credentials): Promise<TokenPair & { readonly user: User }> {
     const { email, password, address } = credentials;
     if (isBlank(email) || isMissing(password)) throw new AuthError('missing_credentials');
+    // Before the counts and the look-up: what is turned away must cost next to nothing.
+    if (this.#ports.hasher.isBusy()) throw new AuthError('service_busy');
     const limits = passwordLimits(email, address);
     return this.#attempts.within(limits, () => this.#signIn(credentials));
   }

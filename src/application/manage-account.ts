@@ -48,6 +48,7 @@ export class ChangePassword {
     const password = canonicalPassword(input.password);
     if (password !== canonicalPassword(confirmPassword)) throw new AuthError('passwords_differ');
     checkNewPassword(password, this.#policy);
+    if (hasher.isBusy()) throw new AuthError('service_busy');
 
     const { passwordVersion } = await this.#attempts.within(
       passwordLimits(user.email, input.address),
@@ -88,6 +89,7 @@ export class DeleteAccount {
   }): Promise<void> {
     const { user } = await this.#authorize.execute(input);
     if (isMissing(input.password)) throw new AuthError('missing_fields');
+    if (this.#ports.hasher.isBusy()) throw new AuthError('service_busy');
     const { passwordVersion } = await this.#attempts.within(
       passwordLimits(user.email, input.address),
       () => provePassword(this.#ports, user, input.password),

@@ -146,6 +146,12 @@ export interface PasswordHasher {
    * @throws AuthError `service_busy` when more work waits than the hasher admits
    */
   verify(passwordHash: string | undefined, password: string): Promise<Verdict>;
+
+  /**
+   * Whether both would reject with `service_busy` now: asked before work that would then be in vain,
+   * so that turning a request away costs next to nothing.
+   */
+  isBusy(): boolean;
 }
 
 /** What a token says, apart from its kind and its times. */

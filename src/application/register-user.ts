@@ -51,6 +51,7 @@ export class RegisterUser {
     if (secret !== canonicalPassword(confirmPassword)) throw new AuthError('passwords_differ');
     const identity = { email: parseEmail(email), username: parseUsername(username) };
     checkNewPassword(secret, this.#policy);
+    if (this.#ports.hasher.isBusy()) throw new AuthError('service_busy');
     const limits = registrationLimits(registration.address);
     const device = deviceLabel(registration.device);
     return this.#attempts.within(limits, () => this.#create(identity, secret, device));

@@ -1,6 +1,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Argon2Options, Argon2Hasher } from '../../src/adapters/argon2/argon2-hasher.ts';
+import {
+  type Argon2Options,
+  Argon2Hasher,
+  makeUpMemory,
+} from '../../src/adapters/argon2/argon2-hasher.ts';
 import { outcome } from '../support/expect.ts';
 import { runContract } from './cases.ts';
 import { passwordHasherContract } from './hasher.ts';
@@ -41,6 +45,35 @@ argon2('finds hashes of the older argon2i outdated', async () => {
   assert.is(await new Argon2Hasher(FAST).verify(hash, 'password'), 'outdated');
 });
 
+argon2('makes up for the time that a weaker hash saves, in proportion to it', () => {
+  const today = { memoryCost: 19_456, parallelism: 1 };
+  assert.is(makeUpMemory(today, 5, 20), 19_456 * 0.75);
+  assert.is(makeUpMemory(today, 10, 20), 19_456 / 2);
+  assert.is(makeUpMemory(today, 19, 20), 972);
+  assert.is(makeUpMemory(today, 19.9, 20), undefined, 'next to nothing is missing');
+  assert.is(makeUpMemory(today, 20, 20), undefined);
+  assert.is(makeUpMemory(today, 1_000, 20), undefined, 'stronger, or held up');
+  assert.is(makeUpMemory(today, -1, 20), 19_456, 'never more than a whole hash');
+  assert.is(makeUpMemory({ memoryCost: 64, parallelism: 4 }, 10, 20), 32);
+  assert.is(
+    makeUpMemory({ memoryCost: 64, parallelism: 4 }, 11, 20),
+    undefined,
+    'argon2 wants 8 p',
+  );
+});
+
+argon2('says wrong to a wrong password on a hash of any weaker kind', async () => {
+  const today = new Argon2Hasher({ memoryKib: 1024, passes: 2 });
+  for (const stored of [
+    await new Argon2Hasher(FAST).hash('password'),
+    await new Argon2Hasher({ memoryKib: 512, passes: 5 }).hash('password'),
+    '$argon2i$v=19$m=64,t=3,p=1$O3w0K2EMXYcLF/MmkBan0Q$LGJmBgHgU65ZFhAVI/Il0aSCrfxAoSDdPP9tK7yh3U4',
+  ]) {
+    assert.is(await today.verify(stored, 'wrong'), 'wrong');
+    assert.is(await today.verify(stored, 'password'), 'outdated');
+  }
+});
+
 argon2('reports a stored hash that it cannot read', async () => {
   let reports = 0;
   const hasher = new Argon2Hasher({ ...FAST, onUnreadableHash: () => (reports += 1) });
@@ -60,6 +93,20 @@ argon2('lets so many wait and refuses the rest at once, whatever they want', asy
   assert.equal(outcomes.slice(5), Array(5).fill('service_busy'));
   assert.is(outcomes.slice(0, 5).includes('service_busy'), false);
   assert.is(await hasher.verify(hash, 'password'), 'right', 'and serves again afterwards');
+});
+
+argon2('says that it is busy exactly when it would refuse', async () => {
+  const hasher = new Argon2Hasher({ ...FAST, concurrency: 2, queue: 3 });
+  const running: Promise<string>[] = [];
+  for (let i = 0; i < 5; i += 1) {
+    assert.is(hasher.isBusy(), false, `with ${i} under way`);
+    running.push(hasher.hash('password'));
+  }
+  assert.is(hasher.isBusy(), true);
+  assert.is(await outcome(hasher.hash('password')), 'service_busy');
+  await Promise.race(running);
+  assert.is(hasher.isBusy(), false);
+  await Promise.all(running);
 });
 
 argon2('gives its place up when a hash fails', async () => {

@@ -9,6 +9,9 @@ export function passwordHasherContract(open: () => PasswordHasher): Case[] {
     run: () => run(open()),
   });
   return [
+    it('is not busy while nobody asks anything of it', async (hasher) => {
+      assert.is(hasher.isBusy(), false);
+    }),
     it('tells the right password from every other', async (hasher) => {
       const hash = await hasher.hash('correct horse');
       assert.is(await hasher.verify(hash, 'correct horse'), 'right');

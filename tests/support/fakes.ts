@@ -19,6 +19,11 @@ export class FakeHasher implements PasswordHasher {
   readonly verified: (string | undefined)[] = [];
   /** Hashes that it made under an older version are right, but outdated. */
   version = 1;
+  busy = false;
+
+  isBusy(): boolean {
+    return this.busy;
+  }
 
   async hash(password: string): Promise<string> {
     this.hashed.push(password);

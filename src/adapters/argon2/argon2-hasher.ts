@@ -25,6 +25,7 @@ export interface Argon2Options {
 export class Argon2Hasher implements PasswordHasher {
   readonly #parameters: { memoryCost: number; timeCost: number; parallelism: number };
   readonly #gate: Gate;
+  readonly #usual = new RecentTimes();
   readonly #decoy: Promise<string>;
   readonly #onUnreadableHash: () => void;
 
@@ -50,35 +51,52 @@ export class Argon2Hasher implements PasswordHasher {
       if (passwordHash !== undefined) {
         const stored = readParameters(passwordHash);
         try {
-          if (await verify(passwordHash, password)) {
-            return this.#isWeaker(stored) ? 'outdated' : 'right';
-          }
-          await this.#makeUpFor(stored, password);
+          const started = performance.now();
+          const isRight = await verify(passwordHash, password);
+          const isWeaker = this.#isWeaker(stored);
+          if (isRight) return isWeaker ? 'outdated' : 'right';
+          if (isWeaker) await this.#makeUp(started, password);
+          else this.#usual.add(performance.now() - started);
           return 'wrong';
         } catch {
           this.#onUnreadableHash();
         }
       }
-      await verify(await this.#decoy, password);
+      await this.#verifyDecoy(password);
       return 'wrong';
     });
+  }
+
+  isBusy(): boolean {
+    return this.#gate.isFull();
   }
 
   #hash(password: string): Promise<string> {
     return hash(password, this.#parameters); // argon2id, version 19: the package's default
   }
 
+  async #verifyDecoy(password: string): Promise<void> {
+    const decoy = await this.#decoy;
+    const started = performance.now();
+    await verify(decoy, password);
+    this.#usual.add(performance.now() - started);
+  }
+
   /**
-   * A wrong password costs the same, however little its hash does: else the time tells that there is
-   * an account, and an old one. The cost of argon2 goes with memory times passes.
+   * A wrong password takes as long, however little its hash does: else the time tells that there is an
+   * account, and an old one. It is measured what is missing, not computed: less memory takes
+   * less than its share of the time, by as much as the caches hold of it. For the same reason
+   * each step falls a little short, and the next one comes closer.
    */
-  async #makeUpFor(stored: Cost | undefined, password: string): Promise<void> {
-    if (!this.#isWeaker(stored)) return;
-    const { memoryCost, timeCost, parallelism } = this.#parameters;
-    const spent = stored ? stored.memoryCost * stored.timeCost : 0;
-    const rest = Math.floor((memoryCost * timeCost - spent) / timeCost);
-    if (rest < 8 * parallelism) return;
-    await hash(password, { ...this.#parameters, memoryCost: rest });
+  async #makeUp(started: number, password: string): Promise<void> {
+    const usual = this.#usual.median();
+    if (usual === undefined) return this.#verifyDecoy(password);
+    for (;;) {
+      const spent = performance.now() - started;
+      const memoryCost = makeUpMemory(this.#parameters, spent, usual);
+      if (memoryCost === undefined) return;
+      await hash(password, { ...this.#parameters, memoryCost });
+    }
   }
 
   #isWeaker(stored: Cost | undefined): boolean {
@@ -92,6 +110,34 @@ interface Cost {
   /** KiB. */
   readonly memoryCost: number;
   readonly timeCost: number;
+}
+
+/**
+ * KiB with which to hash once more, `spent` milliseconds after the start of what should take `usual`:
+ * in proportion to what is missing; undefined where that is next to nothing.
+ */
+export function makeUpMemory(
+  { memoryCost, parallelism }: { readonly memoryCost: number; readonly parallelism: number },
+  spent: number,
+  usual: number,
+): number | undefined {
+  const memory = Math.floor(memoryCost * Math.min(1, 1 - spent / usual));
+  return memory >= Math.max(8 * parallelism, memoryCost / 32) ? memory : undefined;
+}
+
+/** The last few of a series of times. */
+class RecentTimes {
+  readonly #times: number[] = [];
+
+  add(ms: number): void {
+    this.#times.push(ms);
+    if (this.#times.length > 15) this.#times.shift();
+  }
+
+  /** Undefined before the first. */
+  median(): number | undefined {
+    return this.#times.toSorted((a, b) => a - b)[this.#times.length >> 1];
+  }
 }
 
 /** The cost of an argon2id hash of the current version; undefined for every other hash. */
@@ -111,9 +157,13 @@ class Gate {
     this.#queue = queue;
   }
 
+  isFull(): boolean {
+    return this.#free === 0 && this.#waiting.length >= this.#queue;
+  }
+
   async run<T>(task: () => Promise<T>): Promise<T> {
+    if (this.isFull()) throw new AuthError('service_busy');
     if (this.#free > 0) this.#free -= 1;
-    else if (this.#waiting.length >= this.#queue) throw new AuthError('service_busy');
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       return await task();

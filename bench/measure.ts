@@ -1,0 +1,104 @@
+/** What the benchmarks share: a cheap HTTP client, and readings of a process. */
+import { readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+
+export interface Reply {
+  readonly status: number;
+  readonly head: string;
+  readonly body: string;
+  /** From the request being written to the reply being whole. */
+  readonly ms: number;
+}
+
+/**
+ * One keep-alive connection, one request at a time. Node's own client takes several times as long
+ * for a request, and the service would share the cores with it.
+ */
+export class Connection {
+  readonly #socket: Socket;
+  #received = '';
+  #written = 0;
+  #waiting: { resolve: (reply: Reply) => void; reject: (fault: Error) => void } | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setNoDelay(true).setEncoding('latin1');
+    socket.on('data', (text: string) => this.#read(text));
+    socket.on('error', (fault) => this.#waiting?.reject(fault));
+    socket.on('close', () => this.#waiting?.reject(new Error('connection closed')));
+  }
+
+  static open(url: string): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1');
+      socket.once('error', reject);
+      socket.once('connect', () => resolve(new Connection(socket)));
+    });
+  }
+
+  send(request: string): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#received = '';
+      this.#written = performance.now();
+      this.#socket.write(request);
+    });
+  }
+
+  close(): void {
+    this.#waiting = undefined;
+    this.#socket.destroy();
+  }
+
+  #read(text: string): void {
+    this.#received += text;
+    const end = this.#received.indexOf('\r\n\r\n');
+    if (end === -1) return;
+    const head = this.#received.slice(0, end);
+    const [, length = '0'] = /\r\ncontent-length: (\d+)/i.exec(head) ?? [];
+    const body = this.#received.slice(end + 4);
+    if (body.length < Number(length)) return;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    const ms = performance.now() - this.#written;
+    waiting?.resolve({ status: Number(head.slice(9, 12)), head, body, ms });
+  }
+}
+
+/** The text of a request; `json` is its body. */
+export function requestText(
+  endpoint: string,
+  sent: { json?: unknown; token?: string } = {},
+): string {
+  const lines = [`${endpoint} HTTP/1.1`, 'Host: localhost'];
+  if (sent.token !== undefined) lines.push(`Authorization: Bearer ${sent.token}`);
+  if (sent.json === undefined) return [...lines, '', ''].join('\r\n');
+  const body = JSON.stringify(sent.json);
+  lines.push('Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`);
+  return [...lines, '', body].join('\r\n');
+}
+
+/** Resident memory of a process, in MB. */
+export function memory(pid: number): number {
+  const [, kib = '0'] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kib) / 1024;
+}
+
+/** Seconds that a process has spent on the cores so far: its user and system time. */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // From the third on.
+  return (Number(fields[11]) + Number(fields[12])) / 100; // Linux counts in hundredths for all.
+}
+
+/** Seconds that the cores have worked so far, for whomever. */
+export function busySeconds(): number {
+  const [, user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8').split(/\s+/);
+  return [user, nice, system, irq, softirq].reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
+}
+
+/** The value below which a share of the others is; 0.5: the median. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = Float64Array.from(values).toSorted();
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+}
