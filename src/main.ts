@@ -19,7 +19,7 @@ import type { EndpointOptions } from './adapters/http/endpoints.ts';
 import { expressApp } from './adapters/http/express.ts';
 import { affordableConnections, httpServer } from './adapters/http/server.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
-import { openDatabase, openForMigration } from './adapters/knex/database.ts';
+import { openDatabase, openForMigration, openWithoutSync } from './adapters/knex/database.ts';
 import { KnexRateLimiter } from './adapters/knex/knex-rate-limiter.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import { migrate } from './adapters/knex/migrations.ts';
@@ -33,6 +33,8 @@ export interface Parts extends Ports {
   readonly tokens: Ports['tokens'] & Pick<EndpointOptions, 'publicKeys'>;
   /** Undefined where the store is memory. */
   readonly knex: Knex | undefined;
+  /** Where attempts are counted: the same database. */
+  readonly counts: Knex | undefined;
   readonly repositories: Pick<Ports, 'users' | 'sessions'>;
   readonly policy: Policy;
   readonly auth: Auth;
@@ -51,6 +53,7 @@ export async function compose(
   const isCommonPassword = config.passwordBlocklist ? await commonPasswords() : () => false;
   const recipes: Recipes = {
     knex: () => (store.kind === 'memory' ? undefined : openDatabase(store)),
+    counts: (part) => (store.kind === 'sqlite' ? openWithoutSync(store) : part('knex')),
     repositories: (part) => {
       const knex = part('knex');
       return knex ? knexRepositories(knex) : memoryRepositories();
@@ -69,8 +72,8 @@ export async function compose(
       }),
     attempts: (part) => {
       if (!config.rateLimit) return noAttempts;
-      const knex = part('knex');
-      return knex ? new RateLimiterAttempts(new KnexRateLimiter(knex)) : memoryAttempts();
+      const counts = part('counts');
+      return counts ? new RateLimiterAttempts(new KnexRateLimiter(counts)) : memoryAttempts();
     },
     clock: () => ({ now: () => new Date() }),
     ids: () => ({ next: () => randomUUID() }),
@@ -123,7 +126,7 @@ export class Composition {
 
   /** Closes what the parts hold open. */
   async close(): Promise<void> {
-    await this.part('knex')?.destroy();
+    await Promise.all([this.part('knex')?.destroy(), this.part('counts')?.destroy()]);
   }
 }
 
@@ -175,8 +178,8 @@ const PRUNE_BATCHES = 100;
 /** Removes sessions and counts of attempts that have passed, now and every hour; returns how to stop it. */
 function pruneRegularly(part: Part): () => void {
   const auth = part('auth');
-  const knex = part('knex');
-  const attempts = knex && new KnexRateLimiter(knex);
+  const counts = part('counts');
+  const attempts = counts && new KnexRateLimiter(counts);
   const jobs = [
     () => auth.pruneSessions({ limit: PRUNE_BATCH }),
     () => attempts?.removeExpired(new Date(), PRUNE_BATCH) ?? 0,

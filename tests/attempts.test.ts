@@ -480,6 +480,14 @@ edge('are limited at /register and /refresh, long after any honest use', async (
   });
 });
 
+edge('do not wait for the disk on SQLite, where all else does', async () => {
+  await withService('SQLite', {}, async ({ part }) => {
+    const waits = (name: 'knex' | 'counts') => part(name)?.raw('PRAGMA synchronous');
+    assert.equal(await waits('knex'), [{ synchronous: 2 }]);
+    assert.equal(await waits('counts'), [{ synchronous: 1 }]);
+  });
+});
+
 edge('are not counted with RATE_LIMIT=off', async () => {
   await withService('SQLite', { env: { RATE_LIMIT: 'off' } }, async ({ url, part }) => {
     await registered(url);

@@ -35,9 +35,19 @@ const ACQUIRE_TIMEOUT = 2_000;
 const CONNECT_TIMEOUT = 1_800;
 const QUERY_TIMEOUT = 3_000;
 
+const PATIENCE = { queryTimeout: QUERY_TIMEOUT, busyTimeout: 0 };
+
 /** Opens the pool that serves requests. Connects when first used. */
 export function openDatabase(target: DatabaseTarget): Knex {
-  return knex(knexConfig(target, { queryTimeout: QUERY_TIMEOUT, busyTimeout: 0 }));
+  return knex(knexConfig(target, PATIENCE));
+}
+
+/**
+ * Opens a SQLite file for what may be lost with the power, but not with the process: commits that do
+ * not wait for the disk, since each would stop the event loop for milliseconds.
+ */
+export function openWithoutSync(target: Extract<DatabaseTarget, { kind: 'sqlite' }>): Knex {
+  return knex(knexConfig(target, PATIENCE, 'NORMAL'));
 }
 
 /** Opens a pool for migrations, which may take longer than any request, and wait for each other. */
@@ -56,7 +66,11 @@ interface Patience {
   readonly busyTimeout: number;
 }
 
-function knexConfig(target: DatabaseTarget, patience: Patience): Knex.Config {
+function knexConfig(
+  target: DatabaseTarget,
+  patience: Patience,
+  synchronous: SqliteSettings['synchronous'] = 'FULL',
+): Knex.Config {
   const shared: Knex.Config = {
     acquireConnectionTimeout: ACQUIRE_TIMEOUT,
     // Messages with `?` in them: with the values they would carry emails and hashes into logs.
@@ -71,7 +85,8 @@ function knexConfig(target: DatabaseTarget, patience: Patience): Knex.Config {
     return { ...shared, client: MysqlClient, connection, pool: { min: 0, max: 10 } };
   }
   createPrivately(target.path);
-  const settings: SqliteSettings = { filename: target.path, busyTimeout: patience.busyTimeout };
+  const { busyTimeout } = patience;
+  const settings: SqliteSettings = { filename: target.path, busyTimeout, synchronous };
   return {
     ...shared,
     client: SqliteClient,
@@ -117,6 +132,8 @@ type Disposable<Connected> = Connected & { __knex__disposed?: unknown };
 
 interface SqliteSettings {
   readonly filename: string;
+  /** FULL: a commit survives the loss of power, too. */
+  readonly synchronous: 'FULL' | 'NORMAL';
   readonly busyTimeout: number;
 }
 
@@ -129,11 +146,11 @@ class SqliteClient extends SqliteDialect<SqliteSettings> {
   }
 
   override async acquireRawConnection(): Promise<Database.Database> {
-    const { filename, busyTimeout } = this.connectionSettings;
+    const { filename, busyTimeout, synchronous } = this.connectionSettings;
     const { ino } = statSync(filename); // A file that is gone is a fault, not a reason for an empty database.
     const db = new Database(filename, { timeout: busyTimeout });
     await whileBusy(async () => db.exec('PRAGMA journal_mode = WAL'));
-    db.exec('PRAGMA synchronous = FULL'); // A commit survives the loss of power, too.
+    db.exec(`PRAGMA synchronous = ${synchronous}`);
     db.exec('PRAGMA foreign_keys = ON');
     reuseStatements(db);
     this.#inodes.set(db, ino);

@@ -10,11 +10,6 @@ interface AttemptRow {
   readonly expires: string;
 }
 
-interface Asked {
-  readonly ids: Set<string>;
-  readonly rows: Promise<ReadonlyMap<string, AttemptRow>>;
-}
-
 /** Milliseconds for which a locked table is waited for: time must be left for what is counted. */
 const PATIENCE = 1_500;
 
@@ -27,7 +22,14 @@ const CLOCKS_APART = 60_000;
  */
 export class KnexRateLimiter extends RateLimiterStore<AttemptRow> {
   readonly #knex: Knex;
-  #asked: Asked | undefined;
+  readonly #read = together(async (ids) => {
+    const now = new Date().toISOString();
+    const rows = await this.#attempts().whereIn('id', ids).where('expires', '>', now);
+    return new Map(rows.map((row) => [row.id, row]));
+  });
+  readonly #remove = together((ids) =>
+    whileBusy(async () => this.#attempts().whereIn('id', ids).delete(), PATIENCE),
+  );
 
   constructor(knex: Knex) {
     super({ points: 1, duration: 1, keyPrefix: '', storeClient: knex });
@@ -71,28 +73,11 @@ export class KnexRateLimiter extends RateLimiterStore<AttemptRow> {
   }
 
   override async _get(id: string): Promise<AttemptRow | null> {
-    // What is asked for at once, as all the counts of a request are, is read at once.
-    this.#asked ??= this.#readAsked();
-    this.#asked.ids.add(id);
-    return (await this.#asked.rows).get(id) ?? null;
-  }
-
-  #readAsked(): Asked {
-    const ids = new Set<string>();
-    const read = async () => {
-      await Promise.resolve(); // Until all have asked.
-      this.#asked = undefined;
-      const now = new Date().toISOString();
-      const rows = await this.#attempts()
-        .whereIn('id', [...ids])
-        .where('expires', '>', now);
-      return new Map(rows.map((row) => [row.id, row]));
-    };
-    return { ids, rows: read() };
+    return (await this.#read(id)).get(id) ?? null;
   }
 
   override async _delete(id: string): Promise<boolean> {
-    return (await whileBusy(async () => this.#attempts().where({ id }).delete(), PATIENCE)) > 0;
+    return (await this.#remove(id)) > 0;
   }
 
   override _getRateLimiterRes(_id: string, _points: number, row: AttemptRow): RateLimiterRes {
@@ -103,4 +88,24 @@ export class KnexRateLimiter extends RateLimiterStore<AttemptRow> {
   #attempts() {
     return this.#knex<AttemptRow>('attempts');
   }
+}
+
+/** Does at once what is asked for in one turn, as all the keys of a request are. */
+function together<Result>(
+  run: (ids: readonly string[]) => Promise<Result>,
+): (id: string) => Promise<Result> {
+  let ids: string[] = [];
+  let result: Promise<Result> | undefined;
+  const runAll = async () => {
+    await Promise.resolve(); // Until all have asked.
+    const asked = ids;
+    ids = [];
+    result = undefined;
+    return run(asked);
+  };
+  return (id) => {
+    ids.push(id);
+    result ??= runAll();
+    return result;
+  };
 }
