@@ -261,6 +261,9 @@ for (const store of STORE_NAMES) {
       'Bearer, Bearer',
       `Bearer,${token}`,
       `Basic x, Bearer ${token}`,
+      `Bearer ${token}\xa0`,
+      `Bearer\xa0${token}`,
+      `Bearer \xa0${token}`,
     ]) {
       const headers = { Authorization: list };
       const answer = await call(url, 'GET /protected', { headers });
