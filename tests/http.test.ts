@@ -414,6 +414,16 @@ host('knows no other path, not even a similar one', () =>
   }),
 );
 
+host('finds nothing, in JSON too, where the target is no URL', () =>
+  withService('memory', {}, async ({ url }) => {
+    for (const target of ['http://[/users', 'http://[x/login', 'https://a[b]/']) {
+      const request = `POST ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+      const answer = await rawRequest(url, request);
+      assert.match(answer, /^HTTP\/1.1 404 [^]*nosniff[^]*\r\n\r\n{"message":"Not found"}$/);
+    }
+  }),
+);
+
 host('refuses other methods, and says which it takes', () =>
   withService('memory', {}, async ({ url }) => {
     for (const path of ['/register', '/login', '/refresh', '/protected', '/users']) {

@@ -180,10 +180,16 @@ function isPrematureClose(fault: unknown): boolean {
 /** An HTTP server with limits on how long a client may take, whose own refusals are JSON too. */
 export function httpServer(app: Express): Server {
   const limits = { headersTimeout: 10_000, requestTimeout: 15_000, requireHostHeader: false };
+  const handle: Handle = app;
   const server = createServer(limits, (request, response) => {
     const hostless = request.headers.host === undefined && request.httpVersion === '1.1';
-    if (hostless) writeRefusal(response, errorReply(400, 'Bad request'));
-    else app(request, response);
+    if (hostless) return writeRefusal(response, errorReply(400, 'Bad request'));
+    // What gets here has begun with its answer, and failed; or its target is no URL (`http://[`),
+    // which Express shows to none of its handlers, ours for unknown paths among them.
+    return handle(request, response, () => {
+      if (response.headersSent) request.socket.destroy();
+      else writeRefusal(response, errorReply(404, 'Not found'));
+    });
   });
   server.on('checkContinue', (request, response) => {
     if (!isTooLarge(request)) response.writeContinue();
@@ -202,6 +208,8 @@ export function httpServer(app: Express): Server {
   });
   return server;
 }
+
+type Handle = (request: IncomingMessage, response: ServerResponse, unhandled: () => void) => void;
 
 interface HasResponse {
   /** Node notes here the response that a connection is busy with. */
