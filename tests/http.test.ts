@@ -472,6 +472,8 @@ host('answers what Node would refuse by itself in JSON too', () =>
       assert.match(answer, `HTTP/1.1 ${status}\r\n`);
       assert.match(answer, /\r\n\r\n{"message":"[A-Z][a-z ]+"}$/);
     }
+    const tunnel = await rawRequest(url, 'CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n');
+    assert.match(tunnel, /\r\nAllow: \r\n/, 'every 405 says what is allowed');
     const http10 = await rawRequest(url, 'GET /users HTTP/1.0\r\n\r\n');
     assert.match(http10, 'HTTP/1.1 200 OK', 'HTTP/1.0 has no Host');
   }),

@@ -198,7 +198,10 @@ export function httpServer(app: Express): Server {
   server.on('checkExpectation', (_, response) => {
     writeRefusal(response, errorReply(417, 'Expectation failed'));
   });
-  server.on('connect', (_, socket: Socket) => endWith(socket, 405, 'Method not allowed'));
+  server.on('connect', (_, socket: Socket) => {
+    // No method at all: what CONNECT names is no resource of this server (RFC 9110 §9.3.6, §10.2.1).
+    endWith(socket, 405, 'Method not allowed', { Allow: '' });
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket & HasResponse) => {
     // In the middle of another answer on this connection, a refusal would be taken for its rest.
     if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage) socket.destroy();
@@ -222,8 +225,13 @@ function writeRefusal(response: ServerResponse, { status, headers, body }: TextR
   response.end(body);
 }
 
-function endWith(socket: Socket, status: number, message: string): void {
-  const { headers, body } = errorReply(status, message, { Connection: 'close' });
+function endWith(
+  socket: Socket,
+  status: number,
+  message: string,
+  special: Readonly<Record<string, string>> = {},
+): void {
+  const { headers, body } = errorReply(status, message, { ...special, Connection: 'close' });
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, `Content-Length: ${body.length}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   socket.end([...lines, '', body].join('\r\n'));
