@@ -261,6 +261,9 @@ for (const store of STORE_NAMES) {
       'Bearer, Bearer',
       `Bearer,${token}`,
       `Basic x, Bearer ${token}`,
+      `Bearer ${token}\xa0`,
+      `Bearer\xa0${token}`,
+      `Bearer \xa0${token}`,
     ]) {
       const headers = { Authorization: list };
       const answer = await call(url, 'GET /protected', { headers });
@@ -411,6 +414,16 @@ host('knows no other path, not even a similar one', () =>
   }),
 );
 
+host('finds nothing, in JSON too, where the target is no URL', () =>
+  withService('memory', {}, async ({ url }) => {
+    for (const target of ['http://[/users', 'http://[x/login', 'https://a[b]/']) {
+      const request = `POST ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+      const answer = await rawRequest(url, request);
+      assert.match(answer, /^HTTP\/1.1 404 [^]*nosniff[^]*\r\n\r\n{"message":"Not found"}$/);
+    }
+  }),
+);
+
 host('refuses other methods, and says which it takes', () =>
   withService('memory', {}, async ({ url }) => {
     for (const path of ['/register', '/login', '/refresh', '/protected', '/users']) {
@@ -459,6 +472,8 @@ host('answers what Node would refuse by itself in JSON too', () =>
       assert.match(answer, `HTTP/1.1 ${status}\r\n`);
       assert.match(answer, /\r\n\r\n{"message":"[A-Z][a-z ]+"}$/);
     }
+    const tunnel = await rawRequest(url, 'CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n');
+    assert.match(tunnel, /\r\nAllow: \r\n/, 'every 405 says what is allowed');
     const http10 = await rawRequest(url, 'GET /users HTTP/1.0\r\n\r\n');
     assert.match(http10, 'HTTP/1.1 200 OK', 'HTTP/1.0 has no Host');
   }),

@@ -70,10 +70,11 @@ async function handle(endpoint: Endpoint, auth: Auth, request: HttpRequest): Pro
  * that is no token where there is more, or something else, than exactly one ("invalid").
  */
 function bearerToken(authorization = ''): string {
-  const [, token] = /^\s*bearer +([^\s,]+)\s*$/i.exec(authorization) ?? [];
+  // White space is these two (RFC 9110 §5.6.3): \s would also pass over a no-break space.
+  const [, token] = /^[ \t]*bearer +([^\s,]+)[ \t]*$/i.exec(authorization) ?? [];
   if (token !== undefined) return token;
-  const alone = /^\s*bearer\s*$/i.test(authorization);
-  const among = /(?:^|,)\s*bearer(?=[\s,]|$)/i.test(authorization);
+  const alone = /^[ \t]*bearer[ \t]*$/i.test(authorization);
+  const among = /(?:^|,)[ \t]*bearer(?=[\s,]|$)/i.test(authorization);
   return among && !alone ? 'not one token' : '';
 }
 

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import {
   createServer,
   type IncomingMessage,
-  type RequestListener,
   type Server,
   type ServerResponse,
   STATUS_CODES,
@@ -27,13 +26,16 @@ const CHECK_INTERVAL = 1_000;
 /** What a client that is still sending gets to do so, in ms: cut off at once, it may miss the reply. */
 export const LINGER = 500;
 
+/** What answers requests; it says where it does not. */
+type Handler = (request: IncomingMessage, response: ServerResponse, unhandled: () => void) => void;
+
 export interface ServerOptions {
   /** At once; more are closed as they come. As many as there are, unless given. */
   readonly maxConnections?: number;
 }
 
 /** An HTTP server with limits on how long a client may take, whose own refusals are JSON too. */
-export function httpServer(app: RequestListener, { maxConnections }: ServerOptions = {}): Server {
+export function httpServer(app: Handler, { maxConnections }: ServerOptions = {}): Server {
   const limits = {
     headersTimeout: HEADERS_TIMEOUT,
     requestTimeout: REQUEST_TIMEOUT,
@@ -44,8 +46,16 @@ export function httpServer(app: RequestListener, { maxConnections }: ServerOptio
   const server = createServer(limits, (request, response) => {
     if (request.rawHeaders.length > 2 * MAX_HEADERS) {
       writeRefusal(response, errorReply(431, 'Header too large'));
-    } else if (isHostClear(request)) app(request, response);
-    else writeRefusal(response, errorReply(400, 'Bad request'));
+    } else if (!isHostClear(request)) {
+      writeRefusal(response, errorReply(400, 'Bad request'));
+    } else {
+      // What gets here has begun with its answer, and failed; or its target is no URL (`http://[`),
+      // which Express shows to none of its handlers, ours for unknown paths among them.
+      app(request, response, () => {
+        if (response.headersSent) request.socket.destroy();
+        else writeRefusal(response, errorReply(404, 'Not found'));
+      });
+    }
   });
   server.timeout = READ_TIMEOUT;
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
@@ -58,7 +68,10 @@ export function httpServer(app: RequestListener, { maxConnections }: ServerOptio
   server.on('checkExpectation', (_, response) => {
     writeRefusal(response, errorReply(417, 'Expectation failed'));
   });
-  server.on('connect', (_, socket: Socket) => endWith(socket, 405, 'Method not allowed'));
+  server.on('connect', (_, socket: Socket) => {
+    // No method at all: what CONNECT names is no resource of this server (RFC 9110 §9.3.6, §10.2.1).
+    endWith(socket, 405, 'Method not allowed', { Allow: '' });
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket & HasResponse) => {
     if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) socket.destroy();
     else if (error.code === 'HPE_HEADER_OVERFLOW') endWith(socket, 431, 'Header too large');
@@ -117,8 +130,13 @@ function writeRefusal(response: ServerResponse, { status, headers, body }: TextR
   response.end(body);
 }
 
-function endWith(socket: Socket, status: number, message: string): void {
-  const { headers, body } = errorReply(status, message, { Connection: 'close' });
+function endWith(
+  socket: Socket,
+  status: number,
+  message: string,
+  special: Readonly<Record<string, string>> = {},
+): void {
+  const { headers, body } = errorReply(status, message, { ...special, Connection: 'close' });
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, `Content-Length: ${body.length}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   socket.end([...lines, '', body].join('\r\n'));
