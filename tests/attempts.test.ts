@@ -47,6 +47,83 @@ limits('leave the owner a way in while one address is shut out', async () => {
   assert.is((await auth.login({ ...ADA, address: HOME })).user.username, 'Ada');
 });
 
+limits('never keep the owner out, however patient one address is', async () => {
+  for (const hours of [1, 4, 9, 20]) {
+    const { auth, ports } = await withAda();
+    let guesses = 0;
+    for (let minute = 0; minute < hours * 60; minute += 1) {
+      const guess = await outcome(auth.login({ ...WRONG, address: AWAY }));
+      if (guess === 'invalid_credentials') guesses += 1;
+      ports.clock.advance(60);
+    }
+    assert.ok(guesses <= 10 + hours * 4, `${guesses} guesses in ${hours} hours`);
+    assert.is(await outcome(auth.login({ ...WRONG, address: HOME })), 'invalid_credentials');
+    assert.is((await auth.login({ ...ADA, address: HOME })).user.username, 'Ada');
+  }
+});
+
+limits('of one account cannot be reached by what is typed for another', async () => {
+  const { auth } = await withAda();
+  const [email, network] = [ADA.email, HOME];
+  const key = JSON.stringify(['account', email]);
+  const typed = [`${email}: gate`, `${email}: waits`, `${email} from ${network}`, key];
+  typed.push(`gate ${key}`, `waits ${key}`, `count ${key}`, JSON.stringify([email, network]));
+  for (const [i, text] of typed.entries()) {
+    for (let guess = 0; guess < 12; guess += 1) {
+      const address = `198.51.${100 + i}.${guess}`;
+      await outcome(auth.login({ email: text, password: 'x', address }));
+    }
+  }
+  for (let i = 0; i < 7; i += 1) {
+    const guess = auth.login({ ...WRONG, address: HOME });
+    assert.is(await outcome(guess), 'invalid_credentials');
+  }
+  assert.is((await refusal(auth.login({ ...ADA, address: HOME }))).limit, 30);
+});
+
+limits('cost next to nothing when thousands come at once', async () => {
+  for (const guess of [WRONG, ADA]) {
+    const ports = fakePorts();
+    await createAuth(ports).registerUser(ADA);
+    let asked = 0;
+    const { attempts } = ports;
+    const auth = createAuth({
+      ...ports,
+      attempts: {
+        add: (...args) => attempts.add(...((asked += 1), args)),
+        read: (...args) => attempts.read(...((asked += 1), args)),
+        clear: (...args) => attempts.clear(...((asked += 1), args)),
+      },
+    });
+    const outcomes = await Promise.all(
+      Array.from({ length: 3000 }, () => outcome(auth.login({ ...guess, address: HOME }))),
+    );
+    // A hundred wait for the ten that go on.
+    assert.is(outcomes.filter((each) => each === 'too_many_attempts').length >= 2890, true);
+    assert.ok(asked < 110 * 15, `${asked} questions to the store`);
+  }
+});
+
+limits('let right sign-ins and changes of password wait for each other', async () => {
+  const { auth, ada } = await withAda();
+  const change = { currentPassword: ADA.password, password: ADA.password };
+  const { accessToken } = ada;
+  const outcomes = await Promise.all([
+    ...Array.from({ length: 10 }, () => outcome(auth.login({ ...ADA, address: HOME }))),
+    ...Array.from({ length: 3 }, () =>
+      outcome(
+        auth.changePassword({
+          ...change,
+          accessToken,
+          confirmPassword: ADA.password,
+          address: HOME,
+        }),
+      ),
+    ),
+  ]);
+  assert.is(outcomes.includes('too_many_attempts'), false);
+});
+
 limits('are ten at an account for a program that tells no address', async () => {
   const { auth, ports } = await withAda();
   for (let i = 0; i < 10; i += 1) {
@@ -214,7 +291,7 @@ limits('count, look up and hash nothing while the hasher is busy', async () => {
   for (const [run, ...authorizing] of requests) {
     asked.length = 0;
     assert.is(await outcome(run()), 'service_busy');
-    assert.equal(asked, [...authorizing, 'isBusy']);
+    assert.equal(asked, [...authorizing, 'admit']);
   }
   assert.is(await outcome(auth.login({ email: ADA.email, password: '' })), 'missing_credentials');
   hasher.busy = false;
@@ -292,9 +369,13 @@ networks('are all of an IPv4 address, and half of an IPv6 one', () => {
     '::1': '0:0:0:0::/64',
     '::': '0:0:0:0::/64',
     'fe80::1%eth0': 'fe80:0:0:0::/64',
-    unknown: 'unknown',
-    'a:b': 'a:b',
-    '': '',
+    '2001:db8:1:2:3:4:5:6:51234': '2001:db8:1:2::/64',
+    '::ffff:192.0.2.1:80': '192.0.2.1',
+    '192.0.2.256': 'no address',
+    '192.0.513': 'no address',
+    unknown: 'no address',
+    'a:b': 'no address',
+    '': 'no address',
   };
   for (const [address, network] of Object.entries(cases)) {
     assert.is(networkOf(address), network, address);

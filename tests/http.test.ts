@@ -551,7 +551,7 @@ host('sheds the work that it cannot do, and says when to come again', async () =
   const busy = () => Promise.reject(new AuthError('service_busy'));
   await withService(
     'memory',
-    { overrides: { hasher: { hash: busy, verify: busy, isBusy: () => false } } },
+    { overrides: { hasher: { hash: busy, verify: busy, admit: busy } } },
     async (s) => {
       for (const endpoint of ['POST /login', 'POST /register']) {
         const answer = await call(s.url, endpoint, { json: ADA });
@@ -570,7 +570,7 @@ host('spends one hash on a rejected login, whoever asks', async () => {
       hashes += 1;
       return 'wrong' as const;
     },
-    isBusy: () => false,
+    admit: <T>(work: () => Promise<T>) => work(),
   };
   await withService('memory', { overrides: { hasher } }, async ({ url }) => {
     await registered(url);

@@ -8,9 +8,6 @@ const FIRST_WAIT = 30;
 /** Seconds. No wait is longer: a lock without an end would let anybody shut anybody out. */
 const LONGEST_WAIT = 15 * 60;
 
-/** So many attempts at one account a process counts at once; more would only wait for the same row. */
-const MANY = 10;
-
 const HOUR = 60 * 60;
 const DAY = 24 * HOUR;
 
@@ -23,6 +20,8 @@ interface Limit {
   readonly window: number;
   /** What a right attempt does to the count. */
   readonly right: 'clears' | 'does not count' | 'counts';
+  /** Whether it does not hold for those who have to wait under the limit before it. */
+  readonly yields?: boolean;
 }
 
 /** The refusals that count. Every other error, such as `service_busy`, tells a guesser nothing. */
@@ -34,34 +33,41 @@ const GUESSES: ReadonlySet<AuthErrorCode> = new Set([
 
 /**
  * The limits on guessing the password of an account: ten guesses, whatever their number at once and
- * their addresses. Seven of them from one address, so that nobody can shut an account's owner
- * out from a single one; and from one address so many on all accounts together.
+ * their addresses, seven of them from one address; and from one address so many on all accounts
+ * together. Whoever waits for their own address's sake no longer counts for the account: else one
+ * address alone could keep its owner out for ever, with a guess now and then.
  */
 export function passwordLimits(email: string, address: string | undefined): readonly Limit[] {
   // What is no address of an account is counted all the same: it must not be told apart.
-  const account = canonicalEmail(email) ?? email;
-  const limits: Limit[] = [{ key: `account ${account}`, free: 10, window: DAY, right: 'clears' }];
-  if (address === undefined) return limits;
+  const canonical = canonicalEmail(email);
+  const account = canonical === undefined ? ['no account', email] : ['account', canonical];
+  const limit = { free: 10, window: DAY, right: 'clears' } as const;
+  if (address === undefined) return [{ key: keyOf(account), ...limit }];
   const network = networkOf(address);
   return [
-    { key: `account ${account} from ${network}`, free: 7, window: DAY, right: 'clears' },
-    ...limits,
-    { key: `passwords from ${network}`, free: 300, window: HOUR, right: 'does not count' },
+    { ...limit, key: keyOf([...account, network]), free: 7 },
+    { ...limit, key: keyOf(account), yields: true },
+    { key: keyOf(['passwords', network]), free: 300, window: HOUR, right: 'does not count' },
   ];
 }
 
 /** The limit on registrations from one address: of any outcome, since "already registered" tells. */
 export function registrationLimits(address: string | undefined): readonly Limit[] {
   if (address === undefined) return [];
-  const key = `registrations from ${networkOf(address)}`;
+  const key = keyOf(['registrations', networkOf(address)]);
   return [{ key, free: 1_000, window: HOUR, right: 'counts' }];
 }
 
 /** The limit on refresh tokens from one address that are not valid. */
 export function refreshLimits(address: string | undefined): readonly Limit[] {
   if (address === undefined) return [];
-  const key = `refresh tokens from ${networkOf(address)}`;
+  const key = keyOf(['refresh tokens', networkOf(address)]);
   return [{ key, free: 1_000, window: HOUR, right: 'does not count' }];
+}
+
+/** A text that nothing else gives: parts of it are what anybody may type. */
+function keyOf(parts: readonly string[]): string {
+  return JSON.stringify(parts);
 }
 
 /** An attempt that was let in under a limit; `waited` when it was the one that follows a wait. */
@@ -70,122 +76,66 @@ interface Admission {
   readonly waited: boolean;
 }
 
-/** Keeps attempts within their limits, by counts that all processes share. */
-export class Attempts {
+/** Counts attempts against their limits. */
+class Counts {
   readonly #counter: AttemptCounter;
-  /** The attempts of this process at each account, until it is known whether one was checked. */
-  readonly #underWay = new Map<string, Set<Promise<boolean>>>();
 
-  constructor({ attempts }: Pick<Ports, 'attempts'>) {
-    this.#counter = attempts;
+  constructor(counter: AttemptCounter) {
+    this.#counter = counter;
   }
 
-  /**
-   * Runs a check within limits. An attempt is counted before its check begins, so that any number
-   * at once stays within them, and taken back if it turns out to be none.
-   * @throws AuthError `too_many_attempts`, with the seconds to wait, before the check begins; and
-   * whatever the check throws
-   */
-  async within<T>(limits: readonly Limit[], check: () => Promise<T>): Promise<T> {
-    for (;;) {
-      const before = this.#others(limits);
-      if (before.length >= MANY) {
-        await Promise.all(before);
-        continue;
-      }
-      const end = this.#begin(limits);
-      let checked = false;
-      let outcome: readonly Admission[] | number;
-      try {
-        outcome = await this.#admit(limits);
-        if (typeof outcome !== 'number') {
-          checked = true;
-          return await this.#run(outcome, check);
-        }
-      } finally {
-        end(checked);
-      }
-      // Others that are under way may turn out right and clear the counts: many sign-ins of one
-      // user at once are no guesses. Wrong ones that wait here for each other gain nothing by it.
-      const others = await Promise.all([...before, ...this.#others(limits)]);
-      if (!others.includes(true)) throw tooMany(outcome);
-    }
+  /** Lets an attempt in under all limits that hold for it, or none; then the seconds to wait. */
+  async admit(limits: readonly Limit[]): Promise<readonly Admission[] | number> {
+    const found = await this.#counter.read(
+      limits.flatMap((limit) => [countOf(limit), gateOf(limit)]),
+    );
+    const isSpent = (i: number) => (found[2 * i]?.count ?? 0) >= (limits[i]?.free ?? 0);
+    const holding = limits.filter(({ yields }, i) => !(yields && isSpent(i - 1)));
+    const waits = limits.map((limit, i) => {
+      const left = holding.includes(limit) ? (found[2 * i + 1]?.secondsLeft ?? 0) : 0;
+      // A wait that is longer than any can be is one of before the clock was set back.
+      return left < 2 * LONGEST_WAIT ? left : 0;
+    });
+    const wait = Math.max(0, ...waits);
+    return wait > 0 ? wait : this.#admitUnder(holding);
   }
 
-  /**
-   * Counts an attempt that has failed already; best effort.
-   * @throws AuthError `too_many_attempts`, with the seconds to wait
-   */
-  async failed(limits: readonly Limit[]): Promise<void> {
-    const outcome = await this.#admit(limits).catch(() => 0);
-    if (typeof outcome === 'number' && outcome > 0) throw tooMany(outcome);
-  }
-
-  async #run<T>(admissions: readonly Admission[], check: () => Promise<T>): Promise<T> {
-    try {
-      const result = await check();
-      await this.#settle(admissions, ({ right }) => right);
-      return result;
-    } catch (error) {
-      const counts = error instanceof AuthError && GUESSES.has(error.code);
-      if (!counts) await this.#settle(admissions, () => 'does not count');
-      throw error;
-    }
-  }
-
-  /** Lets an attempt in under all limits or none; then the seconds to wait. */
-  async #admit(limits: readonly Limit[]): Promise<readonly Admission[] | number> {
-    const gates = await this.#counter.read(limits.map(gateOf));
-    // A wait that is longer than any can be is one of before the clock was set back.
-    const waits = gates
-      .map((gate) => gate?.secondsLeft ?? 0)
-      .filter((wait) => wait < 2 * LONGEST_WAIT);
-    const closed = Math.max(0, ...waits);
-    if (closed > 0) return closed;
-
+  async #admitUnder(limits: readonly Limit[]): Promise<readonly Admission[] | number> {
     const admissions: Admission[] = [];
-    const takeBack = () => this.#settle(admissions, () => 'does not count');
     try {
       for (const limit of limits) {
-        const outcome = await this.#admitUnder(limit);
+        const outcome = await this.#count(limit);
         if (typeof outcome === 'number') {
-          await takeBack();
+          await this.takeBack(admissions);
           return outcome;
         }
         admissions.push(outcome);
       }
     } catch (fault) {
-      await takeBack();
+      await this.takeBack(admissions);
       throw fault;
     }
     return admissions;
   }
 
-  async #admitUnder(limit: Limit): Promise<Admission | number> {
-    const { key, free, window } = limit;
-    const { count } = await this.#counter.add(key, 1, window);
-    if (count < free) return { limit, waited: false };
+  async #count(limit: Limit): Promise<Admission | number> {
+    const counter = this.#counter;
+    const { count } = await counter.add(countOf(limit), 1, limit.window);
+    if (count < limit.free) return { limit, waited: false };
     // Of those who find the gate open, the first closes it behind itself.
-    const [waits] = await this.#counter.read([waitsOf(limit)]);
+    const [waits] = await counter.read([waitsOf(limit)]);
     const wait = Math.min(FIRST_WAIT * 2 ** (waits?.count ?? 0), LONGEST_WAIT);
-    const gate = await this.#counter.add(gateOf(limit), 1, wait);
+    const gate = await counter.add(gateOf(limit), 1, wait);
     if (gate.count > 1) return gate.secondsLeft;
-    await this.#counter.add(waitsOf(limit), 1, window);
+    await counter.add(waitsOf(limit), 1, limit.window);
     return { limit, waited: true };
   }
 
-  /** Does with each count what has to be done; best effort, since the answer is known by now. */
-  async #settle(
-    admissions: readonly Admission[],
-    outcome: (limit: Limit) => Limit['right'],
-  ): Promise<void> {
+  /** Undoes admissions; best effort, since the answer is known by now. */
+  async takeBack(admissions: readonly Admission[]): Promise<void> {
     const counter = this.#counter;
     const work = admissions.map(async ({ limit, waited }) => {
-      if (outcome(limit) === 'counts') return;
-      if (outcome(limit) === 'clears') {
-        return counter.clear([limit.key, gateOf(limit), waitsOf(limit)]);
-      }
-      await counter.add(limit.key, -1, limit.window);
+      await counter.add(countOf(limit), -1, limit.window);
       if (!waited) return;
       await counter.add(waitsOf(limit), -1, limit.window);
       await counter.clear([gateOf(limit)]);
@@ -193,43 +143,161 @@ export class Attempts {
     await Promise.allSettled(work);
   }
 
-  #others(limits: readonly Limit[]): readonly Promise<boolean>[] {
-    return [...(this.#underWay.get(accountOf(limits) ?? '') ?? [])];
-  }
-
-  /** Notes an attempt that begins; returns how to say that it is over, and whether it was checked. */
-  #begin(limits: readonly Limit[]): (checked: boolean) => void {
-    const account = accountOf(limits);
-    if (account === undefined) return () => {};
-    const underWay = this.#underWay.get(account) ?? new Set();
-    this.#underWay.set(account, underWay);
-    let end = (_checked: boolean) => {};
-    const attempt = new Promise<boolean>((resolve) => {
-      end = resolve;
-    });
-    underWay.add(attempt);
-    return (checked) => {
-      underWay.delete(attempt);
-      if (underWay.size === 0) this.#underWay.delete(account);
-      end(checked);
-    };
+  /** Does what follows a right attempt; best effort, likewise. */
+  async settleRight(limits: readonly Limit[], admissions: readonly Admission[]): Promise<void> {
+    const cleared = limits.filter(({ right }) => right === 'clears');
+    const keys = cleared.flatMap((limit) => [countOf(limit), gateOf(limit), waitsOf(limit)]);
+    const undone = admissions.filter(({ limit }) => limit.right === 'does not count');
+    await Promise.allSettled([this.#counter.clear(keys), this.takeBack(undone)]);
   }
 }
 
-function accountOf(limits: readonly Limit[]): string | undefined {
-  return limits.findLast(({ right }) => right === 'clears')?.key;
+function countOf({ key }: Limit): string {
+  return `count ${key}`;
+}
+
+/** Counted while a wait lasts. */
+function gateOf({ key }: Limit): string {
+  return `gate ${key}`;
+}
+
+/** Counts the waits there have been. */
+function waitsOf({ key }: Limit): string {
+  return `waits ${key}`;
 }
 
 function tooMany(secondsLeft: number): AuthError {
   return new AuthError('too_many_attempts', Math.max(1, Math.ceil(secondsLeft)));
 }
 
-/** Counted while a wait lasts. */
-function gateOf({ key }: Limit): string {
-  return `${key}: gate`;
+/**
+ * Counts an attempt that has failed already; best effort.
+ * @throws AuthError `too_many_attempts`, with the seconds to wait
+ */
+export async function countFailure(
+  { attempts }: Pick<Ports, 'attempts'>,
+  limits: readonly Limit[],
+): Promise<void> {
+  const outcome = await new Counts(attempts).admit(limits).catch(() => 0);
+  if (typeof outcome === 'number' && outcome > 0) throw tooMany(outcome);
 }
 
-/** Counts the waits there have been. */
-function waitsOf({ key }: Limit): string {
-  return `${key}: waits`;
+/** The use cases that hash, on one set of ports: they count together. */
+const lanes = new WeakMap<AttemptCounter, Map<string, Lane>>();
+
+/** Keeps attempts at passwords within their limits, by counts that all processes share. */
+export class PasswordAttempts {
+  readonly #ports: Pick<Ports, 'attempts' | 'hasher'>;
+  readonly #counts: Counts;
+  readonly #lanes: Map<string, Lane>;
+
+  constructor(ports: Pick<Ports, 'attempts' | 'hasher'>) {
+    this.#ports = ports;
+    this.#counts = new Counts(ports.attempts);
+    this.#lanes = lanes.get(ports.attempts) ?? new Map<string, Lane>();
+    lanes.set(ports.attempts, this.#lanes);
+  }
+
+  /**
+   * Runs a check within limits. An attempt is counted before its check begins, so that any number
+   * at once stays within them, and taken back if it turns out to be none. Before it is counted it
+   * has its place at the hasher, so that turning it away costs next to nothing.
+   * @throws AuthError `too_many_attempts`, with the seconds to wait, and `service_busy`, before the
+   * check begins; and whatever the check throws
+   */
+  async within<T>(limits: readonly Limit[], check: () => Promise<T>): Promise<T> {
+    const account = limits.findLast(({ right }) => right === 'clears')?.key;
+    if (account === undefined) return this.#attempt(limits, new Lane(), check);
+    const lane = this.#lanes.get(account) ?? new Lane();
+    this.#lanes.set(account, lane);
+    try {
+      return await lane.run(() => this.#attempt(limits, lane, check));
+    } finally {
+      if (lane.isEmpty) this.#lanes.delete(account);
+    }
+  }
+
+  async #attempt<T>(limits: readonly Limit[], lane: Lane, check: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const { rights } = lane;
+      const result = await lane.round(() =>
+        this.#ports.hasher.admit(async () => {
+          const outcome = await this.#counts.admit(limits);
+          if (typeof outcome === 'number') return { wait: outcome };
+          return { value: await this.#judge(limits, outcome, check) };
+        }),
+      );
+      if ('value' in result) return result.value;
+      // Others that are under way may turn out right and clear the counts: many sign-ins of one
+      // user at once are no guesses. Wrong ones that wait for each other gain nothing by it.
+      await lane.rounds();
+      if (lane.rights === rights) throw tooMany(result.wait);
+    }
+  }
+
+  async #judge<T>(
+    limits: readonly Limit[],
+    admissions: readonly Admission[],
+    check: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      const value = await check();
+      await this.#counts.settleRight(limits, admissions);
+      return value;
+    } catch (error) {
+      const counts = error instanceof AuthError && GUESSES.has(error.code);
+      if (!counts) await this.#counts.takeBack(admissions);
+      throw error;
+    }
+  }
+}
+
+/** So many attempts at one account go on at once, and so many wait for their turn, in one process. */
+const LANE_WIDTH = 10;
+const LANE_LENGTH = 100;
+
+/** The attempts at one account in this process: more at once would only wait for the same counts. */
+class Lane {
+  /** How many have come out right. */
+  rights = 0;
+  readonly #rounds = new Set<Promise<unknown>>();
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
+
+  get isEmpty(): boolean {
+    return this.#running === 0;
+  }
+
+  /** @throws AuthError `too_many_attempts` where too many wait already */
+  async run<T>(attempt: () => Promise<T>): Promise<T> {
+    if (this.#running < LANE_WIDTH) this.#running += 1;
+    else if (this.#waiting.length >= LANE_LENGTH) throw tooMany(1);
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await attempt();
+    } finally {
+      // The place goes to the next in line, or is free again.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#running -= 1;
+    }
+  }
+
+  /** Notes a try while it lasts, and whether it gave a value. */
+  async round<T>(attempt: () => Promise<{ readonly value: T } | { readonly wait: number }>) {
+    const round = attempt();
+    this.#rounds.add(round);
+    try {
+      const result = await round;
+      if ('value' in result) this.rights += 1;
+      return result;
+    } finally {
+      this.#rounds.delete(round);
+    }
+  }
+
+  /** Resolves when all that are under way now are over. */
+  async rounds(): Promise<void> {
+    await Promise.allSettled(this.#rounds);
+  }
 }

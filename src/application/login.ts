@@ -8,7 +8,7 @@ import {
 import { AuthError } from '../domain/errors.ts';
 import { deviceLabel, startSession } from '../domain/session.ts';
 import type { Account, User } from '../domain/user.ts';
-import { Attempts, passwordLimits } from './attempts.ts';
+import { PasswordAttempts, passwordLimits } from './attempts.ts';
 import type { Ports } from './ports.ts';
 import { issueTokens, type TokenPair } from './tokens.ts';
 
@@ -24,11 +24,11 @@ export interface Credentials {
 /** Checks a password and starts a session. */
 export class Login {
   readonly #ports: Ports;
-  readonly #attempts: Attempts;
+  readonly #attempts: PasswordAttempts;
 
   constructor(ports: Ports) {
     this.#ports = ports;
-    this.#attempts = new Attempts(ports);
+    this.#attempts = new PasswordAttempts(ports);
   }
 
   /**
@@ -41,8 +41,6 @@ export class Login {
   async execute(credentials: Credentials): Promise<TokenPair & { readonly user: User }> {
     const { email, password, address } = credentials;
     if (isBlank(email) || isMissing(password)) throw new AuthError('missing_credentials');
-    // Before the counts and the look-up: what is turned away must cost next to nothing.
-    if (this.#ports.hasher.isBusy()) throw new AuthError('service_busy');
     const limits = passwordLimits(email, address);
     return this.#attempts.within(limits, () => this.#signIn(credentials));
   }

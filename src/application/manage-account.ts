@@ -6,7 +6,7 @@ import {
 } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
 import type { Account, User } from '../domain/user.ts';
-import { Attempts, passwordLimits } from './attempts.ts';
+import { PasswordAttempts, passwordLimits } from './attempts.ts';
 import { Authorize } from './authorize.ts';
 import type { Policy, Ports } from './ports.ts';
 
@@ -17,13 +17,13 @@ export class ChangePassword {
   readonly #ports: AccountPorts;
   readonly #policy: Policy;
   readonly #authorize: Authorize;
-  readonly #attempts: Attempts;
+  readonly #attempts: PasswordAttempts;
 
   constructor(ports: AccountPorts, policy: Policy) {
     this.#ports = ports;
     this.#policy = policy;
     this.#authorize = new Authorize(ports);
-    this.#attempts = new Attempts(ports);
+    this.#attempts = new PasswordAttempts(ports);
   }
 
   /**
@@ -48,7 +48,6 @@ export class ChangePassword {
     const password = canonicalPassword(input.password);
     if (password !== canonicalPassword(confirmPassword)) throw new AuthError('passwords_differ');
     checkNewPassword(password, this.#policy);
-    if (hasher.isBusy()) throw new AuthError('service_busy');
 
     const { passwordVersion } = await this.#attempts.within(
       passwordLimits(user.email, input.address),
@@ -68,12 +67,12 @@ export class ChangePassword {
 export class DeleteAccount {
   readonly #ports: AccountPorts;
   readonly #authorize: Authorize;
-  readonly #attempts: Attempts;
+  readonly #attempts: PasswordAttempts;
 
   constructor(ports: AccountPorts) {
     this.#ports = ports;
     this.#authorize = new Authorize(ports);
-    this.#attempts = new Attempts(ports);
+    this.#attempts = new PasswordAttempts(ports);
   }
 
   /**
@@ -89,7 +88,6 @@ export class DeleteAccount {
   }): Promise<void> {
     const { user } = await this.#authorize.execute(input);
     if (isMissing(input.password)) throw new AuthError('missing_fields');
-    if (this.#ports.hasher.isBusy()) throw new AuthError('service_busy');
     const { passwordVersion } = await this.#attempts.within(
       passwordLimits(user.email, input.address),
       () => provePassword(this.#ports, user, input.password),

@@ -148,10 +148,11 @@ export interface PasswordHasher {
   verify(passwordHash: string | undefined, password: string): Promise<Verdict>;
 
   /**
-   * Whether both would reject with `service_busy` now: asked before work that would then be in vain,
-   * so that turning a request away costs next to nothing.
+   * Runs work that is going to hash, and holds a place for it from its beginning: so what is too much
+   * is turned away before anything has been done for it.
+   * @throws AuthError `service_busy` when there is no place; and whatever the work throws
    */
-  isBusy(): boolean;
+  admit<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /** What a token says, apart from its kind and its times. */
@@ -195,7 +196,7 @@ export interface AttemptCounter {
   /**
    * Adds to the count of a key and resolves to the new one, atomically: of any number of concurrent
    * calls, in any number of processes, no two get the same. A key without a count starts from zero,
-   * and loses it `seconds` later.
+   * and loses it `seconds` later; nothing can be taken from it.
    */
   add(key: string, amount: 1 | -1, seconds: number): Promise<Count>;
 

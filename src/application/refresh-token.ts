@@ -1,7 +1,7 @@
 import { isMissing } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
 import { isExpired, type Session } from '../domain/session.ts';
-import { Attempts, refreshLimits } from './attempts.ts';
+import { countFailure, refreshLimits } from './attempts.ts';
 import type { Policy, Ports, TokenClaims } from './ports.ts';
 
 /** Seconds for which a replaced refresh token still gets its successor: time for a retry. */
@@ -22,12 +22,10 @@ type RefreshPorts = Pick<Ports, 'users' | 'sessions' | 'tokens' | 'attempts' | '
 export class RefreshToken {
   readonly #ports: RefreshPorts;
   readonly #policy: Policy;
-  readonly #attempts: Attempts;
 
   constructor(ports: RefreshPorts, policy: Policy) {
     this.#ports = ports;
     this.#policy = policy;
-    this.#attempts = new Attempts(ports);
   }
 
   /**
@@ -46,7 +44,7 @@ export class RefreshToken {
       return await this.#exchange(input.refreshToken);
     } catch (error) {
       if (error instanceof AuthError && error.code === 'invalid_refresh_token') {
-        await this.#attempts.failed(refreshLimits(input.address));
+        await countFailure(this.#ports, refreshLimits(input.address));
       }
       throw error;
     }
@@ -84,7 +82,8 @@ export class RefreshToken {
     if (outcome.kind !== 'rotated' && outcome.kind !== 'repeated') {
       throw new AuthError('invalid_refresh_token');
     }
-    // Dated by the store, so that a repeated answer is the same token.
+    // Dated by the store, so that a repeated answer says the same; signed with ES256, which is random,
+    // in other words.
     const successor = { ...claims, tokenId: outcome.tokenId };
     return tokens.issueRefreshToken(successor, outcome.date, session.expires);
   }

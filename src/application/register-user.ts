@@ -9,7 +9,7 @@ import {
 import { AuthError } from '../domain/errors.ts';
 import { deviceLabel, startSession } from '../domain/session.ts';
 import type { User } from '../domain/user.ts';
-import { Attempts, registrationLimits } from './attempts.ts';
+import { PasswordAttempts, registrationLimits } from './attempts.ts';
 import type { Policy, Ports } from './ports.ts';
 import { issueTokens, type TokenPair } from './tokens.ts';
 
@@ -30,12 +30,12 @@ type RegisterPorts = Pick<Ports, 'users' | 'hasher' | 'tokens' | 'attempts' | 'c
 export class RegisterUser {
   readonly #ports: RegisterPorts;
   readonly #policy: Policy;
-  readonly #attempts: Attempts;
+  readonly #attempts: PasswordAttempts;
 
   constructor(ports: RegisterPorts, policy: Policy) {
     this.#ports = ports;
     this.#policy = policy;
-    this.#attempts = new Attempts(ports);
+    this.#attempts = new PasswordAttempts(ports);
   }
 
   /**
@@ -51,7 +51,6 @@ export class RegisterUser {
     if (secret !== canonicalPassword(confirmPassword)) throw new AuthError('passwords_differ');
     const identity = { email: parseEmail(email), username: parseUsername(username) };
     checkNewPassword(secret, this.#policy);
-    if (this.#ports.hasher.isBusy()) throw new AuthError('service_busy');
     const limits = registrationLimits(registration.address);
     const device = deviceLabel(registration.device);
     return this.#attempts.within(limits, () => this.#create(identity, secret, device));

@@ -2,20 +2,31 @@
  * The part of an IP address that tells one client from another: all of an IPv4 address, the first
  * 64 bits of an IPv6 one, since whoever has one of its addresses has all of them (RFC 6177). An
  * IPv4 address in IPv6 form is the IPv4 one. A port, which some proxies add, and a zone are
- * left out. What is no address stands for itself.
+ * left out. All that is no address is one and the same.
  */
 export function networkOf(address: string): string {
-  const [, ipv4, ipv6] = /^(?:([\d.]+)(?::\d+)?|\[([^\]]*)\](?::\d+)?)$/.exec(address.trim()) ?? [];
-  const [text = ''] = (ipv4 ?? ipv6 ?? address.trim()).toLowerCase().split('%');
-  if (!text.includes(':')) return text;
-  const groups = ipv6Groups(text);
-  if (groups === undefined) return text;
-  const isIpv4 = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
-  if (!isIpv4) return `${groups.slice(0, 4).map(hex).join(':')}::/64`;
+  const text = address.trim();
+  const [, bare = text] = /^\[([^\]]*)\](?::\d+)?$/.exec(text) ?? [];
+  const [host = ''] = bare.split('%');
+  return networkIn(host) ?? networkIn(host.replace(/:\d+$/, '')) ?? 'no address';
+}
+
+function networkIn(host: string): string | undefined {
+  if (!host.includes(':')) return isIpv4(host) ? host : undefined;
+  const groups = ipv6Groups(host);
+  if (groups === undefined) return undefined;
+  const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
+  if (!isMapped) return `${groups.slice(0, 4).map(hex).join(':')}::/64`;
   return groups
     .slice(6)
     .flatMap((group) => [group >> 8, group & 0xff])
     .join('.');
+}
+
+/** Four numbers as the URL parser would write them, and not its other forms, such as 127.1. */
+function isIpv4(host: string): boolean {
+  const url = `http://${host}/`;
+  return /^[\d.]+$/.test(host) && URL.canParse(url) && new URL(url).hostname === host;
 }
 
 /** The eight numbers of an IPv6 address, by the parser that every URL goes through. */

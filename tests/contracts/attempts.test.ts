@@ -55,6 +55,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
         const [found] = await sound.read([key]);
         const count = (found?.count ?? 0) + amount;
         await sound.clear([key]);
+        if (count <= 0) return { count: 0, secondsLeft: 0 };
         for (let i = 1; i < count; i += 1) await sound.add(key, 1, seconds);
         return sound.add(key, 1, seconds);
       },
@@ -77,7 +78,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
   {
     name: 'never takes back',
     fault: (sound) => ({ add: (key, _, seconds) => sound.add(key, 1, seconds) }),
-    fails: ['takes back'],
+    fails: ['takes back', 'takes nothing from a key that has no count'],
   },
   {
     name: 'counts per process',
@@ -90,6 +91,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
       'gives no two of many at once the same count',
       'loses a count when its time is over, whatever was added meanwhile',
       'takes back',
+      'takes nothing from a key that has no count',
       'clears what it is told to, and nothing else',
     ],
   },

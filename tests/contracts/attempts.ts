@@ -52,6 +52,13 @@ export function attemptCounterContract(withCounters: WithCounters): Case[] {
       assert.is((await other.add('a', -1, 60)).count, 2);
       assert.is((await one.add('a', 1, 60)).count, 3);
     }),
+    it('takes nothing from a key that has no count', async (one, other) => {
+      await one.add('a', -1, 60);
+      assert.is((await other.add('a', 1, 60)).count, 1);
+      await one.clear(['a']);
+      await one.add('a', -1, 60);
+      assert.is((await other.add('a', 1, 60)).count, 1);
+    }),
     it('clears what it is told to, and nothing else', async (one, other) => {
       for (const key of ['a', 'b', 'c']) await one.add(key, 1, 60);
       await other.clear(['a', 'c', 'none']);

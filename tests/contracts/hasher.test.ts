@@ -95,17 +95,19 @@ argon2('lets so many wait and refuses the rest at once, whatever they want', asy
   assert.is(await hasher.verify(hash, 'password'), 'right', 'and serves again afterwards');
 });
 
-argon2('says that it is busy exactly when it would refuse', async () => {
+argon2('admits as much work as can run or wait, and more when some is done', async () => {
   const hasher = new Argon2Hasher({ ...FAST, concurrency: 2, queue: 3 });
-  const running: Promise<string>[] = [];
-  for (let i = 0; i < 5; i += 1) {
-    assert.is(hasher.isBusy(), false, `with ${i} under way`);
-    running.push(hasher.hash('password'));
-  }
-  assert.is(hasher.isBusy(), true);
-  assert.is(await outcome(hasher.hash('password')), 'service_busy');
-  await Promise.race(running);
-  assert.is(hasher.isBusy(), false);
+  const ends: (() => void)[] = [];
+  const work = () => hasher.admit(() => new Promise<void>((resolve) => ends.push(resolve)));
+  const running = Array.from({ length: 5 }, work);
+  assert.is(ends.length, 5);
+  for (let i = 0; i < 3; i += 1) assert.is(await outcome(work()), 'service_busy');
+  assert.is(ends.length, 5, 'what is turned away does not begin');
+  ends[0]?.();
+  await running[0];
+  running.push(work());
+  assert.is(await outcome(work()), 'service_busy');
+  for (const end of ends) end();
   await Promise.all(running);
 });
 

@@ -9,8 +9,13 @@ export function passwordHasherContract(open: () => PasswordHasher): Case[] {
     run: () => run(open()),
   });
   return [
-    it('is not busy while nobody asks anything of it', async (hasher) => {
-      assert.is(hasher.isBusy(), false);
+    it('runs the work that it admits, and passes on what becomes of it', async (hasher) => {
+      assert.is(await hasher.admit(async () => 'done'), 'done');
+      const fault = new Error('the work failed');
+      const failing = hasher.admit(() => Promise.reject(fault));
+      assert.is(await failing.catch((error: unknown) => error), fault);
+      const hash = await hasher.admit(() => hasher.hash('correct horse'));
+      assert.is(await hasher.admit(() => hasher.verify(hash, 'correct horse')), 'right');
     }),
     it('tells the right password from every other', async (hasher) => {
       const hash = await hasher.hash('correct horse');

@@ -3,6 +3,7 @@ import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
 import {
   type AttemptCounter,
+  AuthError,
   type Clock,
   type Count,
   createAuth,
@@ -21,8 +22,9 @@ export class FakeHasher implements PasswordHasher {
   version = 1;
   busy = false;
 
-  isBusy(): boolean {
-    return this.busy;
+  async admit<T>(work: () => Promise<T>): Promise<T> {
+    if (this.busy) throw new AuthError('service_busy');
+    return work();
   }
 
   async hash(password: string): Promise<string> {
@@ -68,7 +70,7 @@ export class FakeAttempts implements AttemptCounter {
     const found = this.#counts.get(key);
     const running =
       found && found.expires > now ? found : { count: 0, expires: now + seconds * 1000 };
-    const { count, expires } = { ...running, count: running.count + amount };
+    const { count, expires } = { ...running, count: Math.max(0, running.count + amount) };
     this.#counts.set(key, { count, expires });
     return { count, secondsLeft: (expires - now) / 1000 };
   }

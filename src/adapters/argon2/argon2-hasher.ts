@@ -25,6 +25,8 @@ export interface Argon2Options {
 export class Argon2Hasher implements PasswordHasher {
   readonly #parameters: { memoryCost: number; timeCost: number; parallelism: number };
   readonly #gate: Gate;
+  readonly #places: number;
+  #admitted = 0;
   readonly #usual = new RecentTimes();
   readonly #decoy: Promise<string>;
   readonly #onUnreadableHash: () => void;
@@ -35,7 +37,9 @@ export class Argon2Hasher implements PasswordHasher {
       timeCost: options.passes ?? 2,
       parallelism: options.parallelism ?? 1,
     };
-    this.#gate = new Gate(options.concurrency ?? availableParallelism(), options.queue ?? 64);
+    const { concurrency = availableParallelism(), queue = 64 } = options;
+    this.#gate = new Gate(concurrency, queue);
+    this.#places = concurrency + queue;
     this.#onUnreadableHash = options.onUnreadableHash ?? (() => {});
     // With the current parameters, so that a login without an account takes as long as one with.
     this.#decoy = this.#hash(randomBytes(32).toString('base64'));
@@ -67,8 +71,14 @@ export class Argon2Hasher implements PasswordHasher {
     });
   }
 
-  isBusy(): boolean {
-    return this.#gate.isFull();
+  async admit<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#admitted >= this.#places) throw new AuthError('service_busy');
+    this.#admitted += 1;
+    try {
+      return await work();
+    } finally {
+      this.#admitted -= 1;
+    }
   }
 
   #hash(password: string): Promise<string> {
@@ -157,13 +167,9 @@ class Gate {
     this.#queue = queue;
   }
 
-  isFull(): boolean {
-    return this.#free === 0 && this.#waiting.length >= this.#queue;
-  }
-
   async run<T>(task: () => Promise<T>): Promise<T> {
-    if (this.isFull()) throw new AuthError('service_busy');
     if (this.#free > 0) this.#free -= 1;
+    else if (this.#waiting.length >= this.#queue) throw new AuthError('service_busy');
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       return await task();

@@ -27,7 +27,10 @@ export class RateLimiterAttempts implements AttemptCounter {
   }
 
   async add(key: string, amount: 1 | -1, seconds: number): Promise<Count> {
-    return toCount(await this.#limiter.penalty(hash(key), amount, { customDuration: seconds }));
+    const id = hash(key);
+    // From nothing, as after `clear`, nothing can be taken back.
+    if (amount < 0 && !(await this.#limiter.get(id))) return { count: 0, secondsLeft: 0 };
+    return toCount(await this.#limiter.penalty(id, amount, { customDuration: seconds }));
   }
 
   async read(keys: readonly string[]): Promise<readonly (Count | undefined)[]> {

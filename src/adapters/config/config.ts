@@ -252,13 +252,13 @@ class Reader {
   proxies(name: string): number | readonly string[] {
     const value = this.optional(name);
     if (value === undefined) return 0;
-    if (/^\d{1,2}$/.test(value)) return Number(value);
+    if (/^\d$/.test(value)) return Number(value);
     const proxies = value.split(',').map((proxy) => proxy.trim());
     if (proxies.every(isNetwork)) return proxies;
     this.fault(
       name,
-      'must be the number of proxies in front, or their addresses or networks with commas between' +
-        ' (10.0.0.1, 10.1.0.0/16); one that everybody is in trusts everybody',
+      'must be the number of proxies in front (0 to 9), or their addresses or networks with commas' +
+        ' between (10.0.0.1, 10.1.0.0/16), none larger than one can own (/8, or /7 of IPv6)',
     );
     return 0;
   }
@@ -280,12 +280,17 @@ class Reader {
   }
 }
 
-/** An IP address, or a network of them that is less than all there are. */
+/**
+ * An IP address, or a network of them that can be somebody's own: no larger than 10.0.0.0/8 or
+ * fc00::/7, and nowhere near all of IPv4 in its IPv6 form.
+ */
 function isNetwork(text: string): boolean {
   const [address = '', bits, ...rest] = text.split('/');
-  const length = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0;
-  if (length === 0 || rest.length > 0) return false;
-  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= length);
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  if (bits === undefined) return true;
+  const [least, most] = version === 4 ? [8, 32] : address.startsWith('::') ? [104, 128] : [7, 128];
+  return /^[1-9]\d{0,2}$/.test(bits) && Number(bits) >= least && Number(bits) <= most;
 }
 
 /** Neither `null`, which any page can be, nor anything with `*`: who may use the API is said by name. */

@@ -54,7 +54,7 @@ export class KnexRateLimiter extends RateLimiterStore<AttemptRow> {
     const bindings = [now, now + ms + CLOCKS_APART].map((time) => new Date(time).toISOString());
     const write = async (trx: Knex): Promise<AttemptRow> => {
       await trx('attempts')
-        .insert({ id, count: points, expires: latest })
+        .insert({ id, count: Math.max(points, 0), expires: latest })
         .onConflict('id')
         .merge({
           // In this order: MySQL reads `expires` as it has been set before.
