@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { totalmem } from 'node:os';
 import {
@@ -8,7 +8,7 @@ import {
   readConfig,
 } from './adapters/config/config.ts';
 import { developmentSecretPath } from './adapters/config/kept-secret.ts';
-import { openDatabase } from './adapters/knex/database.ts';
+import { openForInspection } from './adapters/knex/database.ts';
 import { type DatabaseFacts, inspectDatabase } from './adapters/knex/inspection.ts';
 import { nameFault, printable } from './adapters/log/faults.ts';
 
@@ -104,6 +104,7 @@ function examineSettings(config: Config): Finding[] {
 function examineFiles({ store, jwtKey }: Config, env: NodeJS.ProcessEnv): Finding[] {
   const files: string[] = [];
   if (store.kind === 'sqlite') files.push(store.path);
+  files.push(...(env['JWT_PREVIOUS_KEY_FILES'] ?? '').split(',').filter(holdsPrivateKey));
   if (env['JWT_PRIVATE_KEY_FILE']) files.push(env['JWT_PRIVATE_KEY_FILE']);
   else if (jwtKey === undefined && store.kind !== 'memory')
     files.push(developmentSecretPath(store));
@@ -115,13 +116,17 @@ function examineFiles({ store, jwtKey }: Config, env: NodeJS.ProcessEnv): Findin
   });
 }
 
+function holdsPrivateKey(path: string): boolean {
+  return existsSync(path) && readFileSync(path, 'utf8').includes('PRIVATE KEY-----');
+}
+
 async function examineStore(config: Config): Promise<Finding[]> {
   const { store } = config;
   if (store.kind === 'memory') return [note('memory: every user is lost at a restart')];
   if (store.kind === 'sqlite' && !existsSync(store.path)) {
     return [note(`${store.path} is not there yet: the first start makes it`)];
   }
-  const knex = openDatabase(store);
+  const knex = openForInspection(store);
   try {
     const { memoryKib, passes, parallelism } = config.argon2;
     const prefix = `$argon2id$v=19$m=${memoryKib},t=${passes},p=${parallelism}$`;

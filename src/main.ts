@@ -173,7 +173,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
 const PRUNE_INTERVAL = 60 * 60 * 1000;
 const PRUNE_BATCH = 1_000;
 /** At most so many batches at a time: the next hour, or another process, takes the rest. */
-const PRUNE_BATCHES = 100;
+const PRUNE_BATCHES = 1_000;
 
 /** Removes sessions and counts of attempts that have passed, now and every hour; returns how to stop it. */
 function pruneRegularly(part: Part): () => void {

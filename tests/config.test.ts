@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createPublicKey, generateKeyPairSync, KeyObject } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -692,6 +692,20 @@ values('of the database can have any character, percent-encoded', () => {
   assert.equal(storeOf(`mysql://${u}:${p}@db/${d}`), store);
   assert.equal(storeOf(`mysql://${u}@db/${d}`), { ...store, password: '' });
   assert.equal(storeOf(`mysql://${u}:@db/${d}`), { ...store, password: '' });
+});
+
+values('of the database are no pipe, which would keep the start waiting', () => {
+  const folder = temporaryFolder();
+  try {
+    const pipe = join(folder.path, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    for (const url of [`sqlite:${pipe}`, `mysql://u:p@db/auth?ssl-mode=VERIFY_CA&ssl-ca=${pipe}`]) {
+      assert.equal(blamed({ DATABASE_URL: url }), ['DATABASE_URL']);
+    }
+    assert.equal(blamed({ JWT_PRIVATE_KEY_FILE: pipe }), ['JWT_PRIVATE_KEY_FILE']);
+  } finally {
+    folder.remove();
+  }
 });
 
 values('of the database say what TLS to it must show', () => {

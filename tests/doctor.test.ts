@@ -1,7 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Knex } from 'knex';
+import Database from 'libsql';
 import { createConnection } from 'mysql2/promise';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -80,13 +81,16 @@ doctor("finds files with secrets that are everybody's to read", async () => {
     writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
     const database = join(folder.path, 'p.sqlite');
     writeFileSync(database, '', { mode: 0o600 });
+    const before = join(folder.path, 'before.pem');
+    writeFileSync(before, readFileSync(key), { mode: 0o600 });
     const env = {
       NODE_ENV: 'production',
       JWT_PRIVATE_KEY_FILE: key,
+      JWT_PREVIOUS_KEY_FILES: before,
       DATABASE_URL: `sqlite:${database}`,
     };
     assert.equal((await examine(env)).unsafe, []);
-    for (const file of [key, database]) {
+    for (const file of [key, before, database]) {
       chmodSync(file, 0o644);
       const { code, unsafe } = await examine(env);
       assert.is(code, 1);
@@ -157,12 +161,31 @@ for (const name of DATABASES) {
     const { code, text } = await examineAt(url);
     assert.is(code, 0);
     assert.match(text, "note    2 users have a hash below OWASP's floor");
-    await insertUser(knex, 9, 'letmein');
+    const broken = ['letmein', '$argon2id$v=19$m=19456,t=2,p=1$x', today.slice(0, -30)];
+    for (const [i, hash] of broken.entries()) await insertUser(knex, 10 + i, hash);
     const { code: worse, unsafe } = await examineAt(url);
     assert.is(worse, 1);
-    assert.match(unsafe.join('\n'), '1 users have a password_hash that is not of argon2');
+    assert.match(unsafe.join('\n'), '3 users have a password_hash that is not of argon2');
     assert.not.match(unsafe.join('\n'), 'letmein');
   });
+
+  if (name === 'SQLite') {
+    it('leaves the file as it is', async (url) => {
+      await withDatabaseUrl('SQLite', async (other) => {
+        const path = other.replace('sqlite:', '');
+        const plain = new Database(path);
+        plain.exec('PRAGMA journal_mode = DELETE; CREATE TABLE theirs (id)');
+        plain.close();
+        const before = readFileSync(path);
+        await examineAt(other);
+        assert.equal(readFileSync(path), before);
+      });
+      const folder = url.replace(/^sqlite:(.*)\/[^/]*$/, '$1');
+      const { unsafe, text } = await examine({ ...SOUND, DATABASE_URL: `sqlite:${folder}` });
+      assert.match(unsafe.join('\n'), 'DATABASE_URL names something that is no file');
+      assert.not.match(text, 'the doctor failed');
+    });
+  }
 
   it('says what is still to be made', async (url, knex) => {
     await knex.migrate.down();

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { readSmallFile } from './keys.ts';
 
 /** Where users and sessions are kept. */
 export type StoreTarget =
@@ -27,9 +28,12 @@ export function parseStore(url: string): StoreTarget | string {
   if (url === 'memory:') return { kind: 'memory' };
   if (url.startsWith('sqlite:')) {
     const path = url.slice('sqlite:'.length);
-    return path === '' || path === ':memory:'
-      ? 'must name a file: sqlite:PATH (or memory: for nothing that lasts)'
-      : { kind: 'sqlite', path };
+    if (path === '' || path === ':memory:') {
+      return 'must name a file: sqlite:PATH (or memory: for nothing that lasts)';
+    }
+    // To open a pipe would keep the start waiting.
+    const isOther = statSync(path, { throwIfNoEntry: false })?.isFile() === false;
+    return isOther ? 'names something that is no file' : { kind: 'sqlite', path };
   }
   const parts =
     /^(?:mysql|mariadb):\/\/([^:@/\s]+)(?::([^@/\s]*))?@([^@/?#\s]+)\/([^/?#\s]+)(?:\?([^?#\s]*))?$/.exec(
@@ -56,6 +60,9 @@ export function parseStore(url: string): StoreTarget | string {
 const MYSQL_URL =
   'must be memory:, sqlite:PATH or mysql://user:password@host[:port][,host2[:port2]…]/database[?ssl-mode=…]' +
   ' (percent-encode special characters in the password)';
+
+/** Bytes. All the authorities of a system have some 250 KB. */
+const MAX_CA_FILE = 4 * 1024 * 1024;
 
 /** MySQL's names. Its own default, PREFERRED, is missing: whoever is in between can turn it off. */
 const SSL_MODES = new Map<string, DatabaseTls['verify'] | undefined>([
@@ -85,7 +92,7 @@ function parseTls(query: string): DatabaseTls | undefined | string {
     return 'has an ssl-ca, at which only ssl-mode=VERIFY_CA and VERIFY_IDENTITY look';
   }
   try {
-    const ca = readFileSync(file, 'utf8');
+    const ca = readSmallFile(file, MAX_CA_FILE) ?? '';
     void new X509Certificate(ca); // Throws where there is none; TLS would trust nobody, and not say why.
     return { verify, ca };
   } catch {

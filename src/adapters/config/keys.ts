@@ -12,7 +12,7 @@ export function readKeyFile(path: string, type: 'private' | 'public'): KeyObject
   if (isPem(path)) return 'holds a key: it takes the path of its file';
   // What is no path may be the key itself, so it is not shown.
   if (!existsSync(path)) return `names a file that is not there (seen from ${process.cwd()})`;
-  const pem = readSmallFile(path);
+  const pem = readSmallFile(path, MAX_KEY_FILE);
   if (pem === undefined) return `${path} cannot be read, as a file of at most 64 KiB`;
   if (ENCRYPTED.test(pem)) return `${path} is encrypted: it must have no passphrase`;
   const read = type === 'private' ? createPrivateKey : createPublicKey;
@@ -25,10 +25,10 @@ export function readKeyFile(path: string, type: 'private' | 'public'): KeyObject
 }
 
 /** Undefined for what is no file, too: a pipe could keep the start waiting, a device never end. */
-function readSmallFile(path: string): string | undefined {
+export function readSmallFile(path: string, maxBytes: number): string | undefined {
   return attempt(() => {
     const file = statSync(path);
-    return file.isFile() && file.size <= MAX_KEY_FILE ? readFileSync(path, 'utf8') : undefined;
+    return file.isFile() && file.size <= maxBytes ? readFileSync(path, 'utf8') : undefined;
   });
 }
 

@@ -66,6 +66,11 @@ interface Patience {
   readonly busyTimeout: number;
 }
 
+/** Opens a pool to look at what is there: it makes no file, and leaves that of SQLite as it is. */
+export function openForInspection(target: DatabaseTarget): Knex {
+  return knex(knexConfig(target, PATIENCE, 'as it is'));
+}
+
 function knexConfig(
   target: DatabaseTarget,
   patience: Patience,
@@ -84,7 +89,7 @@ function knexConfig(
     const connection: MysqlSettings = { ...settings, queryTimeout: patience.queryTimeout };
     return { ...shared, client: MysqlClient, connection, pool: { min: 0, max: 10 } };
   }
-  createPrivately(target.path);
+  if (synchronous !== 'as it is') createPrivately(target.path);
   const { busyTimeout } = patience;
   const settings: SqliteSettings = { filename: target.path, busyTimeout, synchronous };
   return {
@@ -133,7 +138,7 @@ type Disposable<Connected> = Connected & { __knex__disposed?: unknown };
 interface SqliteSettings {
   readonly filename: string;
   /** FULL: a commit survives the loss of power, too. */
-  readonly synchronous: 'FULL' | 'NORMAL';
+  readonly synchronous: 'FULL' | 'NORMAL' | 'as it is';
   readonly busyTimeout: number;
 }
 
@@ -149,8 +154,10 @@ class SqliteClient extends SqliteDialect<SqliteSettings> {
     const { filename, busyTimeout, synchronous } = this.connectionSettings;
     const { ino } = statSync(filename); // A file that is gone is a fault, not a reason for an empty database.
     const db = new Database(filename, { timeout: busyTimeout });
-    await whileBusy(async () => db.exec('PRAGMA journal_mode = WAL'));
-    db.exec(`PRAGMA synchronous = ${synchronous}`);
+    if (synchronous !== 'as it is') {
+      await whileBusy(async () => db.exec('PRAGMA journal_mode = WAL'));
+      db.exec(`PRAGMA synchronous = ${synchronous}`);
+    }
     db.exec('PRAGMA foreign_keys = ON');
     reuseStatements(db);
     this.#inodes.set(db, ino);

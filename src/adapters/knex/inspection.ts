@@ -18,13 +18,17 @@ export interface DatabaseFacts {
   readonly hashes: HashFacts;
 }
 
+/** Of up to 10,000 stored hashes that are not as the hasher makes them today. */
 export interface HashFacts {
+  /** How many are no hash of argon2. */
   readonly unreadable: number;
-  /** The beginnings of hashes with other parameters than today's: up to 10,000 of them. */
+  /** The beginnings of the others, with their parameters. */
   readonly others: readonly string[];
 }
 
 const NO_HASHES: HashFacts = { unreadable: 0, others: [] };
+
+const PHC = /^\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[\w+/]{11,}\$[\w+/]{16,}$/;
 
 /**
  * Looks at the database. `prefix` is what hashes of today's parameters begin with, as in
@@ -89,16 +93,14 @@ async function inspectMysql(knex: Knex): Promise<EngineFacts> {
 }
 
 async function inspectHashes(knex: Knex, prefix: string): Promise<HashFacts> {
-  const users = () => knex<{ password_hash: string }>('users');
-  const [found] = await users()
-    .whereNot('password_hash', 'like', '$argon2%')
-    .count<{ unreadable: number }[]>({ unreadable: '*' });
-  const others = await users()
-    .where('password_hash', 'like', '$argon2%')
-    .whereNot('password_hash', 'like', `${prefix}%`)
+  // Of the usual length: 16 bytes of salt, 32 of hash.
+  const today = `${prefix}${'_'.repeat(22)}$${'_'.repeat(43)}`;
+  const hashes = await knex<{ password_hash: string }>('users')
+    .whereNot('password_hash', 'like', today)
     .limit(10_000, { skipBinding: true })
     .pluck('password_hash');
+  const readable = hashes.filter((hash) => PHC.test(hash));
   // What makes a hash a hash does not leave this function.
-  const beginnings = others.map((hash) => hash.split('$', 4).join('$'));
-  return { unreadable: found?.unreadable ?? 0, others: beginnings };
+  const others = readable.map((hash) => hash.split('$', 4).join('$'));
+  return { unreadable: hashes.length - readable.length, others };
 }
