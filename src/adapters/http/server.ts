@@ -73,6 +73,8 @@ export function httpServer(app: Handler, { maxConnections }: ServerOptions = {})
     endWith(socket, 405, 'Method not allowed', { Allow: '' });
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket & HasResponse) => {
+    // More of what has been refused already: `endWith` sees to its end.
+    if (socket.writableEnded && !socket.destroyed) return;
     if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) socket.destroy();
     else if (error.code === 'HPE_HEADER_OVERFLOW') endWith(socket, 431, 'Header too large');
     else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') endWith(socket, 408, 'Request timeout');
@@ -141,7 +143,9 @@ function endWith(
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   socket.end([...lines, '', body].join('\r\n'));
   // A client need not close its side, and nothing else would end a connection that Node has let go.
-  setTimeout(() => socket.destroy(), LINGER).unref();
+  // What it still sends is read and dropped: cut off at once, it may miss the reply.
+  const timer = setTimeout(() => socket.destroy(), LINGER);
+  socket.resume().once('close', () => clearTimeout(timer));
 }
 
 /**
