@@ -219,7 +219,7 @@ service('names the setting that the system refuses', () =>
     const taken = new URL(program.url).port;
     const refused: [Record<string, string>, RegExp][] = [
       [{ PORT: taken, DATABASE_URL: 'memory:' }, /PORT \d+ cannot be used: .*EADDRINUSE/],
-      [{ DATABASE_URL: `sqlite:${path}` }, /DATABASE_URL cannot be used: .*EISDIR/],
+      [{ DATABASE_URL: `sqlite:${path}` }, /DATABASE_URL names something that is no file/],
       [{ DATABASE_URL: 'sqlite:/proc/no/where.sqlite' }, /DATABASE_URL cannot be used: /],
     ];
     for (const [env, line] of refused) {
