@@ -26,7 +26,8 @@ import { isAvailable, type StoreName } from './support/stores.ts';
 import { Wire, type WireAnswer } from './support/wire.ts';
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 10_000);
-const SEED = process.env['FUZZ_SEED'];
+// In CI the same each time, so that a red run is of the change, and not of luck.
+const SEED = process.env['FUZZ_SEED'] ?? (process.env['CI'] === 'true' ? '1' : undefined);
 
 /** Of all requests: those that each service gets, half of them without limits on attempts. */
 const SERVICES: readonly {
@@ -1076,13 +1077,10 @@ http(`was ${RUNS} requests, of which each endpoint had its share`, () => {
   for (const [endpoint, refusals] of Object.entries(REFUSALS)) {
     const of = (status: number | string) => reached.get(`${endpoint} ${status}`) ?? 0;
     const done = of(200) + of(201) + of(204);
-    assert.ok(done > RUNS / 2_000, `${endpoint}: done ${done} times`);
+    assert.ok(done > 0, `${endpoint}: never done`);
     for (const status of new Set(refusals.map((line) => line.slice(0, 3)))) {
       // Whether a limit is reached is chance.
-      assert.ok(
-        status === '429' || of(status) > RUNS / 2_000,
-        `${endpoint}: ${of(status)} ${status}`,
-      );
+      assert.ok(status === '429' || of(status) > 0, `${endpoint}: never ${status}`);
     }
   }
 });

@@ -74,6 +74,30 @@ argon2('says wrong to a wrong password on a hash of any weaker kind', async () =
   }
 });
 
+argon2('does the work of one hash for a wrong password, whatever is stored', async () => {
+  const hasher = new Argon2Hasher({ memoryKib: 65_536, passes: 2 });
+  const stored = {
+    nothing: undefined,
+    'no hash': 'letmein',
+    'a weaker one': await new Argon2Hasher(FAST).hash('password'),
+    'one of argon2i':
+      '$argon2i$v=19$m=64,t=3,p=1$O3w0K2EMXYcLF/MmkBan0Q$LGJmBgHgU65ZFhAVI/Il0aSCrfxAoSDdPP9tK7yh3U4',
+  };
+  // The time of the processor, of all threads: what is left out shows as next to none of it.
+  const work = async (hash: string | undefined) => {
+    const before = process.cpuUsage();
+    assert.is(await hasher.verify(hash, 'wrong'), 'wrong');
+    const { user, system } = process.cpuUsage(before);
+    return user + system;
+  };
+  const today = await hasher.hash('password');
+  await work(today);
+  const whole = await work(today);
+  for (const [what, hash] of Object.entries(stored)) {
+    assert.ok((await work(hash)) > whole / 3, what);
+  }
+});
+
 argon2('reports a stored hash that it cannot read', async () => {
   let reports = 0;
   const hasher = new Argon2Hasher({ ...FAST, onUnreadableHash: () => (reports += 1) });
