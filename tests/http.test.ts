@@ -1,5 +1,6 @@
 import { createSecretKey } from 'node:crypto';
 import { connect } from 'node:net';
+import { text as readAll } from 'node:stream/consumers';
 import jsonwebtoken from 'jsonwebtoken';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -476,6 +477,35 @@ host('answers what Node would refuse by itself in JSON too', () =>
     assert.match(tunnel, /\r\nAllow: \r\n/, 'every 405 says what is allowed');
     const http10 = await rawRequest(url, 'GET /users HTTP/1.0\r\n\r\n');
     assert.match(http10, 'HTTP/1.1 200 OK', 'HTTP/1.0 has no Host');
+  }),
+);
+
+host('stops although a client that asked for a tunnel sends on and stays', () =>
+  withService('memory', {}, async ({ url, stop }) => {
+    const port = Number(new URL(url).port);
+    const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    client.on('error', () => {}).write('CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n');
+    await new Promise((resolve) => client.once('data', resolve));
+    client.write('more');
+    const stopped = stop().then(() => 'stopped');
+    const late = new Promise((resolve) => setTimeout(resolve, 3_000, 'still running'));
+    assert.is(await Promise.race([stopped, late]), 'stopped');
+    client.destroy();
+  }),
+);
+
+host('lets a client read what it did wrong while it sends on', () =>
+  withService('memory', {}, async ({ url }) => {
+    const request = `GET / HTTP/1.1\r\nHost: x\r\nA: ${'x'.repeat(200_000)}`;
+    for (let i = 0; i < 20; i += 1) {
+      const client = connect(Number(new URL(url).port), '127.0.0.1');
+      const answer = readAll(client);
+      for (let piece = 0; piece < 3; piece += 1) {
+        client.write(request);
+        await new Promise(setImmediate);
+      }
+      assert.match(await answer, /^HTTP\/1.1 431 [^]*{"message":"Header too large"}$/);
+    }
   }),
 );
 

@@ -203,6 +203,8 @@ export function httpServer(app: Express): Server {
     endWith(socket, 405, 'Method not allowed', { Allow: '' });
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket & HasResponse) => {
+    // More of what has been refused already: `endWith` sees to its end.
+    if (socket.writableEnded && !socket.destroyed) return;
     // In the middle of another answer on this connection, a refusal would be taken for its rest.
     if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage) socket.destroy();
     else if (error.code === 'HPE_HEADER_OVERFLOW') endWith(socket, 431, 'Header too large');
@@ -235,4 +237,8 @@ function endWith(
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, `Content-Length: ${body.length}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   socket.end([...lines, '', body].join('\r\n'));
+  // What a client still sends is read and dropped: unread it would keep the socket from ever closing
+  // and the server from stopping, and cut off at once the client may miss the reply.
+  const timer = setTimeout(() => socket.destroy(), LINGER);
+  socket.resume().once('close', () => clearTimeout(timer));
 }
