@@ -99,6 +99,9 @@ export function assertReply(answer: Answer, status: number, body: unknown): void
   assert.is(answer.headers.get('content-type'), 'application/json; charset=utf-8');
   assert.is(answer.headers.get('cache-control'), 'no-store');
   assert.is(answer.headers.get('x-content-type-options'), 'nosniff');
+  const policy = "default-src 'none'; frame-ancestors 'none'";
+  assert.is(answer.headers.get('content-security-policy'), policy);
+  assert.is(answer.headers.get('referrer-policy'), 'no-referrer');
   assert.is(answer.headers.get('x-powered-by'), null);
   const challenge = answer.headers.get('www-authenticate');
   assert.is(challenge?.startsWith('Bearer') ?? false, status === 401);
