@@ -66,7 +66,7 @@ limits('of one account cannot be reached by what is typed for another', async ()
   const { auth } = await withAda();
   const [email, network] = [ADA.email, HOME];
   const key = JSON.stringify(['account', email]);
-  const typed = [`${email}: gate`, `${email}: waits`, `${email} from ${network}`, key];
+  const typed = [`${email}: gate`, `${email}: waits`, `${email} ${network}`, key];
   typed.push(`gate ${key}`, `waits ${key}`, `count ${key}`, JSON.stringify([email, network]));
   for (const [i, text] of typed.entries()) {
     for (let guess = 0; guess < 12; guess += 1) {

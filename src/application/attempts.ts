@@ -39,8 +39,7 @@ const GUESSES: ReadonlySet<AuthErrorCode> = new Set([
  */
 export function passwordLimits(email: string, address: string | undefined): readonly Limit[] {
   // What is no address of an account is counted all the same: it must not be told apart.
-  const canonical = canonicalEmail(email);
-  const account = canonical === undefined ? ['no account', email] : ['account', canonical];
+  const account = ['account', canonicalEmail(email) ?? email];
   const limit = { free: 10, window: DAY, right: 'clears' } as const;
   if (address === undefined) return [{ key: keyOf(account), ...limit }];
   const network = networkOf(address);
