@@ -41,9 +41,9 @@ async function examine(env: NodeJS.ProcessEnv): Promise<readonly Finding[]> {
 
 /** In development: what production would refuse. What has been chosen is judged, what is missing told. */
 function examineProfile({ profile, warnings, notices }: Config, env: NodeJS.ProcessEnv): Finding[] {
-  const told = notices.map(note);
-  if (profile === 'production')
-    return [ok('production: what is unsafe in a setting is refused'), ...told];
+  // The others are examined with what they are of.
+  const told = notices.filter((notice) => notice.startsWith('JWT_')).map(note);
+  if (profile === 'production') return [ok('NODE_ENV is production'), ...told];
   const findings = [note('NODE_ENV is not production: what is unsafe is taken, with a warning')];
   const faults: string[] = [];
   try {
@@ -78,6 +78,9 @@ function examineSettings(config: Config): Finding[] {
       ? ok('attempts at passwords are limited')
       : unsafe('RATE_LIMIT=off: anybody may guess passwords without a limit; unset it'),
   );
+  if (usersAccess === 'authenticated') {
+    findings.push(note('every user can read the name and email of every other at GET /users'));
+  }
   if (usersAccess === 'public' && profile === 'production') {
     findings.push(unsafe('USERS_ACCESS=public: GET /users shows every name and email; unset it'));
   }
@@ -94,8 +97,15 @@ function examineSettings(config: Config): Finding[] {
           ' or name the proxy by its address',
       ),
     );
+  } else if (typeof trustProxy === 'number') {
+    findings.push(
+      note(
+        `TRUST_PROXY=${trustProxy} must be exactly the number of proxies in front: one more, and clients` +
+          ' choose their address; to name the proxies is safer',
+      ),
+    );
   } else {
-    findings.push(ok(`X-Forwarded-For is believed of ${String(trustProxy)}`));
+    findings.push(ok(`X-Forwarded-For is believed of ${trustProxy.join(', ')}`));
   }
   return findings;
 }
@@ -140,26 +150,15 @@ async function examineStore(config: Config): Promise<Finding[]> {
 
 function examineDatabase({ store }: Config, facts: DatabaseFacts): Finding[] {
   const findings: Finding[] = [];
-  const { pendingSteps, hasUniqueEmail, comparesBytes, clockAhead, cipher } = facts;
+  const { pendingSteps, hasUsers, clockAhead, cipher } = facts;
   findings.push(
     pendingSteps.length === 0
       ? ok('the tables are up to date')
       : note(
           `${pendingSteps.join(', ')} still to be made: at the next start, or npm run knex -- migrate:latest`,
         ),
-    hasUniqueEmail
-      ? ok('each email can be stored once')
-      : unsafe(
-          'users.email has no unique key, and can be registered twice: remove duplicates, then' +
-            ' CREATE UNIQUE INDEX users_email ON users (email)',
-        ),
-    comparesBytes
-      ? ok('emails are compared by their bytes')
-      : unsafe(
-          'users.email has a collation under which different emails are equal: make it' +
-            ' utf8mb4_nopad_bin (MariaDB), utf8mb4_0900_bin (MySQL) or BINARY (SQLite)',
-        ),
   );
+  if (hasUsers) findings.push(...examineUsers(facts));
   if (store.kind === 'mysql') {
     findings.push(
       Math.abs(clockAhead) <= CLOCKS_APART
@@ -176,7 +175,25 @@ function examineDatabase({ store }: Config, facts: DatabaseFacts): Finding[] {
       ...examineConnection(store, cipher),
     );
   }
-  return [...findings, ...examineHashes(facts.hashes)];
+  return findings;
+}
+
+function examineUsers({ hasUniqueEmail, comparesBytes, hashes }: DatabaseFacts): Finding[] {
+  return [
+    hasUniqueEmail
+      ? ok('each email can be stored once')
+      : unsafe(
+          'users.email has no unique key, and can be registered twice: remove duplicates, then' +
+            ' CREATE UNIQUE INDEX users_email ON users (email)',
+        ),
+    comparesBytes
+      ? ok('emails are compared by their bytes')
+      : unsafe(
+          'users.email has a collation under which different emails are equal: make it' +
+            ' utf8mb4_nopad_bin (MariaDB), utf8mb4_0900_bin (MySQL) or BINARY (SQLite)',
+        ),
+    ...examineHashes(hashes),
+  ];
 }
 
 /** Seconds: the leeway that tokens have. */

@@ -226,6 +226,8 @@ function urlOf(address: string | AddressInfo | null): string {
 
 /** Run directly: serves until SIGTERM or SIGINT; a second one ends at once. */
 async function main(): Promise<void> {
+  // As many frames as the line of a fault shows. A refusal is an error too, and each frame costs.
+  Error.stackTraceLimit = 3;
   // A reader of the output that went away must not take the service with it.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
   // What nobody caught: Node would print all of it, as it is.

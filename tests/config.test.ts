@@ -120,11 +120,17 @@ profiles('believe the proxies that are named, by number or by address', () => {
   assert.equal(trusted(list.join(', ')), list);
 });
 
-profiles('warn in development where guesses are not limited', () => {
-  const { warnings, rateLimit } = readConfig({ RATE_LIMIT: 'off' });
-  assert.is(rateLimit, false);
-  assert.match(warnings.join('\n'), 'RATE_LIMIT=off');
-  assert.not.match(readConfig({}).warnings.join('\n'), 'RATE_LIMIT');
+profiles('say what is less safe than it could be', () => {
+  for (const env of [{}, PRODUCTION]) {
+    const { notices, rateLimit } = readConfig({ ...env, RATE_LIMIT: 'off' });
+    assert.is(rateLimit, false);
+    assert.match(notices.join('\n'), 'RATE_LIMIT=off');
+    assert.equal(readConfig(env).notices, []);
+  }
+  const { notices } = readConfig({ ...PRODUCTION, USERS_ACCESS: 'public' });
+  assert.match(notices.join('\n'), 'USERS_ACCESS=public');
+  const { warnings } = readConfig({ ARGON2_MEMORY_KIB: '64' });
+  assert.match(warnings.join('\n'), "below OWASP's floor");
 });
 
 profiles.run();

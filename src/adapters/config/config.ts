@@ -143,7 +143,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     else if (weakness && production) read.fault(name, weakness);
     else if (weakness) warnings.push(`${name} ${weakness}`);
   }
+  if (!config.rateLimit)
+    notices.push('anybody may guess passwords without a limit (RATE_LIMIT=off)');
   if (production) {
+    if (config.usersAccess === 'public') notices.push(SHOWS_USERS);
     if (config.store?.kind === 'memory') {
       read.fault('DATABASE_URL', 'memory: loses every user at a restart; refused in production');
     }
@@ -154,16 +157,16 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       );
     }
   } else {
-    if (!config.rateLimit)
-      warnings.push('anybody may guess passwords without a limit (RATE_LIMIT=off)');
+    if (isBelowOwaspFloor(config.argon2)) warnings.push("ARGON2_MEMORY_KIB is below OWASP's floor");
     if (config.usersAccess === 'public') {
-      warnings.push('GET /users shows every name and email to anybody (USERS_ACCESS=public)');
+      warnings.push(SHOWS_USERS);
     }
   }
   if (read.faults.length > 0 || config.store === undefined) throw new ConfigError(read.faults);
   return { ...config, store: config.store, warnings, notices };
 }
 
+const SHOWS_USERS = 'GET /users shows every name and email to anybody (USERS_ACCESS=public)';
 const HOLDS_KEY = 'holds a key: JWT_PRIVATE_KEY_FILE takes the path of its file';
 const DEVELOPMENT_DATABASE = 'sqlite:data/portcullis.sqlite';
 
@@ -266,8 +269,13 @@ class Reader {
   /** Names separated by commas, each written as a browser writes the origin of a page. */
   origins(name: string): readonly string[] {
     const origins = this.optional(name)?.split(',') ?? [];
-    if (origins.every(isOrigin)) return origins;
-    this.fault(name, 'must be origins such as https://app.example.com, separated by commas alone');
+    const wrong = origins.findIndex((origin) => !isOrigin(origin)) + 1;
+    if (wrong === 0) return origins;
+    this.fault(
+      name,
+      `(${wrong}) is no origin such as https://app.example.com: no path, no slash at its end, no *;` +
+        ' commas alone between several',
+    );
     return [];
   }
 

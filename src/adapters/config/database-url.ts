@@ -96,7 +96,7 @@ function parseTls(query: string): DatabaseTls | undefined | string {
     void new X509Certificate(ca); // Throws where there is none; TLS would trust nobody, and not say why.
     return { verify, ca };
   } catch {
-    return 'has an ssl-ca that cannot be read as certificates in PEM';
+    return 'has an ssl-ca that is not there, or cannot be read as certificates in PEM';
   }
 }
 

@@ -5,6 +5,8 @@ import { isSqlite, pendingSteps } from './migrations.ts';
 export interface DatabaseFacts {
   /** Steps of the schema that have not been made yet; the service makes them at its start. */
   readonly pendingSteps: readonly string[];
+  /** Whether there is a table of users: without it, what is said of it means nothing. */
+  readonly hasUsers: boolean;
   /** Whether the store itself lets each email in only once. */
   readonly hasUniqueEmail: boolean;
   /** Whether emails are compared by their bytes. */
@@ -39,12 +41,10 @@ export async function inspectDatabase(knex: Knex, prefix: string): Promise<Datab
   const hasUsers = await knex.schema.hasTable('users');
   const facts = await (isSqlite(knex) ? inspectSqlite(knex) : inspectMysql(knex));
   const hashes = hasUsers ? await inspectHashes(knex, prefix) : NO_HASHES;
-  // What has not been made yet has no faults.
-  const sound = hasUsers ? {} : { hasUniqueEmail: true, comparesBytes: true };
-  return { ...facts, ...sound, pendingSteps: pending, hashes };
+  return { ...facts, pendingSteps: pending, hasUsers, hashes };
 }
 
-type EngineFacts = Omit<DatabaseFacts, 'pendingSteps' | 'hashes'>;
+type EngineFacts = Omit<DatabaseFacts, 'pendingSteps' | 'hasUsers' | 'hashes'>;
 
 async function inspectSqlite(knex: Knex): Promise<EngineFacts> {
   const unique = await knex.raw<readonly object[]>(
