@@ -154,6 +154,11 @@ class SqliteClient extends SqliteDialect<SqliteSettings> {
     const { filename, busyTimeout, synchronous } = this.connectionSettings;
     const { ino } = statSync(filename); // A file that is gone is a fault, not a reason for an empty database.
     const db = new Database(filename, { timeout: busyTimeout });
+    // It would have made an empty one, had the file been taken away since.
+    if (statSync(filename, { throwIfNoEntry: false })?.ino !== ino) {
+      db.close();
+      throw new Error('the database file was replaced while it was being opened');
+    }
     if (synchronous !== 'as it is') {
       await whileBusy(async () => db.exec('PRAGMA journal_mode = WAL'));
       db.exec(`PRAGMA synchronous = ${synchronous}`);
