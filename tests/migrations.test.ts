@@ -46,7 +46,8 @@ for (const name of DATABASES) {
       import { migrate } from './src/adapters/knex/migrations.ts';
       const knex = openForMigration(readConfig(process.env).store);
       // All of them have to wait for the same moment, or the first would be done too early.
-      await new Promise((resolve) => setTimeout(resolve, ${Date.now() + 3000} - Date.now()));
+      const wait = Math.max(0, ${Date.now() + 5000} - Date.now());
+      await new Promise((resolve) => setTimeout(resolve, wait));
       await migrate(knex);
       await knex.destroy();
     `;

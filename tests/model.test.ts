@@ -11,6 +11,7 @@ import {
   type ListedSession,
   type User,
 } from '../src/application/index.ts';
+import { noAttempts } from '../src/adapters/attempts/rate-limiter-attempts.ts';
 import { memoryRepositories } from '../src/adapters/memory/memory-repositories.ts';
 import { outcome } from './support/expect.ts';
 import {
@@ -379,7 +380,8 @@ function modelled(repositories: () => Repositories, rotation: boolean) {
       let last = 0;
       const ids = { next: () => `${run}-${(last += 1)}` };
       const clock = new FakeClock();
-      const ports = { ...fakePorts(), ...repositories(), clock, ids };
+      // Steps are no attacks: limits on attempts have their own tests.
+      const ports = { ...fakePorts(), ...repositories(), attempts: noAttempts, clock, ids };
       const auth = createAuth(ports, { ...defaultPolicy, refreshRotation: rotation });
       const model = new Model();
       try {
