@@ -137,36 +137,36 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     ...(secret === undefined ? [] : [['JWT_SECRET', secret, !hasKeyFile] as const]),
     ...previousSecrets.map((each, i) => [`JWT_PREVIOUS_SECRETS (${i + 1})`, each, true] as const),
   ];
+  // What production refuses, development takes with a warning of the same words.
+  const refuse = (name: string, problem: string) => {
+    if (production) read.fault(name, problem);
+    else warnings.push(`${name} ${problem}`);
+  };
   for (const [name, each, isUsed] of secrets) {
     const weakness = isUsed && weaknessOfSecret(each);
     if (isPem(each)) read.fault(name, HOLDS_KEY);
-    else if (weakness && production) read.fault(name, weakness);
-    else if (weakness) warnings.push(`${name} ${weakness}`);
+    else if (weakness) refuse(name, weakness);
   }
-  if (!config.rateLimit)
+  if (isBelowOwaspFloor(config.argon2)) {
+    refuse(
+      'ARGON2_MEMORY_KIB',
+      "with ARGON2_PASSES is below OWASP's floor (19456 KiB with 2 passes); refused in production",
+    );
+  }
+  if (production && config.store?.kind === 'memory') {
+    read.fault('DATABASE_URL', 'memory: loses every user at a restart; refused in production');
+  }
+  if (!config.rateLimit) {
     notices.push('anybody may guess passwords without a limit (RATE_LIMIT=off)');
-  if (production) {
-    if (config.usersAccess === 'public') notices.push(SHOWS_USERS);
-    if (config.store?.kind === 'memory') {
-      read.fault('DATABASE_URL', 'memory: loses every user at a restart; refused in production');
-    }
-    if (isBelowOwaspFloor(config.argon2)) {
-      read.fault(
-        'ARGON2_MEMORY_KIB',
-        "with ARGON2_PASSES is below OWASP's floor (19456 KiB with 2 passes); refused in production",
-      );
-    }
-  } else {
-    if (isBelowOwaspFloor(config.argon2)) warnings.push("ARGON2_MEMORY_KIB is below OWASP's floor");
-    if (config.usersAccess === 'public') {
-      warnings.push(SHOWS_USERS);
-    }
+  }
+  if (config.usersAccess === 'public') {
+    const said = 'GET /users shows every name and email to anybody (USERS_ACCESS=public)';
+    (production ? notices : warnings).push(said);
   }
   if (read.faults.length > 0 || config.store === undefined) throw new ConfigError(read.faults);
   return { ...config, store: config.store, warnings, notices };
 }
 
-const SHOWS_USERS = 'GET /users shows every name and email to anybody (USERS_ACCESS=public)';
 const HOLDS_KEY = 'holds a key: JWT_PRIVATE_KEY_FILE takes the path of its file';
 const DEVELOPMENT_DATABASE = 'sqlite:data/portcullis.sqlite';
 
