@@ -25,10 +25,17 @@ import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import { migrate } from './adapters/knex/migrations.ts';
 import { describeFault, nameFault, printable } from './adapters/log/faults.ts';
 import { memoryRepositories } from './adapters/memory/memory-repositories.ts';
-import { type Auth, createAuth, type Policy, type Ports } from './application/index.ts';
+import {
+  createAuth,
+  type EmbeddedAuth,
+  type Policy,
+  type Ports,
+  randomIds,
+  systemClock,
+} from './application/index.ts';
 
 /** What a composition holds, by name. */
-export interface Parts extends Ports {
+export interface Parts extends Omit<Ports, 'events'> {
   /** Its public keys, if it has any, are those that the service shows. */
   readonly tokens: Ports['tokens'] & Pick<EndpointOptions, 'publicKeys'>;
   /** Undefined where the store is memory. */
@@ -37,7 +44,7 @@ export interface Parts extends Ports {
   readonly counts: Knex | undefined;
   readonly repositories: Pick<Ports, 'users' | 'sessions'>;
   readonly policy: Policy;
-  readonly auth: Auth;
+  readonly auth: EmbeddedAuth;
   readonly app: Express;
 }
 
@@ -75,8 +82,8 @@ export async function compose(
       const counts = part('counts');
       return counts ? new RateLimiterAttempts(new KnexRateLimiter(counts)) : memoryAttempts();
     },
-    clock: () => ({ now: () => new Date() }),
-    ids: () => ({ next: () => randomUUID() }),
+    clock: () => systemClock,
+    ids: () => randomIds,
     policy: () => ({
       refreshRotation: config.refreshRotation,
       passwordMinLength: config.passwordMinLength,

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
-  type Auth,
+  type EmbeddedAuth,
   AuthError,
   type AuthErrorCode,
   createAuth,
@@ -68,7 +68,7 @@ class Model {
 
 /** What is so. */
 interface Real {
-  readonly auth: Auth;
+  readonly auth: EmbeddedAuth;
   readonly clock: FakeClock;
   readonly rotation: boolean;
   /** Keeps the addresses of a run apart from those of others in the same store. */

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { JwtIssuer } from '../src/adapters/jwt/jwt-issuer.ts';
-import { createAuth, defaultPolicy, type Ports } from '../src/application/index.ts';
+import { createAuth, defaultPolicy, type GivenPorts } from '../src/application/index.ts';
 import { outcome, rejectsWith } from './support/expect.ts';
 import { ADA, fakePorts, SECRET, withMethods } from './support/fakes.ts';
 
@@ -223,7 +223,7 @@ register('passes on the fault of a part, having stored nothing', async () => {
 register.run();
 
 /** Ports that no refused input may reach. */
-function untouchable(): Ports {
+function untouchable(): GivenPorts {
   const ports = fakePorts();
   const refuse = () => {
     throw new Error('asked although the input was refused');

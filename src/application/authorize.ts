@@ -3,6 +3,11 @@ import { AuthError } from '../domain/errors.ts';
 import type { User } from '../domain/user.ts';
 import type { Ports } from './ports.ts';
 
+/** Who asks, by the access token that proves it. */
+export interface Bearer {
+  readonly accessToken: string;
+}
+
 /** Who is acting, and in which session. Nothing but the verified token says who that is. */
 export interface Identity {
   readonly user: User;
@@ -18,7 +23,7 @@ export class Authorize {
   }
 
   /** @throws AuthError `missing_access_token`, `invalid_access_token`, `user_not_found` */
-  async execute(input: { readonly accessToken: string }): Promise<Identity> {
+  async execute(input: Bearer): Promise<Identity> {
     const { users, tokens, clock } = this.#ports;
     if (isMissing(input.accessToken)) throw new AuthError('missing_access_token');
     const claims = await tokens.verifyAccessToken(input.accessToken, clock.now());

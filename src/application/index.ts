@@ -1,32 +1,65 @@
-import { Authorize } from './authorize.ts';
-import { ListUsers } from './list-users.ts';
-import { Login } from './login.ts';
+import { Authorize, type Bearer, type Identity } from './authorize.ts';
+import { type AuthEventName, type AuthListener, Listeners } from './events.ts';
+import { type ListQuery, ListUsers, type UserList } from './list-users.ts';
+import { type Credentials, Login } from './login.ts';
 import { Logout, LogoutAll } from './logout.ts';
-import { ChangePassword, DeleteAccount } from './manage-account.ts';
-import { EndSession, ListSessions, PruneSessions } from './manage-sessions.ts';
-import type { Policy, Ports } from './ports.ts';
-import { RefreshToken } from './refresh-token.ts';
-import { RegisterUser } from './register-user.ts';
+import {
+  type AccountDeletion,
+  ChangePassword,
+  DeleteAccount,
+  type PasswordChanging,
+} from './manage-account.ts';
+import {
+  EndSession,
+  type ListedSession,
+  ListSessions,
+  PruneSessions,
+  type Pruning,
+  type SessionEnding,
+} from './manage-sessions.ts';
+import type { Clock, IdGenerator, Policy, Ports } from './ports.ts';
+import { type Refreshed, type Refreshing, RefreshToken } from './refresh-token.ts';
+import { RegisterUser, type Registration } from './register-user.ts';
+import type { SignedIn } from './tokens.ts';
 
-export { canonicalEmail, type Email } from '../domain/credentials.ts';
+export { canonicalEmail, type Email, type PasswordPolicy } from '../domain/credentials.ts';
 export { AuthError, type AuthErrorCode } from '../domain/errors.ts';
 export { type FirstSession, isExpired, isWithin, type Session } from '../domain/session.ts';
 export type { Account, NewAccount, User, UserId } from '../domain/user.ts';
-export { Authorize, type Identity } from './authorize.ts';
+export { Authorize, type Bearer, type Identity } from './authorize.ts';
+export {
+  type AuthEventName,
+  type AuthEvents,
+  type AuthListener,
+  type ListenerFailure,
+  Listeners,
+  type LoginRejection,
+  type SessionEnd,
+  type SessionEvent,
+  type UserEvent,
+} from './events.ts';
 export { type ListQuery, ListUsers, type UserList } from './list-users.ts';
 export { type Credentials, Login } from './login.ts';
 export { Logout, LogoutAll } from './logout.ts';
-export { ChangePassword, DeleteAccount } from './manage-account.ts';
+export {
+  type AccountDeletion,
+  ChangePassword,
+  DeleteAccount,
+  type PasswordChanging,
+} from './manage-account.ts';
 export {
   EndSession,
   type ListedSession,
   ListSessions,
   PruneSessions,
+  type Pruning,
+  type SessionEnding,
 } from './manage-sessions.ts';
 export type {
   AttemptCounter,
   Clock,
   Count,
+  EventPublisher,
   IdGenerator,
   PageQuery,
   PasswordChange,
@@ -41,18 +74,69 @@ export type {
   UserRepository,
   Verdict,
 } from './ports.ts';
-export { type Refreshed, RefreshToken } from './refresh-token.ts';
+export { type Refreshed, type Refreshing, RefreshToken } from './refresh-token.ts';
 export { RegisterUser, type Registration } from './register-user.ts';
-export type { TokenPair } from './tokens.ts';
+export type { SignedIn, TokenPair } from './tokens.ts';
 
 /** What development does: passwords of 8 characters, no list of common ones, no rotation. */
 export const defaultPolicy: Policy = { passwordMinLength: 8 };
 
-/** The use cases, ready to call. */
-export type Auth = ReturnType<typeof createAuth>;
+/** The time of this machine. */
+export const systemClock: Clock = { now: () => new Date() };
+
+/** Random ids (UUID, version 4). */
+export const randomIds: IdGenerator = { next: () => crypto.randomUUID() };
+
+/**
+ * The use cases, ready to call: in this process (`createAuth`) or at a service (`createClient`).
+ * Each refuses by an `AuthError` whose `code` says why; whatever else it throws is a fault of a part
+ * of the system. What each refuses stands at its class, such as `RegisterUser`.
+ */
+export interface Auth {
+  /** Creates an account and signs it in. */
+  readonly registerUser: (registration: Registration) => Promise<SignedIn>;
+  /** Checks a password and starts a session. */
+  readonly login: (credentials: Credentials) => Promise<SignedIn>;
+  /** Exchanges a refresh token, whose session still stands, for a new access token. */
+  readonly refreshToken: (refreshing: Refreshing) => Promise<Refreshed>;
+  /** Tells whose access token this is. */
+  readonly authorize: (bearer: Bearer) => Promise<Identity>;
+  /** All users, or a part of them, in flat memory. */
+  readonly listUsers: (query?: ListQuery) => Promise<UserList>;
+  /** Ends the session of a refresh token. */
+  readonly logout: (token: Pick<Refreshing, 'refreshToken'>) => Promise<void>;
+  /** Ends every session of the bearer, this one included. */
+  readonly logoutAll: (bearer: Bearer) => Promise<void>;
+  /** The sessions of the bearer, the oldest first. */
+  readonly listSessions: (bearer: Bearer) => Promise<readonly ListedSession[]>;
+  /** Ends one session of the bearer. */
+  readonly endSession: (ending: SessionEnding) => Promise<void>;
+  /** Gives the bearer's account a new password, and ends every other session. */
+  readonly changePassword: (change: PasswordChanging) => Promise<void>;
+  /** Erases the bearer's account. */
+  readonly deleteAccount: (deletion: AccountDeletion) => Promise<void>;
+}
+
+/** The use cases in this process, with what only their owner can ask for. */
+export interface EmbeddedAuth extends Auth {
+  /** Removes sessions that have expired; resolves to their number. Call it now and then. */
+  readonly pruneSessions: (pruning?: Pruning) => Promise<number>;
+  /**
+   * Calls `listener` after each event of this name has been committed; returns how to end that. A
+   * listener cannot delay or break a request: what it throws is told to `listenerFailed`.
+   */
+  readonly on: <Name extends AuthEventName>(name: Name, listener: AuthListener<Name>) => () => void;
+}
+
+/** The parts that `createAuth` is given; time and ids are this machine's unless given. */
+export interface GivenPorts
+  extends Omit<Ports, 'clock' | 'ids' | 'events'>,
+    Partial<Pick<Ports, 'clock' | 'ids'>> {}
 
 /** The library's face: every use case on one set of ports, under one policy. */
-export function createAuth(ports: Ports, policy: Policy = defaultPolicy) {
+export function createAuth(given: GivenPorts, policy: Policy = defaultPolicy): EmbeddedAuth {
+  const events = new Listeners();
+  const ports: Ports = { clock: systemClock, ids: randomIds, ...given, events };
   const registerUser = new RegisterUser(ports, policy);
   const login = new Login(ports);
   const refreshToken = new RefreshToken(ports, policy);
@@ -78,5 +162,6 @@ export function createAuth(ports: Ports, policy: Policy = defaultPolicy) {
     pruneSessions: pruneSessions.execute.bind(pruneSessions),
     changePassword: changePassword.execute.bind(changePassword),
     deleteAccount: deleteAccount.execute.bind(deleteAccount),
+    on: events.on.bind(events),
   };
 }

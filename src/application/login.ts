@@ -7,11 +7,12 @@ import {
 } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
 import { deviceLabel, startSession } from '../domain/session.ts';
-import type { Account, User } from '../domain/user.ts';
+import type { Account } from '../domain/user.ts';
 import { PasswordAttempts, passwordLimits } from './attempts.ts';
 import type { Ports } from './ports.ts';
-import { issueTokens, type TokenPair } from './tokens.ts';
+import { issueTokens, type SignedIn } from './tokens.ts';
 
+/** What a user signs in with. */
 export interface Credentials {
   readonly email: string;
   readonly password: string;
@@ -38,15 +39,28 @@ export class Login {
    * @throws AuthError `missing_credentials`, `invalid_credentials`, `too_many_attempts`,
    * `service_busy`
    */
-  async execute(credentials: Credentials): Promise<TokenPair & { readonly user: User }> {
+  async execute(credentials: Credentials): Promise<SignedIn> {
     const { email, password, address } = credentials;
     if (isBlank(email) || isMissing(password)) throw new AuthError('missing_credentials');
     const limits = passwordLimits(email, address);
-    return this.#attempts.within(limits, () => this.#signIn(credentials));
+    try {
+      return await this.#attempts.within(limits, () => this.#signIn(credentials));
+    } catch (error) {
+      this.#tellOfRejection(credentials, error);
+      throw error;
+    }
   }
 
-  async #signIn(credentials: Credentials): Promise<TokenPair & { readonly user: User }> {
-    const { users, sessions, hasher, tokens, clock, ids } = this.#ports;
+  #tellOfRejection({ email, address }: Credentials, error: unknown): void {
+    if (!(error instanceof AuthError)) return;
+    const { code } = error;
+    if (code !== 'invalid_credentials' && code !== 'too_many_attempts') return;
+    const rejection = { email: canonicalEmail(email), code, address };
+    this.#ports.events.publish('loginRejected', rejection);
+  }
+
+  async #signIn(credentials: Credentials): Promise<SignedIn> {
+    const { users, sessions, hasher, tokens, clock, ids, events } = this.#ports;
     const email = canonicalEmail(credentials.email);
     const password = canonicalPassword(credentials.password);
     const account = email === undefined ? undefined : await users.findByEmail(email);
@@ -64,6 +78,7 @@ export class Login {
     // False: while the password was being checked it was changed, or its account deleted.
     const stored = await sessions.insert(session, account.passwordVersion);
     if (!stored) throw new AuthError('invalid_credentials');
+    events.publish('loggedIn', { user, sessionId: session.id });
     if (verdict === 'outdated') await this.#upgrade(account, password);
     return { user, ...(await issueTokens(this.#ports, session, now)) };
   }

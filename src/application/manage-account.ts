@@ -7,10 +7,26 @@ import {
 import { AuthError } from '../domain/errors.ts';
 import type { Account, User } from '../domain/user.ts';
 import { PasswordAttempts, passwordLimits } from './attempts.ts';
-import { Authorize } from './authorize.ts';
+import { Authorize, type Bearer } from './authorize.ts';
 import type { Policy, Ports } from './ports.ts';
 
-type AccountPorts = Pick<Ports, 'users' | 'hasher' | 'tokens' | 'attempts' | 'clock'>;
+type AccountPorts = Pick<Ports, 'users' | 'hasher' | 'tokens' | 'attempts' | 'clock' | 'events'>;
+
+/** A new password, and what proves that it is its owner who wants it. */
+export interface PasswordChanging extends Bearer {
+  readonly currentPassword: string;
+  readonly password: string;
+  readonly confirmPassword: string;
+  /** The IP address that it comes from. Without it attempts are counted by account alone. */
+  readonly address?: string;
+}
+
+/** What proves that it is its owner who wants an account erased. */
+export interface AccountDeletion extends Bearer {
+  readonly password: string;
+  /** The IP address that it comes from. Without it attempts are counted by account alone. */
+  readonly address?: string;
+}
 
 /** Gives the bearer's account a new password. */
 export class ChangePassword {
@@ -31,15 +47,8 @@ export class ChangePassword {
    * @throws AuthError `missing_fields`, `passwords_differ`, what `checkNewPassword` refuses,
    * `wrong_password`, `too_many_attempts`, `service_busy`, and what `Authorize` throws
    */
-  async execute(input: {
-    readonly accessToken: string;
-    readonly currentPassword: string;
-    readonly password: string;
-    readonly confirmPassword: string;
-    /** The IP address that it comes from. Without it attempts are counted by account alone. */
-    readonly address?: string;
-  }): Promise<void> {
-    const { users, hasher } = this.#ports;
+  async execute(input: PasswordChanging): Promise<void> {
+    const { users, hasher, events } = this.#ports;
     const { user, sessionId } = await this.#authorize.execute(input);
     const { currentPassword, confirmPassword } = input;
     if (isMissing(currentPassword) || isMissing(input.password) || isMissing(confirmPassword)) {
@@ -60,6 +69,7 @@ export class ChangePassword {
       keep: sessionId,
     });
     if (!changed) throw await overtaken(this.#ports, user);
+    events.publish('passwordChanged', { user, sessionId });
   }
 }
 
@@ -80,12 +90,7 @@ export class DeleteAccount {
    * @throws AuthError `missing_fields`, `wrong_password`, `too_many_attempts`, `service_busy`, and
    * what `Authorize` throws
    */
-  async execute(input: {
-    readonly accessToken: string;
-    readonly password: string;
-    /** The IP address that it comes from. Without it attempts are counted by account alone. */
-    readonly address?: string;
-  }): Promise<void> {
+  async execute(input: AccountDeletion): Promise<void> {
     const { user } = await this.#authorize.execute(input);
     if (isMissing(input.password)) throw new AuthError('missing_fields');
     const { passwordVersion } = await this.#attempts.within(
@@ -94,6 +99,7 @@ export class DeleteAccount {
     );
     const deleted = await this.#ports.users.delete(user.id, passwordVersion);
     if (!deleted) throw await overtaken(this.#ports, user);
+    this.#ports.events.publish('accountDeleted', { user });
   }
 }
 

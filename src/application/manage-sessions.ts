@@ -1,6 +1,6 @@
 import { AuthError } from '../domain/errors.ts';
 import type { Session } from '../domain/session.ts';
-import { Authorize } from './authorize.ts';
+import { Authorize, type Bearer } from './authorize.ts';
 import type { Ports } from './ports.ts';
 
 /** A session as its owner sees it. */
@@ -21,7 +21,7 @@ export class ListSessions {
   }
 
   /** The oldest first. @throws what `Authorize` throws */
-  async execute(input: { readonly accessToken: string }): Promise<readonly ListedSession[]> {
+  async execute(input: Bearer): Promise<readonly ListedSession[]> {
     const { user, sessionId } = await this.#authorize.execute(input);
     const sessions = await this.#ports.sessions.list(user.id, this.#ports.clock.now());
     return sessions.map(({ id, device, dateCreated, lastUsed, expires }) => ({
@@ -35,28 +35,37 @@ export class ListSessions {
   }
 }
 
+/** Which session is to end. */
+export interface SessionEnding extends Bearer {
+  readonly sessionId: string;
+}
+
 /** Ends one session of the bearer, be it this one or another. */
 export class EndSession {
-  readonly #ports: Pick<Ports, 'sessions' | 'clock'>;
+  readonly #ports: Pick<Ports, 'sessions' | 'clock' | 'events'>;
   readonly #authorize: Authorize;
 
-  constructor(ports: Pick<Ports, 'users' | 'sessions' | 'tokens' | 'clock'>) {
+  constructor(ports: Pick<Ports, 'users' | 'sessions' | 'tokens' | 'clock' | 'events'>) {
     this.#ports = ports;
     this.#authorize = new Authorize(ports);
   }
 
   /** @throws AuthError `session_not_found` (also another user's), and what `Authorize` throws */
-  async execute(input: {
-    readonly accessToken: string;
-    readonly sessionId: string;
-  }): Promise<void> {
-    const { sessions, clock } = this.#ports;
+  async execute(input: SessionEnding): Promise<void> {
+    const { sessions, clock, events } = this.#ports;
     const { user } = await this.#authorize.execute(input);
     const ended =
       typeof input.sessionId === 'string' &&
       (await sessions.remove(input.sessionId, user.id, clock.now()));
     if (!ended) throw new AuthError('session_not_found');
+    events.publish('loggedOut', { userId: user.id, sessionId: input.sessionId });
   }
+}
+
+/** How much is removed at a time. */
+export interface Pruning {
+  /** Rows; 1,000 unless given. */
+  readonly limit?: number;
 }
 
 /** Removes what has expired, a bounded part at a time; any number of processes may run it. */
@@ -68,7 +77,7 @@ export class PruneSessions {
   }
 
   /** Resolves to the number of sessions that it removed, at most `limit` (1,000 unless given). */
-  async execute({ limit = 1_000 }: { readonly limit?: number } = {}): Promise<number> {
+  async execute({ limit = 1_000 }: Pruning = {}): Promise<number> {
     return this.#ports.sessions.removeExpired(this.#ports.clock.now(), limit);
   }
 }

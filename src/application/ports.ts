@@ -1,6 +1,7 @@
 import type { Email, PasswordPolicy } from '../domain/credentials.ts';
 import type { FirstSession, Session } from '../domain/session.ts';
 import type { Account, NewAccount, User, UserId } from '../domain/user.ts';
+import type { AuthEventName, AuthEvents } from './events.ts';
 
 /**
  * What the use cases need of the world. Each promise of a repository, hasher or issuer is proved on
@@ -15,6 +16,7 @@ export interface Ports {
   readonly attempts: AttemptCounter;
   readonly clock: Clock;
   readonly ids: IdGenerator;
+  readonly events: EventPublisher;
 }
 
 /** What an operator decides. How long tokens last is told to the `TokenIssuer`. */
@@ -214,4 +216,10 @@ export interface Clock {
 export interface IdGenerator {
   /** Unique and unguessable: at least 122 random bits, at most 64 characters of `[A-Za-z0-9_-]`. */
   next(): string;
+}
+
+/** Told by the use cases of what has happened, once the store has committed it. */
+export interface EventPublisher {
+  /** Returns at once and never throws: no request waits for, or fails with, who listens to it. */
+  publish<Name extends AuthEventName>(name: Name, event: AuthEvents[Name]): void;
 }

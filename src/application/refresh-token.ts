@@ -1,6 +1,7 @@
 import { isMissing } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
 import { isExpired, type Session } from '../domain/session.ts';
+import type { User } from '../domain/user.ts';
 import { countFailure, refreshLimits } from './attempts.ts';
 import type { Policy, Ports, TokenClaims } from './ports.ts';
 
@@ -10,13 +11,24 @@ const ROTATION_GRACE = 10;
 /** Milliseconds between two notes of a session's last use: one write a minute, not one a refresh. */
 const TOUCH_INTERVAL = 60_000;
 
+/** What a refresh token was exchanged for. */
 export interface Refreshed {
   readonly accessToken: string;
   /** Only under `refreshRotation`: the token to use from now on. */
   readonly refreshToken?: string;
 }
 
-type RefreshPorts = Pick<Ports, 'users' | 'sessions' | 'tokens' | 'attempts' | 'clock' | 'ids'>;
+/** A refresh token, and where it comes from. */
+export interface Refreshing {
+  readonly refreshToken: string;
+  /** The IP address that it comes from. Without it attempts are not counted. */
+  readonly address?: string;
+}
+
+type RefreshPorts = Pick<
+  Ports,
+  'users' | 'sessions' | 'tokens' | 'attempts' | 'clock' | 'ids' | 'events'
+>;
 
 /** Exchanges a refresh token, whose session still stands, for a new access token. */
 export class RefreshToken {
@@ -34,11 +46,7 @@ export class RefreshToken {
    * @throws AuthError `missing_refresh_token`, `invalid_refresh_token`, `user_not_found`,
    * `too_many_attempts`
    */
-  async execute(input: {
-    readonly refreshToken: string;
-    /** The IP address that it comes from. Without it attempts are not counted. */
-    readonly address?: string;
-  }): Promise<Refreshed> {
+  async execute(input: Refreshing): Promise<Refreshed> {
     if (isMissing(input.refreshToken)) throw new AuthError('missing_refresh_token');
     try {
       return await this.#exchange(input.refreshToken);
@@ -51,7 +59,7 @@ export class RefreshToken {
   }
 
   async #exchange(refreshToken: string): Promise<Refreshed> {
-    const { users, sessions, tokens, clock, ids } = this.#ports;
+    const { users, sessions, tokens, clock, ids, events } = this.#ports;
     const now = clock.now();
     const claims = await tokens.verifyRefreshToken(refreshToken, now);
     if (claims === undefined) throw new AuthError('invalid_refresh_token');
@@ -64,14 +72,15 @@ export class RefreshToken {
       throw new AuthError('invalid_refresh_token');
     }
     const refreshed = this.#policy.refreshRotation
-      ? { refreshToken: await this.#rotate(claims, session, now) }
+      ? { refreshToken: await this.#rotate(user, claims, session, now) }
       : await this.#keep(claims, session, now);
+    events.publish('refreshed', { user, sessionId: session.id });
     const subject = { userId: user.id, sessionId: session.id, tokenId: ids.next() };
     return { accessToken: await tokens.issueAccessToken(subject, now), ...refreshed };
   }
 
-  async #rotate(claims: TokenClaims, session: Session, now: Date): Promise<string> {
-    const { sessions, tokens, ids } = this.#ports;
+  async #rotate(user: User, claims: TokenClaims, session: Session, now: Date): Promise<string> {
+    const { sessions, tokens, ids, events } = this.#ports;
     const outcome = await sessions.rotate({
       sessionId: session.id,
       presented: claims.tokenId,
@@ -79,6 +88,9 @@ export class RefreshToken {
       now,
       grace: ROTATION_GRACE,
     });
+    if (outcome.kind === 'reused') {
+      events.publish('refreshTokenReused', { user, sessionId: session.id });
+    }
     if (outcome.kind !== 'rotated' && outcome.kind !== 'repeated') {
       throw new AuthError('invalid_refresh_token');
     }

@@ -11,8 +11,9 @@ import { deviceLabel, startSession } from '../domain/session.ts';
 import type { User } from '../domain/user.ts';
 import { PasswordAttempts, registrationLimits } from './attempts.ts';
 import type { Policy, Ports } from './ports.ts';
-import { issueTokens, type TokenPair } from './tokens.ts';
+import { issueTokens, type SignedIn } from './tokens.ts';
 
+/** What a new account is made of, as the user gives it. */
 export interface Registration {
   readonly username: string;
   readonly email: string;
@@ -24,7 +25,10 @@ export interface Registration {
   readonly address?: string;
 }
 
-type RegisterPorts = Pick<Ports, 'users' | 'hasher' | 'tokens' | 'attempts' | 'clock' | 'ids'>;
+type RegisterPorts = Pick<
+  Ports,
+  'users' | 'hasher' | 'tokens' | 'attempts' | 'clock' | 'ids' | 'events'
+>;
 
 /** Creates an account and signs it in. */
 export class RegisterUser {
@@ -42,7 +46,7 @@ export class RegisterUser {
    * @throws AuthError `missing_fields`, `passwords_differ`, what `parseEmail`, `parseUsername` and
    * `checkNewPassword` refuse, `email_taken`, `too_many_attempts`, `service_busy`
    */
-  async execute(registration: Registration): Promise<TokenPair & { readonly user: User }> {
+  async execute(registration: Registration): Promise<SignedIn> {
     const { username, email, password, confirmPassword } = registration;
     if (isBlank(username) || isBlank(email) || isMissing(password) || isMissing(confirmPassword)) {
       throw new AuthError('missing_fields');
@@ -60,8 +64,8 @@ export class RegisterUser {
     identity: Pick<User, 'username' | 'email'>,
     password: string,
     device: string | null,
-  ): Promise<TokenPair & { readonly user: User }> {
-    const { users, hasher, tokens, clock, ids } = this.#ports;
+  ): Promise<SignedIn> {
+    const { users, hasher, tokens, clock, ids, events } = this.#ports;
     // Whether the email is free is not asked beforehand: the unique key decides, after the hash, so
     // that no race slips through.
     const passwordHash = await hasher.hash(password);
@@ -69,6 +73,7 @@ export class RegisterUser {
     const sessionIds = { id: ids.next(), tokenId: ids.next() };
     const session = startSession(sessionIds, device, now, tokens.refreshTokenTtl);
     const user = await users.insert({ ...identity, passwordHash, dateCreated: now }, session);
+    events.publish('registered', { user, sessionId: session.id });
     return { user, ...(await issueTokens(this.#ports, { ...session, userId: user.id }, now)) };
   }
 }

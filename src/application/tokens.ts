@@ -1,9 +1,18 @@
 import type { Session } from '../domain/session.ts';
+import type { User } from '../domain/user.ts';
 import type { Ports } from './ports.ts';
 
+/** The two tokens of a session. */
 export interface TokenPair {
+  /** For every request, until it expires. */
   readonly accessToken: string;
+  /** For a new access token, until its session ends. */
   readonly refreshToken: string;
+}
+
+/** A user who has just signed in, with the tokens of the new session. */
+export interface SignedIn extends TokenPair {
+  readonly user: User;
 }
 
 /** The two tokens of a session that has just begun; the refresh token is the one it names. */
