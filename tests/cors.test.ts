@@ -130,7 +130,7 @@ cors('says nothing to any other origin, however similar, nor where there is none
 
 cors('answers the question before a request for the methods of its path', () =>
   withCors(ALLOWED, async (url) => {
-    const paths = { '/login': 'POST', '/users': 'GET, HEAD', '/account': 'DELETE' };
+    const paths = { '/login': 'POST', '/users': 'GET, HEAD', '/account': 'GET, HEAD, DELETE' };
     for (const [path, methods] of Object.entries(paths)) {
       for (const method of ['GET', 'POST', 'DELETE', 'PUT']) {
         const headers = {
@@ -144,7 +144,7 @@ cors('answers the question before a request for the methods of its path', () =>
         assert.equal(corsOf(answer), {
           ...grants(APP),
           'access-control-allow-methods': methods,
-          'access-control-allow-headers': 'Authorization, Content-Type',
+          'access-control-allow-headers': 'Authorization, Content-Type, Prefer',
           'access-control-max-age': '7200',
         });
         assert.is(answer.headers.get('vary'), 'Origin');

@@ -42,6 +42,8 @@ interface Kind {
 
 const PLAIN: HttpRequest = {
   authorization: undefined,
+  prefer: undefined,
+  path: '/refresh',
   contentType: 'application/json',
   address: '127.0.0.1',
   userAgent: 'fuzzer',

@@ -1,5 +1,6 @@
 import { Authorize, type Bearer, type Identity } from './authorize.ts';
-import { type AuthEventName, type AuthListener, Listeners } from './events.ts';
+import type { AuthEventName } from '../domain/events.ts';
+import { type AuthListener, Listeners } from './listeners.ts';
 import { type ListQuery, ListUsers, type UserList } from './list-users.ts';
 import { type Credentials, Login } from './login.ts';
 import { Logout, LogoutAll } from './logout.ts';
@@ -24,21 +25,20 @@ import type { SignedIn } from './tokens.ts';
 
 export { canonicalEmail, type Email, type PasswordPolicy } from '../domain/credentials.ts';
 export { AuthError, type AuthErrorCode } from '../domain/errors.ts';
+export type {
+  AuthEventName,
+  AuthEvents,
+  ListenerFailure,
+  LoginRejection,
+  SessionEnd,
+  SessionEvent,
+  UserEvent,
+} from '../domain/events.ts';
 export { type FirstSession, isExpired, isWithin, type Session } from '../domain/session.ts';
 export type { Account, NewAccount, User, UserId } from '../domain/user.ts';
 export { Authorize, type Bearer, type Identity } from './authorize.ts';
-export {
-  type AuthEventName,
-  type AuthEvents,
-  type AuthListener,
-  type ListenerFailure,
-  Listeners,
-  type LoginRejection,
-  type SessionEnd,
-  type SessionEvent,
-  type UserEvent,
-} from './events.ts';
 export { type ListQuery, ListUsers, type UserList } from './list-users.ts';
+export { type AuthListener, Listeners } from './listeners.ts';
 export { type Credentials, Login } from './login.ts';
 export { Logout, LogoutAll } from './logout.ts';
 export {

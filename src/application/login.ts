@@ -17,9 +17,9 @@ export interface Credentials {
   readonly email: string;
   readonly password: string;
   /** What is signing in, such as its User-Agent: a label of the session. */
-  readonly device?: string;
+  readonly device?: string | undefined;
   /** The IP address that it signs in from. Without it attempts are counted by account alone. */
-  readonly address?: string;
+  readonly address?: string | undefined;
 }
 
 /** Checks a password and starts a session. */

@@ -18,14 +18,14 @@ export interface PasswordChanging extends Bearer {
   readonly password: string;
   readonly confirmPassword: string;
   /** The IP address that it comes from. Without it attempts are counted by account alone. */
-  readonly address?: string;
+  readonly address?: string | undefined;
 }
 
 /** What proves that it is its owner who wants an account erased. */
 export interface AccountDeletion extends Bearer {
   readonly password: string;
   /** The IP address that it comes from. Without it attempts are counted by account alone. */
-  readonly address?: string;
+  readonly address?: string | undefined;
 }
 
 /** Gives the bearer's account a new password. */

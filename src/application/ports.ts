@@ -1,7 +1,7 @@
 import type { Email, PasswordPolicy } from '../domain/credentials.ts';
+import type { AuthEventName, AuthEvents } from '../domain/events.ts';
 import type { FirstSession, Session } from '../domain/session.ts';
 import type { Account, NewAccount, User, UserId } from '../domain/user.ts';
-import type { AuthEventName, AuthEvents } from './events.ts';
 
 /**
  * What the use cases need of the world. Each promise of a repository, hasher or issuer is proved on

@@ -22,7 +22,7 @@ export interface Refreshed {
 export interface Refreshing {
   readonly refreshToken: string;
   /** The IP address that it comes from. Without it attempts are not counted. */
-  readonly address?: string;
+  readonly address?: string | undefined;
 }
 
 type RefreshPorts = Pick<

@@ -20,9 +20,9 @@ export interface Registration {
   readonly password: string;
   readonly confirmPassword: string;
   /** What is signing in, such as its User-Agent: a label of the session. */
-  readonly device?: string;
+  readonly device?: string | undefined;
   /** The IP address that it comes from. Without it attempts are not counted. */
-  readonly address?: string;
+  readonly address?: string | undefined;
 }
 
 type RegisterPorts = Pick<

@@ -1,16 +1,31 @@
-import { type Auth, AuthError } from '../../application/index.ts';
-import type { Endpoint, Input } from './endpoints.ts';
+import { type Auth, AuthError, type Identity } from '../../application/index.ts';
+import { type Endpoint, FAILURE, type Input } from './endpoints.ts';
 import { answerTo } from './messages.ts';
-import { errorReply, type Reply } from './reply.ts';
+import { errorReply, type Reply, type TextReply } from './reply.ts';
 
 /** A request as every host can give it. */
-export interface HttpRequest extends Pick<Input, 'address' | 'query' | 'params'> {
+export interface HttpRequest extends Pick<Input, 'address' | 'path' | 'query' | 'params'> {
   /** All values of the header, joined by commas; undefined where there is none. */
   readonly authorization: string | undefined;
   readonly contentType: string | undefined;
   readonly userAgent: string | undefined;
+  readonly prefer: string | undefined;
   /** Empty where there is none. Undecoded: hosts pass no compressed bodies. */
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | ParsedBody;
+}
+
+/** A body that something in front of the host has read. */
+export interface ParsedBody {
+  readonly value: unknown;
+}
+
+/** Whom hosts tell of faults. */
+export interface ReportOptions {
+  /**
+   * Told of every fault that was answered with a 500. It may hold private data: do not print it whole.
+   * Unless given, its name and code are printed on the standard error output.
+   */
+  readonly report?: (fault: unknown) => void;
 }
 
 /** Bytes; hosts refuse more with status 413. */
@@ -30,39 +45,77 @@ export async function answer(
   endpoint: Endpoint,
   auth: Auth,
   request: HttpRequest,
-  report: (fault: unknown) => void,
+  report: ReportOptions['report'],
 ): Promise<Reply> {
-  let timer: NodeJS.Timeout | undefined;
+  const { reply } = await inTime(
+    async () => ({ reply: await handle(endpoint, auth, request) }),
+    endpoint.failure,
+    report,
+  );
+  return reply;
+}
+
+/** Tells whose request this is, or how it is to be answered. */
+export function authorize(
+  auth: Pick<Auth, 'authorize'>,
+  authorization: string | undefined,
+  report: ReportOptions['report'],
+): Promise<Identity | { readonly reply: TextReply }> {
+  const work = () => auth.authorize({ accessToken: bearerToken(authorization) });
+  return inTime(work, FAILURE, report);
+}
+
+async function inTime<T>(
+  work: () => Promise<T>,
+  failure: string,
+  report: ReportOptions['report'] = reportByName,
+): Promise<T | { readonly reply: TextReply }> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const deadline = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('deadline exceeded')), DEADLINE);
   });
   try {
-    return await Promise.race([handle(endpoint, auth, request), deadline]);
+    return await Promise.race([work(), deadline]);
   } catch (error) {
     if (error instanceof AuthError) {
       const { status, message, headers } = answerTo(error);
-      return errorReply(status, message, headers);
+      return { reply: errorReply(status, message, headers) };
     }
     report(error);
-    return errorReply(500, endpoint.failure);
+    return { reply: errorReply(500, failure) };
   } finally {
     clearTimeout(timer);
   }
 }
 
+/** A fault's text may hold what is private, so only its kind is printed. */
+export function reportByName(fault: unknown): void {
+  const words = fault instanceof Error ? [fault.name] : [typeof fault];
+  if (fault instanceof Error && 'code' in fault) words.push(String(fault.code));
+  const safe = words.filter((word) => /^\w{1,100}$/.test(word));
+  console.error(`portcullis: a request failed: ${safe.join(' ')}`);
+}
+
 async function handle(endpoint: Endpoint, auth: Auth, request: HttpRequest): Promise<Reply> {
+  const body = endpoint.fields ? readJson(request) : { value: undefined };
+  if ('reply' in body) return body.reply;
   const fields: Record<string, string> = {};
-  if (endpoint.fields && request.body.length > 0) {
-    if (!isJson(request.contentType)) {
-      return errorReply(415, 'Content-Type must be application/json');
-    }
-    const body = parseJson(request.body);
-    if (body === undefined) return errorReply(400, 'Malformed JSON');
-    for (const name of endpoint.fields) fields[name] = textOf(body.value, name);
-  }
-  const { address, query, params, userAgent: device = '' } = request;
+  for (const name of endpoint.fields ?? []) fields[name] = textOf(body.value, name);
+  const { address, path, query, params, userAgent: device = '', prefer } = request;
   const accessToken = bearerToken(request.authorization);
-  return endpoint.handle(auth, { accessToken, device, address, fields, query, params });
+  const wantsRepresentation = /(?:^|[,\s])return=representation(?=$|[,;\s])/i.test(prefer ?? '');
+  const said = { accessToken, device, address, fields, path, query, params, wantsRepresentation };
+  return endpoint.handle(auth, said);
+}
+
+/** What the body says; undefined, which has no members, where there is none. */
+function readJson({ body, contentType }: HttpRequest): ParsedBody | { readonly reply: TextReply } {
+  if (body instanceof Uint8Array && body.length === 0) return { value: undefined };
+  if (!isJson(contentType)) {
+    return { reply: errorReply(415, 'Content-Type must be application/json') };
+  }
+  if (!(body instanceof Uint8Array)) return body;
+  return parseJson(body) ?? { reply: errorReply(400, 'Malformed JSON') };
 }
 
 /**
@@ -90,7 +143,7 @@ function isJson(contentType = ''): boolean {
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Undefined when the bytes are no UTF-8 or the text no JSON; else whatever JSON value it is. */
-function parseJson(bytes: Uint8Array): { readonly value: unknown } | undefined {
+function parseJson(bytes: Uint8Array): ParsedBody | undefined {
   try {
     return { value: JSON.parse(utf8.decode(bytes)) };
   } catch {

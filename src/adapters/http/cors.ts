@@ -2,7 +2,7 @@ import { NO_CONTENT, type Reply } from './reply.ts';
 
 /** What a script may read of a reply beside its body. */
 const EXPOSED = 'Link, Retry-After, WWW-Authenticate';
-const ACCEPTED = 'Authorization, Content-Type';
+const ACCEPTED = 'Authorization, Content-Type, Prefer';
 /** Seconds for which a browser need not ask again; none goes beyond two hours but one. */
 const MAX_AGE = '7200';
 

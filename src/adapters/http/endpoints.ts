@@ -1,16 +1,36 @@
 import type { Auth, ListQuery, User } from '../../application/index.ts';
 import { json, NO_CONTENT, type Reply, JSON_HEADERS } from './reply.ts';
 
+/** What an endpoint is known by: its method and path, which may hold `{names}`, each for one segment. */
+export type EndpointName =
+  | 'POST /register'
+  | 'POST /login'
+  | 'POST /refresh'
+  | 'GET /protected'
+  | 'GET /users'
+  | 'POST /logout'
+  | 'POST /logout-all'
+  | 'GET /sessions'
+  | 'DELETE /sessions/{id}'
+  | 'GET /account'
+  | 'DELETE /account'
+  | 'POST /password'
+  | 'GET /.well-known/jwks.json';
+
 /** One row of the wire contract. */
-export interface Endpoint {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  /** May hold `{names}`, each for one segment. */
-  readonly path: string;
+interface Row {
   /** The members of the JSON body that are read, each a string. Absent: the body is not read. */
   readonly fields?: readonly string[];
-  /** What is said, with status 500, when a part of the system fails. */
-  readonly failure: string;
+  /** What is said, with status 500, when a part of the system fails; `FAILURE` unless given. */
+  readonly failure?: string;
   readonly handle: (auth: Auth, input: Input) => Promise<Reply>;
+}
+
+/** A row of the wire contract, by method and path. */
+export interface Endpoint extends Row {
+  readonly method: string;
+  readonly path: string;
+  readonly failure: string;
 }
 
 /** What a request says, for an endpoint to act on. */
@@ -18,52 +38,78 @@ export interface Input {
   readonly accessToken: string;
   /** What the client calls itself. */
   readonly device: string;
-  /** The IP address that it comes from. */
-  readonly address: string;
+  /** The IP address that it comes from; undefined where the host does not know. */
+  readonly address: string | undefined;
   /** The endpoint's own; the empty string where the body holds no string for it. */
   readonly fields: Readonly<Record<string, string>>;
+  /** The path as the client has it, with what the endpoints are mounted under. */
+  readonly path: string;
   readonly query: URLSearchParams;
   /** The values of the path's `{names}`. */
   readonly params: Readonly<Record<string, string>>;
+  /** Whether the client asks for what it has made (`Prefer: return=representation`, RFC 7240). */
+  readonly wantsRepresentation: boolean;
 }
 
+/** Which endpoints there are, and who may use them. */
 export interface EndpointOptions {
+  /** The endpoints that there are, by their names; all of them unless given. */
+  readonly only?: readonly EndpointName[];
   /** Who may read GET /users; `public`, as documented, unless given. */
   readonly usersAccess?: 'public' | 'authenticated' | 'disabled';
   /** JWKs (RFC 7517) for others to verify access tokens with. None, or not given: none are shown. */
   readonly publicKeys?: readonly Readonly<Record<string, string>>[];
 }
 
-const FAILURE = 'An error occurred';
+/** What most endpoints say, with status 500, when a part of the system fails. */
+export const FAILURE = 'An error occurred';
 
-/** The wire contract as a table: what hosts mount, and what is documented of it. */
+/**
+ * The wire contract as a table: what hosts mount, and what is documented of it.
+ * @throws RangeError for a name of no endpoint
+ */
 export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
-  const { usersAccess = 'public', publicKeys = [] } = options;
-  const table: Endpoint[] = [
-    {
-      method: 'POST',
-      path: '/register',
+  const { only, usersAccess = 'public', publicKeys = [] } = options;
+  const all = Object.entries(rows(usersAccess, publicKeys));
+  const unknown = only?.find((name) => all.every(([known]) => known !== name));
+  if (unknown !== undefined) throw new RangeError(`no endpoint is named ${unknown}`);
+  const absent = new Set<string>();
+  if (usersAccess === 'disabled') absent.add('GET /users');
+  if (publicKeys.length === 0) absent.add('GET /.well-known/jwks.json');
+  const mounted: ReadonlySet<string> = new Set(only ?? all.map(([name]) => name));
+  return all
+    .filter(([name]) => mounted.has(name) && !absent.has(name))
+    .map(([name, row]) => {
+      const [method = '', path = ''] = name.split(' ');
+      return { failure: FAILURE, ...row, method, path };
+    });
+}
+
+function rows(
+  usersAccess: EndpointOptions['usersAccess'],
+  publicKeys: NonNullable<EndpointOptions['publicKeys']>,
+): Readonly<Record<EndpointName, Row>> {
+  return {
+    'POST /register': {
       fields: ['username', 'email', 'password', 'confirm_password'],
       failure: 'Database error occurred. Please try again.',
-      async handle(
-        auth,
-        { device, address, fields: { username = '', email = '', password = '', ...rest } },
-      ) {
+      async handle(auth, { device, address, fields, wantsRepresentation }) {
+        const { username = '', email = '', password = '', ...rest } = fields;
         const { confirm_password: confirmPassword = '' } = rest;
         const given = { username, email, password, confirmPassword, device, address };
         const made = await auth.registerUser(given);
-        return json(201, {
+        const body = {
           message: 'User created successfully',
           access_token: made.accessToken,
           refresh_token: made.refreshToken,
-        });
+        };
+        if (!wantsRepresentation) return json(201, body);
+        const applied = { 'Preference-Applied': 'return=representation' };
+        return json(201, { ...body, user: shownUser(made.user) }, applied);
       },
     },
-    {
-      method: 'POST',
-      path: '/login',
+    'POST /login': {
       fields: ['email', 'password'],
-      failure: FAILURE,
       async handle(auth, { device, address, fields: { email = '', password = '' } }) {
         const signedIn = await auth.login({ email, password, device, address });
         const { accessToken, refreshToken, user } = signedIn;
@@ -71,20 +117,12 @@ export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
           message: 'Login successful',
           access_token: accessToken,
           refresh_token: refreshToken,
-          user: {
-            id: user.id,
-            username: user.username,
-            email: user.email,
-            date_created: user.dateCreated.toISOString(),
-          },
+          user: shownUser(user),
         });
       },
     },
-    {
-      method: 'POST',
-      path: '/refresh',
+    'POST /refresh': {
       fields: ['refresh_token'],
-      failure: FAILURE,
       async handle(auth, { address, fields: { refresh_token: refreshToken = '' } }) {
         const refreshed = await auth.refreshToken({ refreshToken, address });
         return json(200, {
@@ -93,38 +131,26 @@ export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
         });
       },
     },
-    {
-      method: 'GET',
-      path: '/protected',
-      failure: FAILURE,
+    'GET /protected': {
       async handle(auth, { accessToken }) {
         const { user } = await auth.authorize({ accessToken });
         return json(200, { message: `Hello, ${user.username}. This is a protected route.` });
       },
     },
-    {
-      method: 'POST',
-      path: '/logout',
+    'POST /logout': {
       fields: ['refresh_token'],
-      failure: FAILURE,
       async handle(auth, { fields: { refresh_token: refreshToken = '' } }) {
         await auth.logout({ refreshToken });
         return NO_CONTENT;
       },
     },
-    {
-      method: 'POST',
-      path: '/logout-all',
-      failure: FAILURE,
+    'POST /logout-all': {
       async handle(auth, { accessToken }) {
         await auth.logoutAll({ accessToken });
         return NO_CONTENT;
       },
     },
-    {
-      method: 'GET',
-      path: '/sessions',
-      failure: FAILURE,
+    'GET /sessions': {
       async handle(auth, { accessToken }) {
         const sessions = await auth.listSessions({ accessToken });
         return json(
@@ -140,20 +166,14 @@ export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
         );
       },
     },
-    {
-      method: 'DELETE',
-      path: '/sessions/{id}',
-      failure: FAILURE,
+    'DELETE /sessions/{id}': {
       async handle(auth, { accessToken, params: { id: sessionId = '' } }) {
         await auth.endSession({ accessToken, sessionId });
         return NO_CONTENT;
       },
     },
-    {
-      method: 'POST',
-      path: '/password',
+    'POST /password': {
       fields: ['current_password', 'password', 'confirm_password'],
-      failure: FAILURE,
       async handle(auth, { accessToken, address, fields: { password = '', ...rest } }) {
         const { current_password: currentPassword = '' } = rest;
         const { confirm_password: confirmPassword = '' } = rest;
@@ -162,44 +182,41 @@ export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
         return json(200, { message: 'Password changed' });
       },
     },
-    {
-      method: 'DELETE',
-      path: '/account',
+    'GET /account': {
+      async handle(auth, { accessToken }) {
+        const { user, sessionId } = await auth.authorize({ accessToken });
+        return json(200, { user: shownUser(user), session_id: sessionId });
+      },
+    },
+    'DELETE /account': {
       fields: ['password'],
-      failure: FAILURE,
       async handle(auth, { accessToken, address, fields: { password = '' } }) {
         await auth.deleteAccount({ accessToken, password, address });
         return NO_CONTENT;
       },
     },
-  ];
-  if (usersAccess !== 'disabled') {
-    table.push({
-      method: 'GET',
-      path: '/users',
-      failure: FAILURE,
-      async handle(auth, { accessToken, query }) {
+    'GET /users': {
+      async handle(auth, { accessToken, query, path }) {
         if (usersAccess === 'authenticated') await auth.authorize({ accessToken });
         const bounds = listQuery(query);
         const { pages, next } = await auth.listUsers(bounds);
         const reply = { status: 200, headers: JSON_HEADERS, body: userArray(pages) };
         if (next === undefined) return reply;
-        const link = `</users?limit=${bounds.limit}&after=${next}>; rel="next"`;
+        const link = `<${path}?limit=${bounds.limit}&after=${next}>; rel="next"`;
         return { ...reply, headers: { ...JSON_HEADERS, Link: link } };
       },
-    });
-  }
-  if (publicKeys.length > 0) {
-    // The one reply that is everybody's, and may be some minutes old: a key is shown before it signs.
-    const shared = json(200, { keys: publicKeys }, { 'Cache-Control': 'public, max-age=300' });
-    table.push({
-      method: 'GET',
-      path: '/.well-known/jwks.json',
-      failure: FAILURE,
-      handle: () => Promise.resolve(shared),
-    });
-  }
-  return table;
+    },
+    'GET /.well-known/jwks.json': {
+      handle: async () => json(200, { keys: publicKeys }, PUBLIC_FOR_MINUTES),
+    },
+  };
+}
+
+/** The one reply that is everybody's, and may be some minutes old: a key is shown before it signs. */
+const PUBLIC_FOR_MINUTES = { 'Cache-Control': 'public, max-age=300' };
+
+function shownUser({ id, username, email, dateCreated }: User) {
+  return { id, username, email, date_created: dateCreated.toISOString() };
 }
 
 /** In the place of both passwords, for every user: what is stored of a password is never read here. */

@@ -8,98 +8,144 @@ import express, {
   type Request,
   type RequestHandler,
   type Response,
+  type Router,
 } from 'express';
-import type { Auth } from '../../application/index.ts';
-import { answer, type HttpRequest, MAX_BODY_LENGTH } from './answer.ts';
+import type { Auth, User as PortcullisUser } from '../../application/index.ts';
+import {
+  answer,
+  authorize,
+  type HttpRequest,
+  MAX_BODY_LENGTH,
+  type ParsedBody,
+  reportByName,
+  type ReportOptions,
+} from './answer.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
-import { type Endpoint, type EndpointOptions, endpoints } from './endpoints.ts';
-import { errorReply, type Reply, type TextReply } from './reply.ts';
+import { type EndpointName, type EndpointOptions, endpoints, FAILURE } from './endpoints.ts';
+import {
+  COMPRESSED,
+  errorReply,
+  INCOMPLETE,
+  NOT_FOUND,
+  notAllowed,
+  type Reply,
+  type TextReply,
+  TOO_LARGE,
+} from './reply.ts';
+import { routesOf } from './routes.ts';
 import { isTooLarge, LINGER } from './server.ts';
 
-export interface ExpressOptions extends EndpointOptions {
-  /** Told of every fault that was answered with a 500. It may hold private data: do not print it whole. */
-  readonly report?: (fault: unknown) => void;
+export type { EndpointName, EndpointOptions, ReportOptions };
+
+declare global {
+  namespace Express {
+    interface User extends PortcullisUser {}
+
+    interface Request {
+      /** Who asks, where `requireUser` has let the request through. */
+      user?: User | undefined;
+    }
+  }
+}
+
+/** Which endpoints there are, for whom, and whom to tell of faults. */
+export interface RouterOptions extends EndpointOptions, ReportOptions {
+  /** Origins (`https://app.example.com`) whose scripts may use the API in a browser; none unless given. */
+  readonly corsOrigins?: readonly string[];
+}
+
+/** What an application of its own is told besides. */
+export interface ExpressOptions extends RouterOptions {
   /**
    * Whose word on the client's address, in X-Forwarded-For, is taken: the number of proxies in front,
    * or their addresses and networks. Unless given nobody's: the address is the connection's.
    */
   readonly trustProxy?: number | readonly string[];
-  /** Origins (`https://app.example.com`) whose scripts may use the API in a browser; none unless given. */
-  readonly corsOrigins?: readonly string[];
 }
 
-/** The endpoint table as an Express application. */
+/**
+ * The endpoints, to mount in an Express 5 application under any path, before or after its body
+ * parsers. Paths that are none of the endpoints' go on to what is mounted after it; other methods of
+ * the endpoints' paths do not (405). The application's `trust proxy` says whose word on the client's
+ * address is taken: limits on attempts go by it.
+ * @throws RangeError for a name of no endpoint
+ */
+export function authRouter(auth: Auth, options: RouterOptions = {}): Router {
+  const { report, corsOrigins = [] } = options;
+  const find = routesOf(endpoints(options));
+  const router = express.Router();
+  router.use(async (request, response, next) => {
+    const route = find(request.path);
+    if (route === undefined) return next();
+    const isAllowed = allowOrigin(corsOrigins, request, response);
+    const endpoint = route.endpoints.get(request.method);
+    if (endpoint === undefined) {
+      const asks = request.headers['access-control-request-method'] !== undefined;
+      const isPreflight = request.method === 'OPTIONS' && asks && isAllowed;
+      const reply = isPreflight ? preflightReply(route.allow) : notAllowed(route.allow);
+      return send(response, reply, report);
+    }
+    const body = endpoint.fields ? await readBody(request) : new Uint8Array();
+    if ('status' in body) return refuseBody(request, response, body);
+    const reply = await answer(endpoint, auth, httpRequest(request, body, route.params), report);
+    return send(response, reply, report);
+  });
+  return router;
+}
+
+/**
+ * Lets a request through that has an access token, with its user in `request.user`; others get the
+ * documented 401 or 404. The user is looked up at each request, so a deletion is seen at once.
+ */
+export function requireUser(
+  auth: Pick<Auth, 'authorize'>,
+  { report }: ReportOptions = {},
+): RequestHandler {
+  return async (request, response, next) => {
+    const identity = await authorize(auth, headerValues(request, 'authorization'), report);
+    if ('reply' in identity) return send(response, identity.reply, report);
+    request.user = identity.user;
+    return next();
+  };
+}
+
+/** The endpoints as an application of their own, which finds nothing elsewhere: 404, in JSON too. */
 export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
-  const { report = () => {}, corsOrigins = [] } = options;
+  const { report = reportByName, corsOrigins = [] } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('trust proxy', options.trustProxy ?? false);
-  app.enable('case sensitive routing');
-  app.enable('strict routing');
-  if (corsOrigins.length > 0) {
-    app.use((request, response, next) => {
-      response.setHeader('Vary', 'Origin');
-      const headers = corsHeaders(corsOrigins, request.headers.origin);
-      if (headers) response.setHeaders(new Map(Object.entries(headers)));
-      next();
-    });
-  }
-
-  for (const [path, methods] of byPath(endpoints(options))) {
-    const route = app.route(path.replaceAll(/\{(\w+)\}/g, ':$1'));
-    for (const endpoint of methods) {
-      const handler: RequestHandler = async (request, response) => {
-        const body = endpoint.fields ? await readBody(request) : new Uint8Array();
-        if (!(body instanceof Uint8Array)) return refuseBody(request, response, body);
-        const reply = await answer(endpoint, auth, httpRequest(request, body), report);
-        await send(response, reply, report);
-      };
-      if (endpoint.method === 'GET') route.get(handler);
-      else if (endpoint.method === 'POST') route.post(handler);
-      else route.delete(handler);
-    }
-    const allow = methods.map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method)).join(', ');
-    route.options((request, response, next) => {
-      const asks = request.headers['access-control-request-method'] !== undefined;
-      if (!asks || !response.hasHeader('Access-Control-Allow-Origin')) return next();
-      return send(response, preflightReply(allow), report);
-    });
-    route.all((_, response) =>
-      send(response, errorReply(405, 'Method not allowed', { Allow: allow }), report),
-    );
-  }
-  app.use((_, response) => send(response, errorReply(404, 'Not found'), report));
+  app.use(authRouter(auth, options));
+  app.use((request, response) => {
+    allowOrigin(corsOrigins, request, response);
+    return send(response, NOT_FOUND, report);
+  });
   app.use(((error: unknown, _request, response, _next) => {
-    // A path whose escapes are no text: Express says 400, but what it names is not there.
-    const isPath = error instanceof URIError && !response.headersSent;
-    if (isPath) return send(response, errorReply(404, 'Not found'), report);
     report(error);
     // Not on to Express, which would print the error as it is.
     if (response.headersSent) return response.destroy();
-    return send(response, errorReply(500, 'An error occurred'), report);
+    return send(response, errorReply(500, FAILURE), report);
   }) satisfies ErrorRequestHandler);
   return app;
 }
 
-function byPath(table: readonly Endpoint[]): Map<string, Endpoint[]> {
-  const paths = new Map<string, Endpoint[]>();
-  for (const endpoint of table) {
-    paths.set(endpoint.path, [...(paths.get(endpoint.path) ?? []), endpoint]);
-  }
-  return paths;
+/** Says to a browser whether it may let this origin's scripts read the reply. */
+function allowOrigin(origins: readonly string[], request: Request, response: Response): boolean {
+  if (origins.length === 0) return false;
+  response.vary('Origin');
+  const headers = corsHeaders(origins, request.headers.origin);
+  if (headers) response.setHeaders(new Map(Object.entries(headers)));
+  return headers !== undefined;
 }
-
-const COMPRESSED = errorReply(415, 'Unsupported encoding', { Connection: 'close' });
-const INCOMPLETE = errorReply(400, 'Incomplete request body', { Connection: 'close' });
-const TOO_LARGE = errorReply(413, 'Request body is too large', { Connection: 'close' });
 
 /**
  * The bytes of a body, whatever they mean; or the refusal of one that is compressed (its true size
  * is anybody's guess) or too large, as soon as that is known: the usual readers take the whole of
  * it in before they say so, or wait for the rest of it in vain.
  */
-async function readBody(request: IncomingMessage): Promise<Uint8Array | TextReply> {
+async function readBody(request: Request): Promise<Uint8Array | ParsedBody | TextReply> {
+  if (request.readableDidRead) return bodyReadBefore(request);
   if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') return COMPRESSED;
   if (isTooLarge(request)) return TOO_LARGE;
   return new Promise((resolve) => {
@@ -115,10 +161,17 @@ async function readBody(request: IncomingMessage): Promise<Uint8Array | TextRepl
   });
 }
 
+/** A body that one of the application's parsers has read. */
+function bodyReadBefore(request: Request): Uint8Array | ParsedBody {
+  const body: unknown = request.body;
+  if (body instanceof Uint8Array) return body;
+  return typeof body === 'string' ? Buffer.from(body) : { value: body };
+}
+
 function refuseBody(request: IncomingMessage, response: Response, reply: TextReply): void {
   const length = Buffer.byteLength(reply.body);
-  response.writeHead(reply.status, { ...reply.headers, 'Content-Length': length });
-  response.write(reply.body);
+  const headers = { ...reply.headers, 'Content-Length': length, Connection: 'close' };
+  response.writeHead(reply.status, headers).write(reply.body);
   const end = () => {
     clearTimeout(timer);
     response.end();
@@ -127,16 +180,21 @@ function refuseBody(request: IncomingMessage, response: Response, reply: TextRep
   finished(request.resume(), end);
 }
 
-function httpRequest(request: Request, body: Uint8Array): HttpRequest {
+function httpRequest(
+  request: Request,
+  body: HttpRequest['body'],
+  params: HttpRequest['params'],
+): HttpRequest {
+  const prefer = request.headers['prefer'];
   return {
     authorization: headerValues(request, 'authorization'),
     contentType: request.headers['content-type'],
     userAgent: request.headers['user-agent'],
+    prefer: Array.isArray(prefer) ? prefer.join() : prefer,
     address: request.ip ?? '', // None when the client is gone already.
+    path: request.baseUrl + request.path,
     query: new URLSearchParams(request.url?.replace(/^[^?]*/, '')),
-    params: Object.fromEntries(
-      Object.entries(request.params).map(([name, value]) => [name, String(value)]),
-    ),
+    params,
     body,
   };
 }
@@ -150,7 +208,7 @@ function headerValues({ rawHeaders }: IncomingMessage, name: string): string | u
 async function send(
   response: Response,
   { status, headers, body }: Reply,
-  report: (fault: unknown) => void,
+  report: ReportOptions['report'] = reportByName,
 ): Promise<void> {
   if (isClosing(response.req.socket)) response.shouldKeepAlive = false;
   if (status === 204) {

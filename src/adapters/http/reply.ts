@@ -37,3 +37,13 @@ export function json(
 
 /** Done, and nothing to say. */
 export const NO_CONTENT: Reply = { status: 204, headers: HEADERS, body: '' };
+
+/** What hosts say themselves, before it is an endpoint's business. */
+export const NOT_FOUND = errorReply(404, 'Not found');
+export const COMPRESSED = errorReply(415, 'Unsupported encoding');
+export const INCOMPLETE = errorReply(400, 'Incomplete request body');
+export const TOO_LARGE = errorReply(413, 'Request body is too large');
+
+export function notAllowed(allow: string): TextReply {
+  return errorReply(405, 'Method not allowed', { Allow: allow });
+}

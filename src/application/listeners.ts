@@ -1,57 +1,5 @@
-import type { Email } from '../domain/credentials.ts';
-import type { User } from '../domain/user.ts';
+import type { AuthEventName, AuthEvents } from '../domain/events.ts';
 import type { EventPublisher } from './ports.ts';
-
-/** Whom and which of their sessions an event is about. */
-export interface SessionEvent {
-  readonly user: User;
-  readonly sessionId: string;
-}
-
-/** Whom an event is about. */
-export interface UserEvent {
-  readonly user: User;
-}
-
-/** A session that has ended, and whose it was. */
-export interface SessionEnd {
-  readonly userId: User['id'];
-  readonly sessionId: string;
-}
-
-/** A sign-in that was refused. Nothing of the password is in it. */
-export interface LoginRejection {
-  /** The canonical address; undefined where what was typed is none: it may be a password. */
-  readonly email: Email | undefined;
-  readonly code: 'invalid_credentials' | 'too_many_attempts';
-  /** The IP address that it came from, where the caller said. */
-  readonly address: string | undefined;
-}
-
-/** A listener that threw or rejected. */
-export interface ListenerFailure {
-  readonly event: AuthEventName;
-  readonly error: unknown;
-}
-
-/** What can be listened to, by its name. Each is told after the store has committed it. */
-export interface AuthEvents {
-  readonly registered: SessionEvent;
-  readonly loggedIn: SessionEvent;
-  readonly loginRejected: LoginRejection;
-  readonly refreshed: SessionEvent;
-  /** A replaced refresh token came again: it may have been stolen, and its session has ended. */
-  readonly refreshTokenReused: SessionEvent;
-  /** One session was ended, by its refresh token or from the list of sessions. */
-  readonly loggedOut: SessionEnd;
-  /** Every session of the user was ended. */
-  readonly loggedOutEverywhere: UserEvent;
-  readonly passwordChanged: SessionEvent;
-  readonly accountDeleted: UserEvent;
-  readonly listenerFailed: ListenerFailure;
-}
-
-export type AuthEventName = keyof AuthEvents;
 
 /** May be asynchronous: nobody waits for it. */
 export type AuthListener<Name extends AuthEventName> = (event: AuthEvents[Name]) => unknown;

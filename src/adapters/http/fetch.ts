@@ -1,0 +1,190 @@
+import type { Auth, User } from '../../application/index.ts';
+import {
+  answer,
+  authorize,
+  type HttpRequest,
+  MAX_BODY_LENGTH,
+  reportByName,
+  type ReportOptions,
+} from './answer.ts';
+import { corsHeaders, preflightReply } from './cors.ts';
+import { type EndpointName, type EndpointOptions, endpoints } from './endpoints.ts';
+import {
+  COMPRESSED,
+  errorReply,
+  INCOMPLETE,
+  NOT_FOUND,
+  notAllowed,
+  type Reply,
+  type TextReply,
+  TOO_LARGE,
+} from './reply.ts';
+import { routesOf } from './routes.ts';
+
+export type { EndpointName, EndpointOptions, ReportOptions };
+
+/** Which endpoints there are, where, for whom, and whom to tell of faults. */
+export interface FetchOptions extends EndpointOptions, ReportOptions {
+  /** What the endpoints' paths come after, such as `/api/auth`; nothing unless given. */
+  readonly prefix?: string;
+  /**
+   * The IP address that a request comes from, which a `Request` does not say: of the connection, or what
+   * a proxy in front says of it, never what a client can write itself. Unless given, or where it is
+   * undefined, attempts at passwords are counted by account alone.
+   */
+  readonly address?: (request: Request) => string | undefined;
+  /** Origins (`https://app.example.com`) whose scripts may use the API in a browser; none unless given. */
+  readonly corsOrigins?: readonly string[];
+}
+
+/**
+ * The endpoints as a function from `Request` to `Response`, for every host that has these: Hono, Next.js,
+ * Deno, Bun, workers, node:http by an adapter. It answers whatever it is given, 404 elsewhere, and
+ * never rejects. The body of a request must not have been read before.
+ * @throws RangeError for a name of no endpoint, or a prefix that is not a path like `/api/auth`
+ */
+export function fetchHandler(
+  auth: Auth,
+  options: FetchOptions = {},
+): (request: Request) => Promise<Response> {
+  const { prefix = '', report = reportByName, corsOrigins = [] } = options;
+  if (!/^(?:\/[^/?#]+)*$/.test(prefix)) throw new RangeError('prefix must be like /api/auth');
+  const find = routesOf(endpoints(options));
+
+  const reply = async (request: Request, url: URL, isAllowed: boolean): Promise<Reply> => {
+    const path = url.pathname.startsWith(`${prefix}/`) ? url.pathname.slice(prefix.length) : '';
+    const route = find(path);
+    if (route === undefined) return NOT_FOUND;
+    const endpoint = route.endpoints.get(request.method);
+    if (endpoint === undefined) {
+      const asks = request.headers.has('access-control-request-method');
+      const isPreflight = request.method === 'OPTIONS' && asks && isAllowed;
+      return isPreflight ? preflightReply(route.allow) : notAllowed(route.allow);
+    }
+    const body = endpoint.fields ? await readBody(request) : new Uint8Array();
+    if (!(body instanceof Uint8Array)) return body;
+    const said = httpRequest(request, url, options.address?.(request));
+    return answer(endpoint, auth, { ...said, params: route.params, body }, report);
+  };
+
+  return async (request) => {
+    const url = new URL(request.url);
+    const origin = request.headers.get('origin') ?? undefined;
+    const cors = corsHeaders(corsOrigins, origin);
+    const said = await reply(request, url, cors !== undefined).catch((fault: unknown) => {
+      report(fault);
+      return errorReply(500, 'An error occurred');
+    });
+    const vary = corsOrigins.length > 0 ? { Vary: 'Origin' } : undefined;
+    const headers = { ...said.headers, ...vary, ...cors };
+    return toResponse({ ...said, headers }, request.method, report);
+  };
+}
+
+/**
+ * Tells whose request this is, by its access token: the user, or the documented 401 or 404 to answer
+ * with. The user is looked up at each request, so a deletion is seen at once.
+ */
+export function requireUser(
+  auth: Pick<Auth, 'authorize'>,
+  { report }: ReportOptions = {},
+): (request: Request) => Promise<User | Response> {
+  return async (request) => {
+    const identity = await authorize(auth, authorizationOf(request), report);
+    if ('user' in identity) return identity.user;
+    return toResponse(identity.reply, request.method, report);
+  };
+}
+
+function authorizationOf({ headers }: Request): string | undefined {
+  return headers.get('authorization') ?? undefined;
+}
+
+function httpRequest(
+  request: Request,
+  url: URL,
+  address: string | undefined,
+): Omit<HttpRequest, 'params' | 'body'> {
+  const { headers } = request;
+  return {
+    authorization: authorizationOf(request),
+    contentType: headers.get('content-type') ?? undefined,
+    userAgent: headers.get('user-agent') ?? undefined,
+    prefer: headers.get('prefer') ?? undefined,
+    address,
+    path: url.pathname,
+    query: url.searchParams,
+  };
+}
+
+/** The bytes of a body, whatever they mean; or the refusal of one that is compressed or too large. */
+async function readBody(request: Request): Promise<Uint8Array | TextReply> {
+  const { headers, body } = request;
+  if ((headers.get('content-encoding') ?? 'identity') !== 'identity') return COMPRESSED;
+  if (Number(headers.get('content-length') ?? 0) > MAX_BODY_LENGTH) return TOO_LARGE;
+  if (request.bodyUsed) throw new TypeError('the body of the request has been read before');
+  if (body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader();
+  for (;;) {
+    // A client that gave up in the middle asked for nothing, whatever its bytes up to there mean.
+    const part = await reader.read().catch(() => undefined);
+    if (part === undefined) return INCOMPLETE;
+    if (part.done) return joined(chunks, length);
+    length += part.value.length;
+    if (length > MAX_BODY_LENGTH) {
+      await reader.cancel().catch(() => {});
+      return TOO_LARGE;
+    }
+    chunks.push(part.value);
+  }
+}
+
+function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+function toResponse(
+  { status, headers, body }: Reply,
+  method: string,
+  report: ReportOptions['report'] = reportByName,
+): Response {
+  if (status === 204 || method === 'HEAD') return new Response(null, { status, headers });
+  if (typeof body === 'string') return new Response(body, { status, headers });
+  return new Response(streamOf(body, report), { status, headers });
+}
+
+/** The parts of a body, each made when the one before has been taken. */
+function streamOf(
+  body: AsyncIterable<string>,
+  report: (fault: unknown) => void,
+): ReadableStream<Uint8Array> {
+  const parts = body[Symbol.asyncIterator]();
+  const encoder = new TextEncoder();
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          const part = await parts.next();
+          if (part.done) controller.close();
+          else controller.enqueue(encoder.encode(part.value));
+        } catch (fault) {
+          // The status is out: all that can still be said is that the body is not whole.
+          report(fault);
+          controller.error(fault);
+        }
+      },
+      async cancel() {
+        await parts.return?.();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
