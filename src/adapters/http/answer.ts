@@ -31,6 +31,9 @@ export interface ReportOptions {
 /** Bytes; hosts refuse more with status 413. */
 export const MAX_BODY_LENGTH = 16 * 1024;
 
+/** What a client that is still sending gets to do so, in ms: cut off at once, it may miss the reply. */
+export const LINGER = 500;
+
 /**
  * Milliseconds in which a request is answered, whatever the parts of the system do: less than the
  * promised 5 s, by what reading the request and sending the reply may take.

@@ -15,6 +15,7 @@ import {
   answer,
   authorize,
   type HttpRequest,
+  LINGER,
   MAX_BODY_LENGTH,
   type ParsedBody,
   reportByName,
@@ -33,7 +34,7 @@ import {
   TOO_LARGE,
 } from './reply.ts';
 import { routesOf } from './routes.ts';
-import { isTooLarge, LINGER } from './server.ts';
+import { isTooLarge } from './server.ts';
 
 export type { EndpointName, EndpointOptions, ReportOptions };
 
@@ -113,7 +114,6 @@ export function requireUser(
 export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
   const { report = reportByName, corsOrigins = [] } = options;
   const app = express();
-  app.disable('x-powered-by');
   app.disable('etag');
   app.set('trust proxy', options.trustProxy ?? false);
   app.use(authRouter(auth, options));
@@ -161,14 +161,20 @@ async function readBody(request: Request): Promise<Uint8Array | ParsedBody | Tex
   });
 }
 
-/** A body that one of the application's parsers has read. */
+/** A body that one of the application's parsers has read: as bytes, as text, or as what it says. */
 function bodyReadBefore(request: Request): Uint8Array | ParsedBody {
   const body: unknown = request.body;
   if (body instanceof Uint8Array) return body;
-  return typeof body === 'string' ? Buffer.from(body) : { value: body };
+  if (typeof body !== 'string') return { value: body };
+  try {
+    return { value: JSON.parse(body) };
+  } catch {
+    return { value: body }; // The text that a JSON parser has found, or none that is JSON.
+  }
 }
 
 function refuseBody(request: IncomingMessage, response: Response, reply: TextReply): void {
+  response.removeHeader('X-Powered-By');
   const length = Buffer.byteLength(reply.body);
   const headers = { ...reply.headers, 'Content-Length': length, Connection: 'close' };
   response.writeHead(reply.status, headers).write(reply.body);
@@ -210,6 +216,7 @@ async function send(
   { status, headers, body }: Reply,
   report: ReportOptions['report'] = reportByName,
 ): Promise<void> {
+  response.removeHeader('X-Powered-By'); // An application that has it on need not say so here.
   if (isClosing(response.req.socket)) response.shouldKeepAlive = false;
   if (status === 204) {
     response.writeHead(status, headers).end();

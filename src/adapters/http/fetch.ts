@@ -3,6 +3,7 @@ import {
   answer,
   authorize,
   type HttpRequest,
+  LINGER,
   MAX_BODY_LENGTH,
   reportByName,
   type ReportOptions,
@@ -120,24 +121,39 @@ function httpRequest(
 /** The bytes of a body, whatever they mean; or the refusal of one that is compressed or too large. */
 async function readBody(request: Request): Promise<Uint8Array | TextReply> {
   const { headers, body } = request;
-  if ((headers.get('content-encoding') ?? 'identity') !== 'identity') return COMPRESSED;
-  if (Number(headers.get('content-length') ?? 0) > MAX_BODY_LENGTH) return TOO_LARGE;
   if (request.bodyUsed) throw new TypeError('the body of the request has been read before');
   if (body === null) return new Uint8Array();
+  const reader: BodyReader = body.getReader();
+  const refuse = (refusal: TextReply) => {
+    void readOn(reader);
+    return refusal;
+  };
+  if ((headers.get('content-encoding') ?? 'identity') !== 'identity') return refuse(COMPRESSED);
+  if (Number(headers.get('content-length') ?? 0) > MAX_BODY_LENGTH) return refuse(TOO_LARGE);
   const chunks: Uint8Array[] = [];
   let length = 0;
-  const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader();
   for (;;) {
     // A client that gave up in the middle asked for nothing, whatever its bytes up to there mean.
     const part = await reader.read().catch(() => undefined);
     if (part === undefined) return INCOMPLETE;
     if (part.done) return joined(chunks, length);
     length += part.value.length;
-    if (length > MAX_BODY_LENGTH) {
-      await reader.cancel().catch(() => {});
-      return TOO_LARGE;
-    }
+    if (length > MAX_BODY_LENGTH) return refuse(TOO_LARGE);
     chunks.push(part.value);
+  }
+}
+
+type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
+
+/** Drops what a refused client still sends: cut off at once, it may miss the reply. */
+async function readOn(reader: BodyReader): Promise<void> {
+  const timer = setTimeout(() => void reader.cancel().catch(() => {}), LINGER);
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // It has gone away.
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -7,7 +7,7 @@ import {
   STATUS_CODES,
 } from 'node:http';
 import type { Socket } from 'node:net';
-import { MAX_BODY_LENGTH } from './answer.ts';
+import { LINGER, MAX_BODY_LENGTH } from './answer.ts';
 import { errorReply, type TextReply } from './reply.ts';
 
 // What a client may take, in ms: for its headers, for a whole request, before it takes more of a
@@ -22,9 +22,6 @@ const MAX_HEADERS = 100;
 
 /** How often, in ms, Node looks for requests that took too long, and a full server for room. */
 const CHECK_INTERVAL = 1_000;
-
-/** What a client that is still sending gets to do so, in ms: cut off at once, it may miss the reply. */
-export const LINGER = 500;
 
 /** What answers requests; it says where it does not. */
 type Handler = (request: IncomingMessage, response: ServerResponse, unhandled: () => void) => void;
