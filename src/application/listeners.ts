@@ -27,10 +27,11 @@ export class Listeners implements EventPublisher {
 
   /**
    * Adds a listener; returns how to take it away again.
-   * @throws RangeError for a name of no event
+   * @throws RangeError for a name of no event, TypeError for a listener that is no function
    */
   on<Name extends AuthEventName>(name: Name, listener: AuthListener<Name>): () => void {
     if (!Object.hasOwn(this.#registry, name)) throw new RangeError(`no event is named ${name}`);
+    if (typeof listener !== 'function') throw new TypeError('a listener is a function');
     const listeners: Set<AuthListener<Name>> = this.#registry[name];
     // One of its own for each call, so that the same function can listen twice, and end once.
     const added: AuthListener<Name> = (event) => listener(event);

@@ -145,11 +145,20 @@ async function readBody(request: Request): Promise<Uint8Array | TextReply> {
 
 type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
 
-/** Drops what a refused client still sends: cut off at once, it may miss the reply. */
+/** Bytes of a refused body that are read on, at most. */
+const READ_ON = 64 * MAX_BODY_LENGTH;
+
+/** Drops what a refused client still sends, within limits: cut off at once, it may miss the reply. */
 async function readOn(reader: BodyReader): Promise<void> {
-  const timer = setTimeout(() => void reader.cancel().catch(() => {}), LINGER);
+  const cancel = () => reader.cancel().catch(() => {});
+  const timer = setTimeout(() => void cancel(), LINGER);
   try {
-    while (!(await reader.read()).done);
+    for (let length = 0; length < READ_ON; ) {
+      const part = await reader.read();
+      if (part.done) return;
+      length += part.value.length;
+    }
+    await cancel();
   } catch {
     // It has gone away.
   } finally {

@@ -1,0 +1,237 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  type AuthEventName,
+  createAuth,
+  type EmbeddedAuth,
+  type GivenPorts,
+} from '../src/application/index.ts';
+import { outcome } from './support/expect.ts';
+import { ADA, fakePorts, withAda, withMethods } from './support/fakes.ts';
+
+const NAMES: readonly AuthEventName[] = [
+  'registered',
+  'loggedIn',
+  'loginRejected',
+  'refreshed',
+  'refreshTokenReused',
+  'loggedOut',
+  'loggedOutEverywhere',
+  'passwordChanged',
+  'accountDeleted',
+  'listenerFailed',
+];
+
+/** Notes every event, by its name. */
+function listen(auth: EmbeddedAuth): [name: string, event: unknown][] {
+  const heard: [string, unknown][] = [];
+  for (const name of NAMES) auth.on(name, (event) => heard.push([name, event]));
+  return heard;
+}
+
+/** Takes what is printed on the standard error output meanwhile. */
+async function printed(work: () => Promise<void>): Promise<unknown[][]> {
+  const { error } = console;
+  const lines: unknown[][] = [];
+  console.error = (...line: unknown[]) => void lines.push(line);
+  try {
+    await work();
+    await turn();
+  } finally {
+    console.error = error;
+  }
+  return lines;
+}
+
+const events = suite('Events');
+
+events('tell of everything that a user does, in order', async () => {
+  const auth = createAuth(fakePorts());
+  const heard = listen(auth);
+  const { user, ...first } = await auth.registerUser(ADA);
+  const { accessToken, refreshToken } = await auth.login(ADA);
+  await auth.refreshToken({ refreshToken });
+  await auth.logout({ refreshToken });
+  const { sessionId } = await auth.authorize({ accessToken: first.accessToken });
+  const own = { accessToken: first.accessToken };
+  const password = 'battery staple';
+  await auth.changePassword({
+    ...own,
+    currentPassword: ADA.password,
+    password,
+    confirmPassword: password,
+  });
+  await auth.endSession({ ...own, sessionId });
+  await auth.logoutAll(own);
+  await auth.deleteAccount({ ...own, password });
+  await turn();
+  const { sessionId: second } = (heard[1]?.[1] ?? {}) as { sessionId?: string };
+  assert.ok(second && second !== sessionId);
+  assert.equal(heard, [
+    ['registered', { user, sessionId }],
+    ['loggedIn', { user, sessionId: second }],
+    ['refreshed', { user, sessionId: second }],
+    ['loggedOut', { userId: user.id, sessionId: second }],
+    ['passwordChanged', { user, sessionId }],
+    ['loggedOut', { userId: user.id, sessionId }],
+    ['loggedOutEverywhere', { user }],
+    ['accountDeleted', { user }],
+  ]);
+  assert.ok(accessToken);
+});
+
+events('tell of what was refused, and of nothing that is private', async () => {
+  const { auth, ports } = await withAda();
+  const heard = listen(auth);
+  const wrong = { email: ' ADA@example.com', password: 'wrong horse', address: '192.0.2.1' };
+  await outcome(auth.login(wrong));
+  await outcome(auth.login({ email: 'my secret password', password: 'wrong horse' }));
+  await turn();
+  const code = 'invalid_credentials';
+  assert.equal(heard, [
+    ['loginRejected', { email: 'ada@example.com', code, address: '192.0.2.1' }],
+    ['loginRejected', { email: undefined, code, address: undefined }],
+  ]);
+  assert.not.match(JSON.stringify(heard), /secret|horse/);
+  for (let i = 0; i < 9; i += 1) await outcome(auth.login(wrong));
+  await turn();
+  const refused = heard.filter(([, event]) => (event as { code: string }).code !== code);
+  assert.is(refused.length, 3, 'which are counted too');
+  heard.length = 0;
+  ports.hasher.busy = true;
+  await outcome(auth.login({ ...ADA, address: '192.0.2.2' }));
+  await outcome(auth.login({ email: '', password: '' }));
+  await outcome(auth.registerUser(ADA));
+  await outcome(auth.logout({ refreshToken: 'none' }));
+  await turn();
+  assert.equal(heard, [], 'nobody has guessed, and nothing has happened');
+});
+
+events('tell of a replaced refresh token that comes again', async () => {
+  const { auth, ports, ada } = await withAda({ refreshRotation: true });
+  await auth.refreshToken({ refreshToken: ada.refreshToken });
+  ports.clock.advance(11);
+  const heard = listen(auth);
+  await outcome(auth.refreshToken({ refreshToken: ada.refreshToken }));
+  await turn();
+  const { sessionId } = (heard[0]?.[1] ?? {}) as { sessionId?: string };
+  assert.equal(heard, [['refreshTokenReused', { user: ada.user, sessionId }]]);
+});
+
+events('come after what they tell has been stored, and not if it was not', async () => {
+  const ports = fakePorts();
+  const auth = createAuth(ports);
+  const found: unknown[] = [];
+  auth.on('registered', async ({ user }) => found.push(await ports.users.findById(user.id)));
+  const { user } = await auth.registerUser(ADA);
+  for (let i = 0; i < 5; i += 1) await turn();
+  assert.equal(found, [user]);
+
+  const insert = () => Promise.reject(new Error('no database'));
+  const broken: GivenPorts = { ...ports, users: withMethods(ports.users, { insert }) };
+  const other = createAuth(broken);
+  const heard = listen(other);
+  assert.is(await outcome(other.registerUser({ ...ADA, email: 'eve@example.com' })), 'fault');
+  assert.is(await outcome(auth.registerUser(ADA)), 'email_taken');
+  await turn();
+  assert.equal(heard, []);
+});
+
+events('are told although what follows their commit fails', async () => {
+  const ports = fakePorts();
+  const issueAccessToken = () => Promise.reject(new Error('no signer'));
+  const tokens = withMethods(ports.tokens, { issueAccessToken });
+  const auth = createAuth({ ...ports, tokens });
+  const heard = listen(auth);
+  assert.is(await outcome(auth.registerUser(ADA)), 'fault');
+  await turn();
+  assert.is(heard[0]?.[0], 'registered', 'the account is there');
+});
+
+events('cannot break, delay or change a request by who listens', async () => {
+  const auth = createAuth(fakePorts());
+  auth.on('registered', () => {
+    throw new TypeError('private text');
+  });
+  auth.on('registered', () => Promise.reject(new Error('private text')));
+  auth.on('registered', () => new Promise(() => {}));
+  auth.on('registered', ({ user }) => {
+    Object.assign(user, { username: 'Eve' });
+    user.dateCreated.setTime(0);
+  });
+  const last: unknown[] = [];
+  auth.on('registered', ({ user }) => last.push(user));
+  const lines = await printed(async () => {
+    const { user } = await auth.registerUser(ADA);
+    assert.is(user.username, 'Ada');
+    assert.is.not(user.dateCreated.getTime(), 0);
+    await turn();
+    assert.equal(last, [user], 'and none of the others is kept from listening');
+  });
+  assert.equal(lines, [
+    ['portcullis: a listener of registered failed: TypeError'],
+    ['portcullis: a listener of registered failed: Error'],
+  ]);
+});
+
+events('tell of listeners that fail, and end with those that fail at that', async () => {
+  const auth = createAuth(fakePorts());
+  const fault = new TypeError('private text');
+  auth.on('registered', () => Promise.reject(fault));
+  const heard: unknown[] = [];
+  const end = auth.on('listenerFailed', (failure) => heard.push(failure));
+  const quiet = await printed(async () => {
+    await auth.registerUser(ADA);
+    await turn();
+  });
+  assert.equal(quiet, []);
+  assert.equal(heard, [{ event: 'registered', error: fault }]);
+  assert.is((heard[0] as { error: unknown }).error, fault, 'the very same');
+  end();
+  auth.on('listenerFailed', () => Promise.reject(fault));
+  const lines = await printed(async () => {
+    await auth.registerUser({ ...ADA, email: 'eve@example.com' });
+    await turn();
+  });
+  assert.equal(lines, [['portcullis: a listener of listenerFailed failed: TypeError']]);
+});
+
+events('are told once for each time that somebody listens, until they end it', async () => {
+  const auth = createAuth(fakePorts());
+  let calls = 0;
+  const listener = () => (calls += 1);
+  const [end, endOther] = [auth.on('registered', listener), auth.on('registered', listener)];
+  const register = async (email: string) => {
+    await auth.registerUser({ ...ADA, email });
+    await turn();
+    return calls;
+  };
+  assert.is(await register('a@example.com'), 2);
+  end();
+  end();
+  assert.is(await register('b@example.com'), 3);
+  endOther();
+  assert.is(await register('c@example.com'), 3);
+});
+
+events('are none of another name', () => {
+  const auth = createAuth(fakePorts());
+  for (const name of ['register', 'toString', '__proto__', '']) {
+    assert.throws(() => auth.on(name as 'registered', () => {}), /^no event is named/);
+  }
+  for (const listener of [undefined, 'listener', {}]) {
+    assert.throws(() => auth.on('registered', listener as never), /^a listener is a function$/);
+  }
+});
+
+events('are each instance its own', async () => {
+  const ports = fakePorts();
+  const [auth, other] = [createAuth(ports), createAuth(ports)];
+  const heard = listen(other);
+  await auth.registerUser(ADA);
+  await turn();
+  assert.equal(heard, []);
+});
+
+events.run();
