@@ -41,6 +41,7 @@ const PLACES = [
   'src/domain',
   'src/application',
   'src/adapters',
+  'src/testing',
   'src/main.ts',
   'src/doctor.ts',
 ] as const;
@@ -53,6 +54,8 @@ const EXPECTED: readonly (readonly [from: string, to: string])[] = [
   ['src/application', 'src/domain'],
   ['src/adapters', 'src/application/index.ts'],
   ['src/adapters', 'node:'],
+  ['src/testing', 'src/application/index.ts'],
+  ['src/testing', 'node:'],
   ['src/main.ts', 'src/adapters'],
   ['src/doctor.ts', 'src/adapters'],
   ...ONLY_MAIN.map((name) => ['src/main.ts', name] as const),
@@ -79,10 +82,18 @@ function mayImport(path: string, target: string): boolean {
         isIn(target, 'src/domain') ||
         isIn(target, adapterOf(path))
       );
+    case 'src/testing':
+      return (
+        target === 'src/application/index.ts' ||
+        ['src/testing', 'src/domain', 'node:'].some((allowed) => isIn(target, allowed))
+      );
     case 'src/main.ts':
-      return true;
+      return !isIn(target, 'src/testing');
     case 'src/doctor.ts':
-      return target !== 'src/main.ts' && !ONLY_MAIN.some((name) => isIn(target, name));
+      return (
+        target !== 'src/main.ts' &&
+        ![...ONLY_MAIN, 'src/testing'].some((forbidden) => isIn(target, forbidden))
+      );
     default:
       return false;
   }
@@ -244,6 +255,7 @@ const HEALTHY: Tree = new Map([
   ['src/adapters/http/endpoints.ts', `import { Auth } from '../../application/index.ts';`],
   ['src/adapters/http/express.ts', `import './endpoints.ts'; import express from 'express';`],
   ['src/adapters/keys/keys.ts', `import 'node:crypto'; import '../../domain/errors.ts';`],
+  ['src/testing/parts.ts', `import 'node:crypto'; import '../application/index.ts';`],
   [
     'src/main.ts',
     `import 'reflect-metadata'; import { container } from 'tsyringe';
@@ -318,6 +330,44 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
     'src/doctor.ts',
     `import './adapters/keys/keys.ts'; import './main.ts';`,
     'src/doctor.ts must not import src/main.ts',
+  ],
+  ...['src/domain/email.ts', 'src/application/login.ts', 'src/adapters/jwt/jwt-issuer.ts'].map(
+    (path): [string, string, string] => {
+      const up = '../'.repeat(path.split('/').length - 2);
+      const fault = `${path} must not import src/testing/parts.ts`;
+      return [path, `import { FastHasher } from '${up}testing/parts.ts';`, fault];
+    },
+  ),
+  [
+    'src/main.ts',
+    `import 'reflect-metadata'; import 'tsyringe'; import './adapters/keys/keys.ts';
+     import { FastHasher } from './testing/parts.ts';`,
+    'src/main.ts must not import src/testing/parts.ts',
+  ],
+  [
+    'src/doctor.ts',
+    `import './adapters/keys/keys.ts'; export * from './testing/parts.ts';`,
+    'src/doctor.ts must not import src/testing/parts.ts',
+  ],
+  [
+    'src/testing/cases.ts',
+    `import { suite } from 'uvu';`,
+    'src/testing/cases.ts must not import uvu',
+  ],
+  [
+    'src/testing/cases.ts',
+    `import '../adapters/keys/keys.ts';`,
+    'src/testing/cases.ts must not import src/adapters/keys/keys.ts',
+  ],
+  [
+    'src/testing/cases.ts',
+    `import type { Ports } from '../application/ports.ts';`,
+    'src/testing/cases.ts must not import src/application/ports.ts',
+  ],
+  [
+    'src/testing/cases.ts',
+    `import { compose } from '../main.ts';`,
+    'src/testing/cases.ts must not import src/main.ts',
   ],
   [
     'src/adapters/jwt/jwt-issuer.ts',

@@ -13,14 +13,9 @@ import {
 } from '../src/application/index.ts';
 import { noAttempts } from '../src/adapters/attempts/rate-limiter-attempts.ts';
 import { memoryRepositories } from '../src/adapters/memory/memory-repositories.ts';
+import { FixedClock } from '../src/testing/index.ts';
 import { outcome } from './support/expect.ts';
-import {
-  ACCESS_TOKEN_TTL,
-  FakeClock,
-  fakePorts,
-  REFRESH_TOKEN_TTL,
-  withMethods,
-} from './support/fakes.ts';
+import { ACCESS_TOKEN_TTL, fakePorts, REFRESH_TOKEN_TTL, withMethods } from './support/fakes.ts';
 import { isAvailable, type Repositories, STORE_NAMES, withRepositories } from './support/stores.ts';
 
 // Random sequences of everything that a user can do, held step by step against a model that says in
@@ -69,7 +64,7 @@ class Model {
 /** What is so. */
 interface Real {
   readonly auth: EmbeddedAuth;
-  readonly clock: FakeClock;
+  readonly clock: FixedClock;
   readonly rotation: boolean;
   /** Keeps the addresses of a run apart from those of others in the same store. */
   readonly run: string;
@@ -379,7 +374,7 @@ function modelled(repositories: () => Repositories, rotation: boolean) {
       const run = `${process.pid}-${runs}`;
       let last = 0;
       const ids = { next: () => `${run}-${(last += 1)}` };
-      const clock = new FakeClock();
+      const clock = new FixedClock();
       // Steps are no attacks: limits on attempts have their own tests.
       const ports = { ...fakePorts(), ...repositories(), attempts: noAttempts, clock, ids };
       const auth = createAuth(ports, { ...defaultPolicy, refreshRotation: rotation });

@@ -5,7 +5,7 @@ import type { Account, NewAccount, User, UserId } from '../domain/user.ts';
 
 /**
  * What the use cases need of the world. Each promise of a repository, hasher or issuer is proved on
- * every adapter by a suite in `tests/contracts/`. A port method that throws anything but the `AuthError`
+ * every adapter by a contract in `src/testing/`. A port method that throws anything but the `AuthError`
  * named here reports a fault of its part; the use cases let it pass.
  */
 export interface Ports {

@@ -5,9 +5,9 @@ import {
   Argon2Hasher,
   makeUpMemory,
 } from '../../src/adapters/argon2/argon2-hasher.ts';
+import { passwordHasherContract } from '../../src/testing/index.ts';
+import { runContract } from '../support/contracts.ts';
 import { outcome } from '../support/expect.ts';
-import { runContract } from './cases.ts';
-import { passwordHasherContract } from './hasher.ts';
 
 const FAST = { memoryKib: 64, passes: 1 } as const;
 

@@ -2,10 +2,10 @@ import { createHmac, createPublicKey, randomBytes } from 'node:crypto';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
+import { tokenIssuerContract } from '../../src/testing/index.ts';
+import { runContract } from '../support/contracts.ts';
 import { SECRET } from '../support/fakes.ts';
 import { ecKey, rsaKey } from '../support/keys.ts';
-import { runContract } from './cases.ts';
-import { tokenIssuerContract } from './tokens.ts';
 
 /** None of those that `rsaKey` gives in turn. */
 const OLD_RSA_KEY = createPublicKey(rsaKey(2056));

@@ -3,57 +3,13 @@ import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
 import {
   type AttemptCounter,
-  AuthError,
   type Clock,
   type Count,
   createAuth,
   defaultPolicy,
-  type IdGenerator,
-  type PasswordHasher,
   type Policy,
-  type Verdict,
 } from '../../src/application/index.ts';
-
-/** Counts its calls, and really takes its time: a forgotten `await` shows. */
-export class FakeHasher implements PasswordHasher {
-  readonly hashed: string[] = [];
-  readonly verified: (string | undefined)[] = [];
-  /** Hashes that it made under an older version are right, but outdated. */
-  version = 1;
-  busy = false;
-
-  async admit<T>(work: () => Promise<T>): Promise<T> {
-    if (this.busy) throw new AuthError('service_busy');
-    return work();
-  }
-
-  async hash(password: string): Promise<string> {
-    this.hashed.push(password);
-    await turn();
-    return `fake$${this.version}$${password}`;
-  }
-
-  async verify(passwordHash: string | undefined, password: string): Promise<Verdict> {
-    this.verified.push(passwordHash);
-    await turn();
-    const [, version, ...rest] = passwordHash?.split('$') ?? [];
-    if (passwordHash === undefined || rest.join('$') !== password) return 'wrong';
-    return Number(version) < this.version ? 'outdated' : 'right';
-  }
-}
-
-export class FakeClock implements Clock {
-  #now = Date.parse('2026-01-02T03:04:05.678Z');
-
-  now(): Date {
-    return new Date(this.#now);
-  }
-
-  /** Moves the time on, or back, by seconds. */
-  advance(seconds: number): void {
-    this.#now += seconds * 1000;
-  }
-}
+import { FastHasher, FixedClock, SequentialIds } from '../../src/testing/index.ts';
 
 /** Counts that pass with the test's own clock, and take their time. */
 export class FakeAttempts implements AttemptCounter {
@@ -90,15 +46,6 @@ export class FakeAttempts implements AttemptCounter {
   }
 }
 
-export class FakeIds implements IdGenerator {
-  #last = 0;
-
-  next(): string {
-    this.#last += 1;
-    return `id-${this.#last}`;
-  }
-}
-
 export const ACCESS_TOKEN_TTL = 15 * 60;
 export const REFRESH_TOKEN_TTL = 30 * 24 * 60 * 60;
 
@@ -107,15 +54,15 @@ export const SECRET = 'k7Qb0nB2Zq6pWm4tYx9sLd3fGh1jRc5vEa8uTiOo';
 /** Every port, in memory and under the test's control. */
 export function fakePorts() {
   const { users, sessions } = memoryRepositories();
-  const clock = new FakeClock();
+  const clock = new FixedClock();
   return {
     users: slowly(users),
     sessions: slowly(sessions),
-    hasher: new FakeHasher(),
+    hasher: new FastHasher(),
     tokens: new JwtIssuer({ key: SECRET }),
     attempts: new FakeAttempts(clock),
     clock,
-    ids: new FakeIds(),
+    ids: new SequentialIds(),
   };
 }
 

@@ -7,17 +7,37 @@ import { openDatabase } from '../../src/adapters/knex/database.ts';
 import { knexRepositories } from '../../src/adapters/knex/knex-repositories.ts';
 import { migrate } from '../../src/adapters/knex/migrations.ts';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
-import type { Ports } from '../../src/application/index.ts';
+import type { OpenedStore, Repositories } from '../../src/testing/index.ts';
 import { temporaryFolder } from './programs.ts';
+
+export type { Repositories };
 
 export type StoreName = 'memory' | 'SQLite' | 'MariaDB';
 export const STORE_NAMES: readonly StoreName[] = ['memory', 'SQLite', 'MariaDB'];
 
-export type Repositories = Pick<Ports, 'users' | 'sessions'>;
-
 /** Where the runner found no MariaDB its tests are skipped, in plain sight. */
 export function isAvailable(name: StoreName): boolean {
   return name !== 'MariaDB' || Boolean(process.env['TEST_MYSQL_URL']);
+}
+
+/** A new, empty store: its URL, and what takes it away again. */
+async function makeStore(name: StoreName): Promise<{ url: string; remove: () => Promise<void> }> {
+  if (name === 'memory') return { url: 'memory:', remove: async () => {} };
+  if (name === 'SQLite') {
+    const folder = temporaryFolder();
+    return {
+      url: `sqlite:${join(folder.path, 'test.sqlite')}`,
+      remove: async () => folder.remove(),
+    };
+  }
+  const server = process.env['TEST_MYSQL_URL'];
+  if (!server) throw new Error('no MariaDB');
+  const database = `test_${randomBytes(8).toString('hex')}`;
+  await administer(server, `CREATE DATABASE ${database}`);
+  return {
+    url: `${server}/${database}`,
+    remove: () => administer(server, `DROP DATABASE ${database}`),
+  };
 }
 
 /** Gives a test the URL of a new, empty store and takes the store away afterwards. */
@@ -25,24 +45,11 @@ export async function withDatabaseUrl(
   name: StoreName,
   use: (url: string) => Promise<void>,
 ): Promise<void> {
-  if (name === 'memory') return use('memory:');
-  if (name === 'SQLite') {
-    const folder = temporaryFolder();
-    try {
-      await use(`sqlite:${join(folder.path, 'test.sqlite')}`);
-    } finally {
-      folder.remove();
-    }
-    return;
-  }
-  const server = process.env['TEST_MYSQL_URL'];
-  if (!server) throw new Error('no MariaDB');
-  const database = `test_${randomBytes(8).toString('hex')}`;
-  await administer(server, `CREATE DATABASE ${database}`);
+  const { url, remove } = await makeStore(name);
   try {
-    await use(`${server}/${database}`);
+    await use(url);
   } finally {
-    await administer(server, `DROP DATABASE ${database}`);
+    await remove();
   }
 }
 
@@ -58,20 +65,52 @@ export function openUrl(url: string): Knex | undefined {
   return store.kind === 'memory' ? undefined : openDatabase(store);
 }
 
+interface Databases {
+  readonly one: Knex | undefined;
+  readonly other: Knex | undefined;
+  readonly url: string;
+  readonly close: () => Promise<void>;
+}
+
 /** Two pools on one new store with its tables, as two processes would have them; none for memory. */
+export async function openDatabases(name: StoreName): Promise<Databases> {
+  const { url, remove } = await makeStore(name);
+  const [one, other] = [openUrl(url), openUrl(url)];
+  const close = async () => {
+    await Promise.all([one?.destroy(), other?.destroy()]);
+    await remove();
+  };
+  try {
+    if (one) await migrate(one);
+    return { one, other, url, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
 export async function withDatabases(
   name: StoreName,
   use: (one: Knex | undefined, other: Knex | undefined, url: string) => Promise<void>,
 ): Promise<void> {
-  await withDatabaseUrl(name, async (url) => {
-    const [one, other] = [openUrl(url), openUrl(url)];
-    try {
-      if (one) await migrate(one);
-      await use(one, other, url);
-    } finally {
-      await Promise.all([one?.destroy(), other?.destroy()]);
-    }
-  });
+  const { one, other, url, close } = await openDatabases(name);
+  try {
+    await use(one, other, url);
+  } finally {
+    await close();
+  }
+}
+
+/** A new store as the contracts of the repositories open it. */
+export async function openStore(name: StoreName): Promise<OpenedStore> {
+  const { one, other, close } = await openDatabases(name);
+  if (one === undefined || other === undefined) return { ...memoryRepositories(), close };
+  return {
+    ...knexRepositories(one),
+    other: knexRepositories(other),
+    deleteUser: (id) => one('users').where({ id }).delete(),
+    close,
+  };
 }
 
 /** Two sets of repositories on one new store: as two processes would have them, but for memory. */

@@ -1,10 +1,5 @@
 import { suite } from 'uvu';
-
-/** One promise of a port, and the check that it is kept. */
-export interface Case {
-  readonly name: string;
-  readonly run: () => Promise<void>;
-}
+import type { Case } from '../../src/testing/index.ts';
 
 /** Runs a contract as a uvu suite; skips it, in plain sight, where its adapter has nothing to run on. */
 export function runContract(title: string, cases: readonly Case[], available = true): void {

@@ -1,0 +1,100 @@
+import * as assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AttemptCounter, Ports } from '../application/index.ts';
+import { atOnce, type Case, casesOn, type Closable, type Open, withOpened } from './case.ts';
+
+/** A new counter without any counts. */
+export interface OpenedCounter extends Pick<Ports, 'attempts'>, Closable {
+  /** The same counts as another process sees them. Unless given, the same counter. */
+  readonly other?: Pick<Ports, 'attempts'>;
+}
+
+interface Counters {
+  readonly one: AttemptCounter;
+  readonly other: AttemptCounter;
+}
+
+/** What every AttemptCounter promises. `open` gives a new, empty counter for each case. */
+export function attemptCounterContract(open: Open<OpenedCounter>): readonly Case[] {
+  const it = casesOn<Counters>((check) =>
+    withOpened(open, ({ attempts, other }) =>
+      check({ one: attempts, other: other?.attempts ?? attempts }),
+    ),
+  );
+  return [
+    it('counts each key for itself, wherever it is asked', async ({ one, other }) => {
+      assert.equal((await one.add('a', 1, 60)).count, 1);
+      assert.equal((await other.add('a', 1, 60)).count, 2);
+      assert.equal((await one.add('b', 1, 60)).count, 1);
+      const counts = await other.read(['b', 'none', 'a']);
+      assert.deepEqual(
+        counts.map((found) => found?.count),
+        [1, undefined, 2],
+      );
+      assert.deepEqual(await one.read([]), []);
+    }),
+    it('gives no two of many at once the same count', async ({ one, other }) => {
+      const counts = await atOnce(60, [one, other], (counter) => counter.add('a', 1, 60));
+      assert.deepEqual(
+        counts.map(({ count }) => count).toSorted((a, b) => a - b),
+        Array.from({ length: 60 }, (_, i) => i + 1),
+      );
+    }),
+    it('loses a count when its time is over', async ({ one, other }) => {
+      const { secondsLeft } = await one.add('a', 1, 1);
+      assert.ok(secondsLeft > 0.5 && secondsLeft <= 1, `${secondsLeft} s left of 1`);
+      await sleep(1100);
+      assert.deepEqual(await one.read(['a']), [undefined]);
+      const next = await other.add('a', 1, 60);
+      assert.equal(next.count, 1);
+      assert.ok(
+        next.secondsLeft > 30 && next.secondsLeft <= 60,
+        `${next.secondsLeft} s left of 60`,
+      );
+    }),
+    it('gives a count no more time for what is added to it', async ({ one, other }) => {
+      await one.add('a', 1, 20);
+      const { count, secondsLeft } = await other.add('a', 1, 60);
+      assert.equal(count, 2);
+      assert.ok(secondsLeft <= 20, `${secondsLeft} s left of 20`);
+      const [read] = await one.read(['a']);
+      assert.ok(read && read.secondsLeft <= 20, `${read?.secondsLeft} s left of 20, read`);
+    }),
+    it('takes back', async ({ one, other }) => {
+      for (let i = 0; i < 3; i += 1) await one.add('a', 1, 60);
+      assert.equal((await other.add('a', -1, 60)).count, 2);
+      assert.equal((await one.add('a', 1, 60)).count, 3);
+    }),
+    it('takes nothing from a key that has no count', async ({ one, other }) => {
+      await one.add('a', -1, 60);
+      assert.equal((await other.add('a', 1, 60)).count, 1);
+      await one.clear(['a']);
+      await one.add('a', -1, 60);
+      assert.equal((await other.add('a', 1, 60)).count, 1);
+    }),
+    it('clears what it is told to, and nothing else', async ({ one, other }) => {
+      for (const key of ['a', 'b', 'c']) await one.add(key, 1, 60);
+      await other.clear(['a', 'c', 'none']);
+      const counts = await one.read(['a', 'b', 'c']);
+      assert.deepEqual(
+        counts.map((found) => found?.count),
+        [undefined, 1, undefined],
+      );
+      assert.equal((await one.add('a', 1, 60)).count, 1);
+      await one.clear([]);
+    }),
+    it('takes any text for a key, and keeps all apart', async ({ one }) => {
+      const keys = ['', ' ', 'a', 'A', 'a ', 'ä', 'a\u0308', 'ß', 'ss', '\0', '\ud800', "'", '%'];
+      keys.push('x'.repeat(100_000), 'x'.repeat(100_001), '__proto__', 'constructor');
+      for (const key of keys) {
+        const shown = JSON.stringify(key.slice(0, 20));
+        assert.equal((await one.add(key, 1, 60)).count, 1, `the key ${shown}`);
+      }
+      const counts = await one.read(keys);
+      assert.deepEqual(
+        counts.map((found) => found?.count),
+        keys.map(() => 1),
+      );
+    }),
+  ];
+}

@@ -1,0 +1,11 @@
+export { attemptCounterContract, type OpenedCounter } from './attempt-counter.ts';
+export type { Case, Closable, Open } from './case.ts';
+export { clockContract } from './clock.ts';
+export { idGeneratorContract } from './id-generator.ts';
+export { lostAnswerContract, type OpenedLossyStore } from './lost-answers.ts';
+export { FastHasher, FixedClock, SequentialIds } from './parts.ts';
+export { passwordHasherContract } from './password-hasher.ts';
+export { sessionRepositoryContract } from './session-repository.ts';
+export type { OpenedStore, Repositories } from './store.ts';
+export { tokenIssuerContract, type TokenIssuerFacts } from './token-issuer.ts';
+export { userRepositoryContract } from './user-repository.ts';
