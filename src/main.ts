@@ -7,11 +7,6 @@ import type { Express } from 'express';
 import type { Knex } from 'knex';
 import { container, type DependencyContainer, instanceCachingFactory } from 'tsyringe';
 import { Argon2Hasher } from './adapters/argon2/argon2-hasher.ts';
-import {
-  memoryAttempts,
-  noAttempts,
-  RateLimiterAttempts,
-} from './adapters/attempts/rate-limiter-attempts.ts';
 import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
 import { developmentSecretPath, keptSecret } from './adapters/config/kept-secret.ts';
@@ -20,11 +15,10 @@ import { expressApp } from './adapters/http/express.ts';
 import { affordableConnections, httpServer } from './adapters/http/server.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { openDatabase, openForMigration, openWithoutSync } from './adapters/knex/database.ts';
-import { KnexRateLimiter } from './adapters/knex/knex-rate-limiter.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import { migrate } from './adapters/knex/migrations.ts';
 import { describeFault, nameFault, printable } from './adapters/log/faults.ts';
-import { memoryRepositories } from './adapters/memory/memory-repositories.ts';
+import { memoryRepositories, noAttempts } from './adapters/memory/memory-repositories.ts';
 import {
   createAuth,
   type EmbeddedAuth,
@@ -40,9 +34,9 @@ export interface Parts extends Omit<Ports, 'events'> {
   readonly tokens: Ports['tokens'] & Pick<EndpointOptions, 'publicKeys'>;
   /** Undefined where the store is memory. */
   readonly knex: Knex | undefined;
-  /** Where attempts are counted: the same database. */
+  /** Where attempts are counted, if not by `knex`: the same database, by commits that cost less. */
   readonly counts: Knex | undefined;
-  readonly repositories: Pick<Ports, 'users' | 'sessions'>;
+  readonly repositories: Pick<Ports, 'users' | 'sessions' | 'attempts'>;
   readonly policy: Policy;
   readonly auth: EmbeddedAuth;
   readonly app: Express;
@@ -60,7 +54,7 @@ export async function compose(
   const isCommonPassword = config.passwordBlocklist ? await commonPasswords() : () => false;
   const recipes: Recipes = {
     knex: () => (store.kind === 'memory' ? undefined : openDatabase(store)),
-    counts: (part) => (store.kind === 'sqlite' ? openWithoutSync(store) : part('knex')),
+    counts: () => (store.kind === 'sqlite' ? openWithoutSync(store) : undefined),
     repositories: (part) => {
       const knex = part('knex');
       return knex ? knexRepositories(knex) : memoryRepositories();
@@ -80,7 +74,7 @@ export async function compose(
     attempts: (part) => {
       if (!config.rateLimit) return noAttempts;
       const counts = part('counts');
-      return counts ? new RateLimiterAttempts(new KnexRateLimiter(counts)) : memoryAttempts();
+      return counts ? knexRepositories(counts).attempts : part('repositories').attempts;
     },
     clock: () => systemClock,
     ids: () => randomIds,
@@ -185,18 +179,10 @@ const PRUNE_BATCHES = 1_000;
 /** Removes sessions and counts of attempts that have passed, now and every hour; returns how to stop it. */
 function pruneRegularly(part: Part): () => void {
   const auth = part('auth');
-  const counts = part('counts');
-  const attempts = counts && new KnexRateLimiter(counts);
-  const jobs = [
-    () => auth.pruneSessions({ limit: PRUNE_BATCH }),
-    () => attempts?.removeExpired(new Date(), PRUNE_BATCH) ?? 0,
-  ];
   let stopped = false;
   const prune = async () => {
-    for (const job of jobs) {
-      for (let batch = 0; batch < PRUNE_BATCHES && !stopped; batch += 1) {
-        if ((await job()) < PRUNE_BATCH) break;
-      }
+    for (let batch = 0; batch < PRUNE_BATCHES && !stopped; batch += 1) {
+      if ((await auth.pruneExpired({ limit: PRUNE_BATCH })) < PRUNE_BATCH) break;
     }
   };
   const run = () => void prune().catch(reportFault);

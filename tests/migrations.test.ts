@@ -73,20 +73,20 @@ for (const name of DATABASES) {
     ];
     for (const missing of stages) {
       for (const table of missing) await knex.schema.dropTable(table);
-      await knex('knex_migrations').delete();
-      await knex('knex_migrations_lock').update({ is_locked: 1 });
-      await knex('migration_lease').update({ holder: 'dead', expires: Date.now() - 1 });
+      await knex('users_migrations').delete();
+      await knex('users_migrations_lock').update({ is_locked: 1 });
+      await knex('users_migrations_lease').update({ holder: 'dead', expires: Date.now() - 1 });
       await migrate(knex);
       assert.equal(await doneSteps(knex), DONE);
       assert.equal(await schema(name, knex), whole);
-      assert.equal(await knex('knex_migrations_lock').pluck('is_locked'), [0]);
+      assert.equal(await knex('users_migrations_lock').pluck('is_locked'), [0]);
     }
   });
 
   it('wait for a process that is at it, until its lease ends', async ({ knex, other }) => {
     await migrate(knex);
-    await knex('knex_migrations').delete();
-    await knex('migration_lease').update({ holder: 'alive', expires: Date.now() + 1000 });
+    await knex('users_migrations').delete();
+    await knex('users_migrations_lease').update({ holder: 'alive', expires: Date.now() + 1000 });
     const waiting = migrate(other);
     await sleep(500);
     assert.equal(await doneSteps(knex), []);
@@ -118,7 +118,7 @@ for (const name of DATABASES) {
 
   it('leave a database of a later release alone', async ({ knex }) => {
     await migrate(knex);
-    await knex('knex_migrations').insert({ name: '0999_later', batch: 2 });
+    await knex('users_migrations').insert({ name: '0999_later', batch: 2 });
     await knex.schema.alterTable('users', (table) => table.string('phone'));
     const later = await schema(name, knex);
     await migrate(knex);
@@ -196,7 +196,7 @@ for (const name of DATABASES) {
     assert.is(code, 0, stderr);
     assert.equal(await doneSteps(knex), DONE);
     // Who finds something to do makes this table first.
-    assert.is(await knex.schema.hasTable('migration_lease'), false);
+    assert.is(await knex.schema.hasTable('users_migrations_lease'), false);
   });
 
   it("can be taken back by knex's own migrator, and run again", async ({ knex }) => {
@@ -264,7 +264,7 @@ function withDatabase(
 }
 
 async function doneSteps(knex: Knex): Promise<string[]> {
-  return knex('knex_migrations').orderBy('id').pluck<string[]>('name');
+  return knex('users_migrations').orderBy('id').pluck<string[]>('name');
 }
 
 /** What the database itself says that its tables are, as text. */

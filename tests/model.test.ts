@@ -11,7 +11,7 @@ import {
   type ListedSession,
   type User,
 } from '../src/application/index.ts';
-import { noAttempts } from '../src/adapters/attempts/rate-limiter-attempts.ts';
+import { noAttempts } from '../src/adapters/memory/memory-repositories.ts';
 import { memoryRepositories } from '../src/adapters/memory/memory-repositories.ts';
 import { FixedClock } from '../src/testing/index.ts';
 import { outcome } from './support/expect.ts';
@@ -327,7 +327,7 @@ const listUsers = () =>
 
 const prune = () =>
   step('prune()', async (model, { auth, clock }) => {
-    await auth.pruneSessions({ limit: 10_000 });
+    await auth.pruneExpired({ limit: 10_000 });
     const now = clock.now();
     for (const session of model.sessions) if (session.expires <= now) session.ended = true;
   });

@@ -199,15 +199,15 @@ rotation('leaves replaced tokens replaced when it is turned off', async () => {
   assert.equal(Object.keys(await still.refreshToken({ refreshToken })), ['accessToken']);
 });
 
-const prune = suite('PruneSessions');
+const prune = suite('PruneExpired');
 
 prune('removes what has expired, a bounded part at a time', async () => {
   const { auth, ports } = await withAda();
   for (let i = 0; i < 4; i += 1) await auth.login(CREDENTIALS);
-  assert.is(await auth.pruneSessions(), 0);
+  assert.is(await auth.pruneExpired(), 0);
   ports.clock.advance(REFRESH_TOKEN_TTL);
-  assert.is(await auth.pruneSessions({ limit: 3 }), 3);
-  assert.is(await auth.pruneSessions({ limit: 3 }), 2);
+  assert.is(await auth.pruneExpired({ limit: 3 }), 3);
+  assert.is(await auth.pruneExpired({ limit: 3 }), 2);
 });
 
 const password = suite('ChangePassword');

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { answer, type HttpRequest } from '../src/adapters/http/answer.ts';
 import { type Endpoint, endpoints } from '../src/adapters/http/endpoints.ts';
 import { JwtIssuer } from '../src/adapters/jwt/jwt-issuer.ts';
-import { noAttempts } from '../src/adapters/attempts/rate-limiter-attempts.ts';
+import { noAttempts } from '../src/adapters/memory/memory-repositories.ts';
 import { type Auth, createAuth } from '../src/application/index.ts';
 import { ADA, fakePorts } from './support/fakes.ts';
 import {

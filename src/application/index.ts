@@ -14,7 +14,7 @@ import {
   EndSession,
   type ListedSession,
   ListSessions,
-  PruneSessions,
+  PruneExpired,
   type Pruning,
   type SessionEnding,
 } from './manage-sessions.ts';
@@ -51,7 +51,7 @@ export {
   EndSession,
   type ListedSession,
   ListSessions,
-  PruneSessions,
+  PruneExpired,
   type Pruning,
   type SessionEnding,
 } from './manage-sessions.ts';
@@ -119,8 +119,11 @@ export interface Auth {
 
 /** The use cases in this process, with what only their owner can ask for. */
 export interface EmbeddedAuth extends Auth {
-  /** Removes sessions that have expired; resolves to their number. Call it now and then. */
-  readonly pruneSessions: (pruning?: Pruning) => Promise<number>;
+  /**
+   * Removes sessions and counts of attempts that have expired; resolves to their number. Call it now
+   * and then, again at once while it removes as many as its limit (1,000) or more.
+   */
+  readonly pruneExpired: (pruning?: Pruning) => Promise<number>;
   /**
    * Calls `listener` after each event of this name has been committed; returns how to end that. A
    * listener cannot delay or break a request: what it throws is told to `listenerFailed`.
@@ -146,7 +149,7 @@ export function createAuth(given: GivenPorts, policy: Policy = defaultPolicy): E
   const logoutAll = new LogoutAll(ports);
   const listSessions = new ListSessions(ports);
   const endSession = new EndSession(ports);
-  const pruneSessions = new PruneSessions(ports);
+  const pruneExpired = new PruneExpired(ports);
   const changePassword = new ChangePassword(ports, policy);
   const deleteAccount = new DeleteAccount(ports);
   return {
@@ -159,7 +162,7 @@ export function createAuth(given: GivenPorts, policy: Policy = defaultPolicy): E
     logoutAll: logoutAll.execute.bind(logoutAll),
     listSessions: listSessions.execute.bind(listSessions),
     endSession: endSession.execute.bind(endSession),
-    pruneSessions: pruneSessions.execute.bind(pruneSessions),
+    pruneExpired: pruneExpired.execute.bind(pruneExpired),
     changePassword: changePassword.execute.bind(changePassword),
     deleteAccount: deleteAccount.execute.bind(deleteAccount),
     on: events.on.bind(events),

@@ -64,20 +64,25 @@ export class EndSession {
 
 /** How much is removed at a time. */
 export interface Pruning {
-  /** Rows; 1,000 unless given. */
+  /** Sessions, and as many counts of attempts; 1,000 unless given. */
   readonly limit?: number;
 }
 
 /** Removes what has expired, a bounded part at a time; any number of processes may run it. */
-export class PruneSessions {
-  readonly #ports: Pick<Ports, 'sessions' | 'clock'>;
+export class PruneExpired {
+  readonly #ports: Pick<Ports, 'sessions' | 'attempts' | 'clock'>;
 
-  constructor(ports: Pick<Ports, 'sessions' | 'clock'>) {
+  constructor(ports: Pick<Ports, 'sessions' | 'attempts' | 'clock'>) {
     this.#ports = ports;
   }
 
-  /** Resolves to the number of sessions that it removed, at most `limit` (1,000 unless given). */
+  /** Resolves to the number of sessions and counts of attempts that it removed: less than `limit`, if all. */
   async execute({ limit = 1_000 }: Pruning = {}): Promise<number> {
-    return this.#ports.sessions.removeExpired(this.#ports.clock.now(), limit);
+    const { sessions, attempts, clock } = this.#ports;
+    const [ended, passed] = await Promise.all([
+      sessions.removeExpired(clock.now(), limit),
+      attempts.removeExpired(limit),
+    ]);
+    return ended + passed;
   }
 }

@@ -206,6 +206,9 @@ export interface AttemptCounter {
   read(keys: readonly string[]): Promise<readonly (Count | undefined)[]>;
 
   clear(keys: readonly string[]): Promise<void>;
+
+  /** Removes up to `limit` counts that have passed; resolves to their number. */
+  removeExpired(limit: number): Promise<number>;
 }
 
 export interface Clock {

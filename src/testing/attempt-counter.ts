@@ -83,6 +83,16 @@ export function attemptCounterContract(open: Open<OpenedCounter>): readonly Case
       assert.equal((await one.add('a', 1, 60)).count, 1);
       await one.clear([]);
     }),
+    it('removes what has passed, up to a limit, and nothing else', async ({ one, other }) => {
+      for (const key of ['a', 'b', 'c']) await one.add(key, 1, 1);
+      await one.add('lasting', 1, 60);
+      assert.equal(await one.removeExpired(10), 0);
+      await sleep(1100);
+      assert.equal(await other.removeExpired(2), 2);
+      assert.equal(await one.removeExpired(2), 1);
+      assert.equal(await one.removeExpired(2), 0);
+      assert.equal((await one.read(['lasting']))[0]?.count, 1);
+    }),
     it('takes any text for a key, and keeps all apart', async ({ one }) => {
       const keys = ['', ' ', 'a', 'A', 'a ', 'ä', 'a\u0308', 'ß', 'ss', '\0', '\ud800', "'", '%'];
       keys.push('x'.repeat(100_000), 'x'.repeat(100_001), '__proto__', 'constructor');

@@ -1,13 +1,10 @@
+import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  memoryAttempts,
-  RateLimiterAttempts,
-} from '../../src/adapters/attempts/rate-limiter-attempts.ts';
-import { KnexRateLimiter } from '../../src/adapters/knex/knex-rate-limiter.ts';
 import { knexRepositories } from '../../src/adapters/knex/knex-repositories.ts';
+import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
 import { type AttemptCounter, createAuth } from '../../src/application/index.ts';
 import { attemptCounterContract, type OpenedCounter } from '../../src/testing/index.ts';
 import { failedCases, runContract } from '../support/contracts.ts';
@@ -24,14 +21,10 @@ import {
 for (const name of STORE_NAMES) {
   const open = async (): Promise<OpenedCounter> => {
     const { one, other, close } = await openDatabases(name);
-    if (one === undefined || other === undefined) return { attempts: memoryAttempts(), close };
-    return { attempts: onKnex(one), other: { attempts: onKnex(other) }, close };
+    if (one === undefined || other === undefined) return { ...memoryRepositories(), close };
+    return { ...knexRepositories(one), other: knexRepositories(other), close };
   };
   runContract(`AttemptCounter on ${name}`, attemptCounterContract(open), isAvailable(name));
-}
-
-function onKnex(knex: Knex): AttemptCounter {
-  return new RateLimiterAttempts(new KnexRateLimiter(knex));
 }
 
 const faults = suite('The contract of AttemptCounter');
@@ -111,7 +104,10 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
           (found) => found && { ...found, secondsLeft: found.secondsLeft / 1000 },
         ),
     }),
-    fails: ['loses a count when its time is over'],
+    fails: [
+      'loses a count when its time is over',
+      'removes what has passed, up to a limit, and nothing else',
+    ],
   },
   {
     name: 'takes from what is not there',
@@ -136,9 +132,14 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
     fails: ['counts each key for itself, wherever it is asked'],
   },
   {
+    name: 'removes without a limit',
+    fault: (sound) => ({ removeExpired: () => sound.removeExpired(1_000) }),
+    fails: ['removes what has passed, up to a limit, and nothing else'],
+  },
+  {
     name: 'counts per process',
     fault: () => {
-      const own = memoryAttempts();
+      const own = memoryRepositories().attempts;
       return { add: own.add.bind(own), read: own.read.bind(own), clear: own.clear.bind(own) };
     },
     fails: [
@@ -148,6 +149,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
       'takes back',
       'takes nothing from a key that has no count',
       'clears what it is told to, and nothing else',
+      'removes what has passed, up to a limit, and nothing else',
     ],
   },
 ];
@@ -155,7 +157,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
 for (const { name, fault, fails } of FAULTS) {
   faults(`catches an adapter that ${name}`, async () => {
     const cases = attemptCounterContract(() => {
-      const sound = memoryAttempts();
+      const sound = memoryRepositories().attempts;
       const broken = () => withMethods(sound, fault(sound));
       return { attempts: broken(), other: { attempts: broken() } };
     });
@@ -171,7 +173,7 @@ for (const name of DATABASES) {
   const it = (title: string, use: (counter: AttemptCounter, knex: Knex) => Promise<void>) => {
     const test = () =>
       withDatabases(name, async (knex) => {
-        if (knex) await use(onKnex(knex), knex);
+        if (knex) await use(knexRepositories(knex).attempts, knex);
       });
     if (isAvailable(name)) table(title, test);
     else table.skip(title, test);
@@ -207,15 +209,16 @@ for (const name of DATABASES) {
     assert.ok((await auth.login(ADA)).accessToken);
   });
 
-  it('are removed when they have passed, a bounded part at a time', async (counter, knex) => {
-    for (const key of ['a', 'b', 'c']) await counter.add(key, 1, 60);
-    await counter.add('lasting', 1, 3600);
-    const limiter = new KnexRateLimiter(knex);
-    const later = new Date(Date.now() + 61_000);
-    assert.is(await limiter.removeExpired(later, 2), 2);
-    assert.is(await limiter.removeExpired(later, 2), 1);
-    assert.is(await limiter.removeExpired(later, 2), 0);
-    assert.is((await counter.read(['lasting']))[0]?.count, 1);
+  it('are removed when they have passed, by the owner of what has expired', async (attempts, knex) => {
+    const auth = createAuth({ ...fakePorts(), ...knexRepositories(knex) });
+    for (const key of ['a', 'b', 'c', 'lasting']) await attempts.add(key, 1, 60);
+    const lasting = { id: createHash('sha256').update('lasting').digest('base64url') };
+    const past = { expires: new Date().toISOString() };
+    await knex('attempts').whereNot(lasting).update(past);
+    assert.is(await auth.pruneExpired({ limit: 2 }), 2);
+    assert.is(await auth.pruneExpired({ limit: 2 }), 1);
+    assert.is(await auth.pruneExpired({ limit: 2 }), 0);
+    assert.equal(await knex('attempts').pluck('id'), [lasting.id]);
   });
 
   table.run();

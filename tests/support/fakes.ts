@@ -1,50 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
-import {
-  type AttemptCounter,
-  type Clock,
-  type Count,
-  createAuth,
-  defaultPolicy,
-  type Policy,
-} from '../../src/application/index.ts';
+import { createAuth, defaultPolicy, type Policy } from '../../src/application/index.ts';
 import { FastHasher, FixedClock, SequentialIds } from '../../src/testing/index.ts';
-
-/** Counts that pass with the test's own clock, and take their time. */
-export class FakeAttempts implements AttemptCounter {
-  readonly #counts = new Map<string, { count: number; expires: number }>();
-  readonly #clock: Clock;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  async add(key: string, amount: number, seconds: number): Promise<Count> {
-    await turn();
-    const now = this.#clock.now().getTime();
-    const found = this.#counts.get(key);
-    const running =
-      found && found.expires > now ? found : { count: 0, expires: now + seconds * 1000 };
-    const { count, expires } = { ...running, count: Math.max(0, running.count + amount) };
-    this.#counts.set(key, { count, expires });
-    return { count, secondsLeft: (expires - now) / 1000 };
-  }
-
-  async read(keys: readonly string[]): Promise<(Count | undefined)[]> {
-    await turn();
-    const now = this.#clock.now().getTime();
-    return keys.map((key) => {
-      const { count = 0, expires = 0 } = this.#counts.get(key) ?? {};
-      return expires > now ? { count, secondsLeft: (expires - now) / 1000 } : undefined;
-    });
-  }
-
-  async clear(keys: readonly string[]): Promise<void> {
-    await turn();
-    for (const key of keys) this.#counts.delete(key);
-  }
-}
 
 export const ACCESS_TOKEN_TTL = 15 * 60;
 export const REFRESH_TOKEN_TTL = 30 * 24 * 60 * 60;
@@ -53,14 +11,14 @@ export const SECRET = 'k7Qb0nB2Zq6pWm4tYx9sLd3fGh1jRc5vEa8uTiOo';
 
 /** Every port, in memory and under the test's control. */
 export function fakePorts() {
-  const { users, sessions } = memoryRepositories();
   const clock = new FixedClock();
+  const { users, sessions, attempts } = memoryRepositories({ clock });
   return {
     users: slowly(users),
     sessions: slowly(sessions),
     hasher: new FastHasher(),
     tokens: new JwtIssuer({ key: SECRET }),
-    attempts: new FakeAttempts(clock),
+    attempts: slowly(attempts),
     clock,
     ids: new SequentialIds(),
   };
@@ -87,7 +45,7 @@ function slowly<Part extends object>(part: Part): Part {
       const method: unknown = Reflect.get(target, name);
       if (typeof method !== 'function') return method;
       // Writes take longer: one that is not waited for is overtaken by the next read.
-      const turns = /^(find|list|page)/.test(String(name)) ? 1 : 5;
+      const turns = /^(find|list|page|read)/.test(String(name)) ? 1 : 5;
       return async (...args: unknown[]): Promise<unknown> => {
         for (let i = 0; i < turns; i += 1) await turn();
         return Reflect.apply(method, target, args);

@@ -4,9 +4,9 @@ import { dirname } from 'node:path';
 import knex, { type Knex } from 'knex';
 import SqliteDialect from 'knex/lib/dialects/better-sqlite3/index.js';
 import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
-import Database from 'libsql';
-import { type Connection, createConnection, type QueryError, type SslOptions } from 'mysql2';
-import { migrationSource } from './migrations.ts';
+import type Database from 'libsql';
+import type { Connection, QueryError, SslOptions } from 'mysql2';
+import { migratorConfig } from './migrations.ts';
 import { isBusy, whileBusy } from './retry.ts';
 
 /** Where the rows are: a file, or one of several equal servers. */
@@ -22,7 +22,8 @@ export type DatabaseTarget =
       readonly tls?: DatabaseTls;
     };
 
-interface DatabaseTls {
+/** How the connection to MySQL or MariaDB is encrypted. */
+export interface DatabaseTls {
   /** What must be right about the server's certificate: nothing, who signed it, or its name as well. */
   readonly verify: 'nothing' | 'authority' | 'identity';
   /** Whose signature counts, in PEM; without it that of any authority that Node knows. */
@@ -37,7 +38,12 @@ const QUERY_TIMEOUT = 3_000;
 
 const PATIENCE = { queryTimeout: QUERY_TIMEOUT, busyTimeout: 0 };
 
-/** Opens the pool that serves requests. Connects when first used. */
+/**
+ * Opens a pool that is fit to serve requests: it has limits on everything that can wait, goes on to
+ * the next of several hosts, and commits nothing that the loss of power could take back. Connects
+ * when first used, and makes a SQLite file that is not there; end it with `destroy()`. Needs the
+ * package `mysql2` or `libsql`.
+ */
 export function openDatabase(target: DatabaseTarget): Knex {
   return knex(knexConfig(target, PATIENCE));
 }
@@ -82,7 +88,7 @@ function knexConfig(
     compileSqlOnError: false,
     // What goes wrong is in the error that the caller gets; knex's own warnings add nothing to it.
     log: { warn() {}, error() {}, deprecate() {}, debug() {} },
-    migrations: { migrationSource },
+    migrations: migratorConfig(),
   };
   if (target.kind === 'mysql') {
     const { kind: _, ...settings } = target;
@@ -130,6 +136,15 @@ async function inTransaction<T>(db: Database.Database, write: () => Promise<T>):
   }
 }
 
+/** Loads a package that is needed for some databases only. */
+async function driver<T>(name: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    throw new Error(`the package ${name} cannot be loaded: npm install ${name}`, { cause });
+  }
+}
+
 const WRITE = /^\s*(?:insert|update|delete|create|alter|drop)\b/i;
 
 /** knex takes a connection with this mark out of the pool. */
@@ -146,14 +161,16 @@ interface SqliteSettings {
 class SqliteClient extends SqliteDialect<SqliteSettings> {
   readonly #inodes = new WeakMap<Database.Database, number>();
 
+  /** Loaded with the first connection: whoever has no SQLite need not have it. */
   override _driver(): unknown {
-    return Database;
+    return {};
   }
 
   override async acquireRawConnection(): Promise<Database.Database> {
+    const { default: SqliteDatabase } = await driver('libsql', () => import('libsql'));
     const { filename, busyTimeout, synchronous } = this.connectionSettings;
     const { ino } = statSync(filename); // A file that is gone is a fault, not a reason for an empty database.
-    const db = new Database(filename, { timeout: busyTimeout });
+    const db = new SqliteDatabase(filename, { timeout: busyTimeout });
     // It would have made an empty one, had the file been taken away since.
     if (statSync(filename, { throwIfNoEntry: false })?.ino !== ino) {
       db.close();
@@ -249,6 +266,11 @@ function socketTo(host: string, port: number): Socket {
 
 /** mysql2 with limits on everything that can wait, several hosts, and real prepared statements. */
 class MysqlClient extends MysqlDialect<MysqlSettings> {
+  /** Loaded with the first connection: whoever has no MySQL need not have it. */
+  override _driver(): unknown {
+    return {};
+  }
+
   override async acquireRawConnection(): Promise<Connection> {
     const { hosts } = this.connectionSettings;
     const faults: unknown[] = [];
@@ -263,6 +285,7 @@ class MysqlClient extends MysqlDialect<MysqlSettings> {
   }
 
   async #connect({ host, port }: { host: string; port: number }): Promise<Connection> {
+    const { createConnection } = await driver('mysql2', () => import('mysql2'));
     const { user, password, database, tls } = this.connectionSettings;
     const connection: Disposable<Connection> = createConnection({
       ...(tls && { ssl: tlsOptions(tls), stream: () => socketTo(host, port) }),

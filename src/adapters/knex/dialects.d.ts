@@ -12,6 +12,7 @@ declare module 'knex/lib/dialects/mysql2/index.js' {
 
   export default class MysqlDialect<Settings extends object> extends Knex.Client {
     readonly connectionSettings: Settings;
+    _driver(): unknown;
     acquireRawConnection(): Promise<Connection>;
     destroyRawConnection(connection: Connection): Promise<void>;
     _query(connection: Connection, query: KnexQuery): Promise<KnexQuery>;

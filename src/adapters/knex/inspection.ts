@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
-import { isSqlite, pendingSteps } from './migrations.ts';
+import { pendingSteps } from './migrations.ts';
+import { isSqlite } from './tables.ts';
 
 /** What there is to know of a live database before it is trusted; nothing in it is changed. */
 export interface DatabaseFacts {

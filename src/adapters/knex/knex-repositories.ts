@@ -18,15 +18,31 @@ import {
   type UserId,
   type UserRepository,
 } from '../../application/index.ts';
+import { KnexAttempts } from './knex-attempts.ts';
 import { whileBusy } from './retry.ts';
+import { type KnexOptions, type TableNames, tablesOf } from './tables.ts';
 
-/** The repositories on the tables of `migrations.ts`, the same for MySQL, MariaDB and SQLite. */
-export function knexRepositories(knex: Knex): Pick<Ports, 'users' | 'sessions'> {
-  return { users: new KnexUsers(knex), sessions: new KnexSessions(knex) };
+/**
+ * The repositories on the tables that `migrate` makes, the same for MySQL, MariaDB and SQLite. A knex of
+ * `openDatabase` has a limit on everything that can wait; any other waits as long as its own settings let it.
+ * @throws RangeError for names that no table can have, or a knex of another client than mysql2 or
+ * better-sqlite3, or one that renames columns
+ */
+export function knexRepositories(
+  knex: Knex,
+  options: KnexOptions = {},
+): Pick<Ports, 'users' | 'sessions' | 'attempts'> {
+  const tables = tablesOf(knex, options);
+  return {
+    users: new KnexUsers(knex, tables),
+    sessions: new KnexSessions(knex, tables),
+    attempts: new KnexAttempts(knex, tables.attempts),
+  };
 }
 
 interface UserRow {
-  readonly id: number;
+  /** A text where the driver is told so. */
+  readonly id: number | string;
   readonly username: string;
   readonly email: Email;
   readonly date_created: string;
@@ -39,7 +55,7 @@ interface AccountRow extends UserRow {
 
 interface SessionRow {
   readonly id: string;
-  readonly user_id: number;
+  readonly user_id: number | string;
   readonly device: string | null;
   readonly date_created: string;
   readonly last_used: string | null;
@@ -68,9 +84,11 @@ const SESSION_COLUMNS = [
 
 class KnexUsers implements UserRepository {
   readonly #knex: Knex;
+  readonly #tables: TableNames;
 
-  constructor(knex: Knex) {
+  constructor(knex: Knex, tables: TableNames) {
     this.#knex = knex;
+    this.#tables = tables;
   }
 
   async insert(account: NewAccount, session: FirstSession): Promise<User> {
@@ -81,21 +99,23 @@ class KnexUsers implements UserRepository {
       password_hash: passwordHash,
       date_created: fields.dateCreated.toISOString(),
     };
+    const { users, sessions } = this.#tables;
     const store = async (trx: Knex): Promise<User> => {
-      const [id] = await trx('users')
+      const [made] = await trx(users)
         .insert(row)
         .catch((error: unknown) => {
           throw isUniqueViolation(error) ? new AuthError('email_taken') : error;
         });
-      if (id === undefined) throw new Error('the database gave no id');
-      await trx('sessions').insert(toSessionRow({ ...session, userId: id }));
+      if (made === undefined) throw new Error('the database gave no id');
+      const id = toId(made);
+      await trx(sessions).insert(toSessionRow({ ...session, userId: id }));
       return { id, ...fields };
     };
     return whileBusy(() => this.#knex.transaction(store));
   }
 
   async findById(id: UserId): Promise<User | undefined> {
-    const row = await this.#knex<UserRow>('users')
+    const row = await this.#knex<UserRow>(this.#tables.users)
       .select(...USER_COLUMNS)
       .where({ id })
       .first();
@@ -103,7 +123,7 @@ class KnexUsers implements UserRepository {
   }
 
   async findByEmail(email: Email): Promise<Account | undefined> {
-    const row = await this.#knex<AccountRow>('users')
+    const row = await this.#knex<AccountRow>(this.#tables.users)
       .select(...USER_COLUMNS, 'password_hash', 'password_version')
       .where({ email })
       .first();
@@ -114,7 +134,7 @@ class KnexUsers implements UserRepository {
 
   async replacePasswordHash(id: UserId, current: string, replacement: string): Promise<boolean> {
     const changed = await whileBusy(async () =>
-      this.#knex('users')
+      this.#knex(this.#tables.users)
         .where({ id, password_hash: current })
         .update({ password_hash: replacement }),
     );
@@ -123,12 +143,13 @@ class KnexUsers implements UserRepository {
 
   async changePassword(change: PasswordChange): Promise<boolean> {
     const { userId, version, passwordHash, keep } = change;
+    const { users, sessions } = this.#tables;
     const replace = async (trx: Knex): Promise<boolean> => {
-      const replaced = await trx('users')
+      const replaced = await trx(users)
         .where({ id: userId, password_version: version })
         .update({ password_hash: passwordHash, password_version: version + 1 });
       if (replaced === 0) return false;
-      await trx('sessions').where({ user_id: userId }).whereNot({ id: keep }).delete();
+      await trx(sessions).where({ user_id: userId }).whereNot({ id: keep }).delete();
       return true;
     };
     return whileBusy(() => this.#knex.transaction(replace));
@@ -137,11 +158,11 @@ class KnexUsers implements UserRepository {
   async delete(id: UserId, passwordVersion: number): Promise<boolean> {
     const proved = { id, password_version: passwordVersion };
     // The sessions follow by foreign key, or by trigger.
-    return (await whileBusy(async () => this.#knex('users').where(proved).delete())) > 0;
+    return (await whileBusy(async () => this.#knex(this.#tables.users).where(proved).delete())) > 0;
   }
 
   async page({ after, limit, email }: PageQuery): Promise<readonly User[]> {
-    const query = this.#knex<UserRow>('users')
+    const query = this.#knex<UserRow>(this.#tables.users)
       .select(...USER_COLUMNS)
       .where('id', '>', after)
       .orderBy('id')
@@ -154,21 +175,24 @@ class KnexUsers implements UserRepository {
 
 class KnexSessions implements SessionRepository {
   readonly #knex: Knex;
+  readonly #tables: TableNames;
 
-  constructor(knex: Knex) {
+  constructor(knex: Knex, tables: TableNames) {
     this.#knex = knex;
+    this.#tables = tables;
   }
 
   async insert(session: Session, passwordVersion: number): Promise<boolean> {
     const row = toSessionRow(session);
     // One statement with the look at the user, whose row it locks against a change meanwhile.
-    const { sql, bindings } = this.#knex('users')
+    const { sql, bindings } = this.#knex(this.#tables.users)
       .select(Object.values(row).map((value) => this.#knex.raw('?', [value])))
       .where({ id: session.userId, password_version: passwordVersion })
       .forShare()
       .toSQL()
       .toNative();
-    const insert = `INSERT INTO sessions (${Object.keys(row).join(', ')}) ${sql}`;
+    const columns = Object.keys(row).join(', ');
+    const insert = `INSERT INTO \`${this.#tables.sessions}\` (${columns}) ${sql}`;
     return (
       changedRows(await whileBusy(async () => this.#knex.raw<RawResult>(insert, bindings))) > 0
     );
@@ -216,7 +240,7 @@ class KnexSessions implements SessionRepository {
   }
 
   async list(userId: UserId, now: Date): Promise<readonly Session[]> {
-    const rows = await this.#knex<SessionRow>('sessions')
+    const rows = await this.#knex<SessionRow>(this.#tables.sessions)
       .select(...SESSION_COLUMNS)
       .where({ user_id: userId })
       .where('expires', '>', now.toISOString())
@@ -235,26 +259,33 @@ class KnexSessions implements SessionRepository {
   }
 
   async removeAll(userId: UserId): Promise<void> {
-    await whileBusy(async () => this.#knex('sessions').where({ user_id: userId }).delete());
+    await whileBusy(async () =>
+      this.#knex(this.#tables.sessions).where({ user_id: userId }).delete(),
+    );
   }
 
   async removeExpired(now: Date, limit: number): Promise<number> {
     const date = now.toISOString();
-    const ids = await this.#knex('sessions')
+    const ids = await this.#knex(this.#tables.sessions)
       .where('expires', '<=', date)
       .limit(limit, { skipBinding: true })
       .pluck<string[]>('id');
     if (ids.length === 0) return 0;
-    return whileBusy(async () => this.#knex('sessions').whereIn('id', ids).delete());
+    return whileBusy(async () => this.#knex(this.#tables.sessions).whereIn('id', ids).delete());
   }
 
   #session(id: string) {
-    return this.#knex<RotatedRow>('sessions').where({ id });
+    return this.#knex<RotatedRow>(this.#tables.sessions).where({ id });
   }
 }
 
 function toUser({ id, username, email, date_created }: UserRow): User {
-  return { id, username, email, dateCreated: time(date_created) };
+  return { id: toId(id), username, email, dateCreated: time(date_created) };
+}
+
+/** A driver can be told to give whole numbers as texts. */
+function toId(id: number | string): UserId {
+  return Number(id);
 }
 
 /** Somebody else may have written the row: better a fault now than in the middle of a reply. */
@@ -267,7 +298,7 @@ function time(text: string): Date {
 function toSession(row: SessionRow): Session {
   return {
     id: row.id,
-    userId: row.user_id,
+    userId: toId(row.user_id),
     device: row.device,
     dateCreated: time(row.date_created),
     lastUsed: time(row.last_used ?? row.date_created),

@@ -1,48 +1,60 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
-import SqliteDialect from 'knex/lib/dialects/better-sqlite3/index.js';
+import { DEFAULT_TABLES, isSqlite, type KnexOptions, type TableNames, tablesOf } from './tables.ts';
 
 /**
  * The schema, step by step. Each step can be run again, wholly or in part, by any number of
  * processes: what is there already is left alone. Columns are named as on the wire. Times are ISO
  * 8601 UTC text as on the wire too: it sorts by time, and no driver or time zone can shift it.
  */
-const migrations: Readonly<Record<string, Knex.Migration>> = {
-  '0001_users_and_sessions': {
-    async up(knex) {
-      for (const statement of isSqlite(knex) ? SQLITE_TABLES : await mysqlTables(knex)) {
-        await knex.raw(statement);
-      }
+function stepsOf(tables: TableNames): Readonly<Record<string, Knex.Migration>> {
+  const { users, sessions, attempts } = tables;
+  return {
+    '0001_users_and_sessions': {
+      async up(knex) {
+        for (const statement of isSqlite(knex)
+          ? sqliteTables(tables)
+          : mysqlTables(tables, await byteCollation(knex))) {
+          await knex.raw(statement);
+        }
+      },
+      async down(knex) {
+        await knex.schema.dropTableIfExists(sessions);
+        await knex.schema.dropTableIfExists(users);
+      },
     },
-    async down(knex) {
-      await knex.schema.dropTableIfExists('sessions');
-      await knex.schema.dropTableIfExists('users');
+    '0002_devices_rotation_password_versions': {
+      async up(knex) {
+        const text = isSqlite(knex) ? 'TEXT' : 'VARCHAR(255)';
+        for (const column of SESSION_COLUMNS_2) {
+          await addColumn(knex, sessions, column, `${text} NULL`);
+        }
+        await addColumn(knex, users, 'password_version', 'INTEGER NOT NULL DEFAULT 0');
+      },
+      async down(knex) {
+        for (const column of SESSION_COLUMNS_2) await dropColumn(knex, sessions, column);
+        await dropColumn(knex, users, 'password_version');
+      },
     },
-  },
-  '0002_devices_rotation_password_versions': {
-    async up(knex) {
-      const text = isSqlite(knex) ? 'TEXT' : 'VARCHAR(255)';
-      for (const column of SESSION_COLUMNS_2) {
-        await addColumn(knex, 'sessions', column, `${text} NULL`);
-      }
-      await addColumn(knex, 'users', 'password_version', 'INTEGER NOT NULL DEFAULT 0');
+    '0003_attempts': {
+      async up(knex) {
+        for (const statement of isSqlite(knex) ? sqliteAttempts(tables) : mysqlAttempts(tables)) {
+          await knex.raw(statement);
+        }
+      },
+      async down(knex) {
+        await knex.schema.dropTableIfExists(attempts);
+      },
     },
-    async down(knex) {
-      for (const column of SESSION_COLUMNS_2) await dropColumn(knex, 'sessions', column);
-      await dropColumn(knex, 'users', 'password_version');
-    },
-  },
-  '0003_attempts': {
-    async up(knex) {
-      for (const statement of isSqlite(knex) ? SQLITE_ATTEMPTS : MYSQL_ATTEMPTS) {
-        await knex.raw(statement);
-      }
-    },
-    async down(knex) {
-      await knex.schema.dropTableIfExists('attempts');
-    },
-  },
+  };
+}
+
+/** What each table has from its first step on: another of the same name is somebody else's. */
+const FIRST_COLUMNS: Readonly<Record<keyof TableNames, readonly string[]>> = {
+  users: ['id', 'username', 'email', 'password_hash', 'date_created'],
+  sessions: ['id', 'user_id', 'date_created', 'expires'],
+  attempts: ['id', 'count', 'expires'],
 };
 
 const SESSION_COLUMNS_2 = ['device', 'last_used', 'token_id', 'token_date', 'previous_token_id'];
@@ -50,76 +62,83 @@ const SESSION_COLUMNS_2 = ['device', 'last_used', 'token_id', 'token_date', 'pre
 /** Also where it has been added already: not every database has ADD COLUMN IF NOT EXISTS. */
 async function addColumn(knex: Knex, table: string, column: string, type: string): Promise<void> {
   if (await knex.schema.hasColumn(table, column)) return;
-  await knex.raw(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
+  await knex.raw(`ALTER TABLE \`${table}\` ADD COLUMN ${column} ${type}`);
 }
 
 /** By hand: on SQLite knex would make the table anew, and so lose its triggers and the sessions. */
 async function dropColumn(knex: Knex, table: string, column: string): Promise<void> {
   if (!(await knex.schema.hasColumn(table, column))) return;
-  await knex.raw(`ALTER TABLE ${table} DROP COLUMN ${column}`);
+  await knex.raw(`ALTER TABLE \`${table}\` DROP COLUMN ${column}`);
 }
 
-const SQLITE_TABLES = [
-  // AUTOINCREMENT: without it SQLite gives the id of a deleted last user, and with it the
-  // deleted user's tokens, to the next one.
-  `CREATE TABLE IF NOT EXISTS users (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    username TEXT NOT NULL,
-    email TEXT NOT NULL,
-    password_hash TEXT NOT NULL,
-    date_created TEXT NOT NULL,
-    CONSTRAINT users_email UNIQUE (email)
-  )`,
-  `CREATE TABLE IF NOT EXISTS sessions (
-    id TEXT NOT NULL PRIMARY KEY,
-    user_id INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    date_created TEXT NOT NULL,
-    expires TEXT NOT NULL
-  )`,
-  'CREATE INDEX IF NOT EXISTS sessions_user_id ON sessions (user_id)',
-  'CREATE INDEX IF NOT EXISTS sessions_expires ON sessions (expires)',
-  // SQLite heeds foreign keys only in connections that ask for it, as an operator's shell does not.
-  `CREATE TRIGGER IF NOT EXISTS sessions_follow_users AFTER DELETE ON users
-    BEGIN DELETE FROM sessions WHERE user_id = OLD.id; END`,
-];
+function sqliteTables({ users, sessions }: TableNames): readonly string[] {
+  return [
+    // AUTOINCREMENT: without it SQLite gives the id of a deleted last user, and with it the
+    // deleted user's tokens, to the next one.
+    `CREATE TABLE IF NOT EXISTS \`${users}\` (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      username TEXT NOT NULL,
+      email TEXT NOT NULL,
+      password_hash TEXT NOT NULL,
+      date_created TEXT NOT NULL,
+      CONSTRAINT ${users}_email UNIQUE (email)
+    )`,
+    `CREATE TABLE IF NOT EXISTS \`${sessions}\` (
+      id TEXT NOT NULL PRIMARY KEY,
+      user_id INTEGER NOT NULL REFERENCES \`${users}\` (id) ON DELETE CASCADE,
+      date_created TEXT NOT NULL,
+      expires TEXT NOT NULL
+    )`,
+    `CREATE INDEX IF NOT EXISTS ${sessions}_user_id ON \`${sessions}\` (user_id)`,
+    `CREATE INDEX IF NOT EXISTS ${sessions}_expires ON \`${sessions}\` (expires)`,
+    // SQLite heeds foreign keys only in connections that ask for it, as an operator's shell does not.
+    `CREATE TRIGGER IF NOT EXISTS ${sessions}_follow_${users} AFTER DELETE ON \`${users}\`
+      BEGIN DELETE FROM \`${sessions}\` WHERE user_id = OLD.id; END`,
+  ];
+}
 
 // Whatever is typed into an email field is counted here: only as a hash (base64url).
-const SQLITE_ATTEMPTS = [
-  `CREATE TABLE IF NOT EXISTS attempts (
-    id TEXT NOT NULL PRIMARY KEY,
-    count INTEGER NOT NULL,
-    expires TEXT NOT NULL
-  )`,
-  'CREATE INDEX IF NOT EXISTS attempts_expires ON attempts (expires)',
-];
-
-const MYSQL_ATTEMPTS = [
-  `CREATE TABLE IF NOT EXISTS attempts (
-    id VARCHAR(64) NOT NULL PRIMARY KEY,
-    count INTEGER NOT NULL,
-    expires CHAR(24) NOT NULL,
-    INDEX attempts_expires (expires)
-  ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET ascii COLLATE ascii_bin`,
-];
-
-async function mysqlTables(knex: Knex): Promise<string[]> {
-  const text = `CHARACTER SET utf8mb4 COLLATE ${await byteCollation(knex)}`;
+function sqliteAttempts({ attempts }: TableNames): readonly string[] {
   return [
-    `CREATE TABLE IF NOT EXISTS users (
+    `CREATE TABLE IF NOT EXISTS \`${attempts}\` (
+      id TEXT NOT NULL PRIMARY KEY,
+      count INTEGER NOT NULL,
+      expires TEXT NOT NULL
+    )`,
+    `CREATE INDEX IF NOT EXISTS ${attempts}_expires ON \`${attempts}\` (expires)`,
+  ];
+}
+
+function mysqlAttempts({ attempts }: TableNames): readonly string[] {
+  return [
+    `CREATE TABLE IF NOT EXISTS \`${attempts}\` (
+      id VARCHAR(64) NOT NULL PRIMARY KEY,
+      count INTEGER NOT NULL,
+      expires CHAR(24) NOT NULL,
+      INDEX ${attempts}_expires (expires)
+    ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET ascii COLLATE ascii_bin`,
+  ];
+}
+
+function mysqlTables({ users, sessions }: TableNames, collation: string): readonly string[] {
+  const text = `CHARACTER SET utf8mb4 COLLATE ${collation}`;
+  return [
+    `CREATE TABLE IF NOT EXISTS \`${users}\` (
       id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
       username VARCHAR(255) NOT NULL,
       email VARCHAR(254) NOT NULL,
       password_hash VARCHAR(255) NOT NULL,
       date_created CHAR(24) NOT NULL,
-      CONSTRAINT users_email UNIQUE (email)
+      CONSTRAINT ${users}_email UNIQUE (email)
     ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT ${text}`,
-    `CREATE TABLE IF NOT EXISTS sessions (
+    `CREATE TABLE IF NOT EXISTS \`${sessions}\` (
       id VARCHAR(64) NOT NULL PRIMARY KEY,
       user_id BIGINT UNSIGNED NOT NULL,
       date_created CHAR(24) NOT NULL,
       expires CHAR(24) NOT NULL,
-      INDEX sessions_expires (expires),
-      CONSTRAINT sessions_user_id FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
+      INDEX ${sessions}_expires (expires),
+      CONSTRAINT ${sessions}_user_id FOREIGN KEY (user_id) REFERENCES \`${users}\` (id)
+        ON DELETE CASCADE
     ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT ${text}`,
   ];
 }
@@ -139,79 +158,125 @@ async function byteCollation(knex: Knex): Promise<string> {
   return found.name;
 }
 
-/** The steps as knex and its command line take them. */
-export const migrationSource: Knex.MigrationSource<{ readonly file: string }> = {
-  getMigrations: async () => Object.keys(migrations).map((file) => ({ file })),
-  getMigrationName: ({ file }) => file,
-  async getMigration({ file: name }) {
-    const migration = migrations[name];
-    if (migration === undefined) throw new Error(`unknown migration ${name}`);
-    return migration;
-  },
-};
+/**
+ * How knex and its command line make the steps. Which have been made is noted in tables of our own, named
+ * after the users': a database's other migrations have theirs.
+ */
+export function migratorConfig(tables: TableNames = DEFAULT_TABLES): Knex.MigratorConfig {
+  const steps = stepsOf(tables);
+  const migrationSource: Knex.MigrationSource<{ readonly file: string }> = {
+    getMigrations: async () => Object.keys(steps).map((file) => ({ file })),
+    getMigrationName: ({ file }) => file,
+    async getMigration({ file: name }) {
+      const migration = steps[name];
+      if (migration === undefined) throw new Error(`unknown migration ${name}`);
+      return migration;
+    },
+  };
+  return { migrationSource, tableName: notesOf(tables) };
+}
 
-const LEASE_TABLE = 'migration_lease';
+function notesOf({ users }: TableNames): string {
+  return `${users}_migrations`;
+}
+
 const LEASE_MS = 30_000;
 const PATIENCE_MS = 60_000;
 
 /**
- * Brings the schema up to date. Any number of processes may call it at once, and one that dies on
- * the way stops nobody for longer than its lease: knex's own lock would stay locked for good. Wants
- * a pool that waits for other migrators (`openForMigration`).
+ * Makes the tables, or brings them up to date. Any number of processes may call it at once, and one
+ * that dies on the way stops nobody for longer than its lease: knex's own lock would stay locked for
+ * good. Of what else is in the database, migrations of its own included, nothing is touched.
  * A database that already has later steps, of a newer release, is left as it is.
+ * @throws RangeError for what `knexRepositories` refuses; Error where a table of one of these names is
+ * there that is somebody else's, before anything has been changed
  */
-export async function migrate(knex: Knex): Promise<void> {
-  if (await isUpToDate(knex)) return;
-  const holder = randomUUID();
-  await takeLease(knex, holder);
-  const renewal = setInterval(() => {
-    renewLease(knex, holder).catch(() => {}); // Steps can be run twice: a lost lease does no harm.
-  }, LEASE_MS / 3);
+export async function migrate(knex: Knex, options: KnexOptions = {}): Promise<void> {
+  const tables = tablesOf(knex, options);
+  if (await isUpToDate(knex, tables)) return;
+  await refuseForeignTables(knex, tables);
+  const lease = new Lease(knex, tables);
+  await lease.take();
   try {
-    if (await isUpToDate(knex)) return;
+    if (await isUpToDate(knex, tables)) return;
+    const config = migratorConfig(tables);
     // Whoever held knex's lock without the lease is dead.
-    await knex.migrate.forceFreeMigrationsLock();
-    await knex.migrate.latest();
+    await knex.migrate.forceFreeMigrationsLock(config);
+    await knex.migrate.latest(config);
   } finally {
-    clearInterval(renewal);
-    await knex(LEASE_TABLE).where({ holder }).update({ expires: 0 });
+    await lease.end();
   }
 }
 
-async function isUpToDate(knex: Knex): Promise<boolean> {
-  return (await pendingSteps(knex)).length === 0;
+async function refuseForeignTables(knex: Knex, tables: TableNames): Promise<void> {
+  for (const what of ['users', 'sessions', 'attempts'] as const) {
+    const name = tables[what];
+    if (!(await knex.schema.hasTable(name))) continue;
+    for (const column of FIRST_COLUMNS[what]) {
+      if (await knex.schema.hasColumn(name, column)) continue;
+      throw new Error(
+        `the table ${name} is there already and is not Portcullis's: give ours another name` +
+          ` ({ tables: { ${what}: … } })`,
+      );
+    }
+  }
+}
+
+async function isUpToDate(knex: Knex, tables: TableNames): Promise<boolean> {
+  return (await pendingSteps(knex, tables)).length === 0;
 }
 
 /** The steps that have not been made yet. */
-export async function pendingSteps(knex: Knex): Promise<readonly string[]> {
-  const steps = Object.keys(migrations);
-  if (!(await knex.schema.hasTable('knex_migrations'))) return steps;
-  const done = new Set(await knex('knex_migrations').pluck<string[]>('name'));
+export async function pendingSteps(
+  knex: Knex,
+  tables: TableNames = DEFAULT_TABLES,
+): Promise<readonly string[]> {
+  const steps = Object.keys(stepsOf(tables));
+  if (!(await knex.schema.hasTable(notesOf(tables)))) return steps;
+  const done = new Set(await knex(notesOf(tables)).pluck<string[]>('name'));
   return steps.filter((name) => !done.has(name));
 }
 
-async function takeLease(knex: Knex, holder: string): Promise<void> {
-  await knex.raw(
-    `CREATE TABLE IF NOT EXISTS ${LEASE_TABLE}
-      (id INTEGER NOT NULL PRIMARY KEY, holder VARCHAR(36) NOT NULL, expires BIGINT NOT NULL)`,
-  );
-  await knex(LEASE_TABLE).insert({ id: 1, holder: '', expires: 0 }).onConflict('id').ignore();
-  const patience = Date.now() + PATIENCE_MS;
-  while ((await renewLease(knex, holder)) === 0) {
-    if (Date.now() > patience) throw new Error('another process has been migrating for a minute');
-    await sleep(50 + Math.random() * 100);
+/** The right to migrate, for as long as it is renewed. */
+class Lease {
+  readonly #knex: Knex;
+  readonly #table: string;
+  readonly #holder = randomUUID();
+  #renewal: NodeJS.Timeout | undefined;
+
+  constructor(knex: Knex, tables: TableNames) {
+    this.#knex = knex;
+    this.#table = `${notesOf(tables)}_lease`;
   }
-}
 
-/** Takes the lease if it is free or one's own; resolves to the number of leases held: 0 or 1. */
-function renewLease(knex: Knex, holder: string): Promise<number> {
-  const now = Date.now();
-  return knex(LEASE_TABLE)
-    .where('expires', '<', now)
-    .orWhere({ holder })
-    .update({ holder, expires: now + LEASE_MS });
-}
+  async take(): Promise<void> {
+    await this.#knex.raw(
+      `CREATE TABLE IF NOT EXISTS ${this.#table}
+        (id INTEGER NOT NULL PRIMARY KEY, holder VARCHAR(36) NOT NULL, expires BIGINT NOT NULL)`,
+    );
+    const row = { id: 1, holder: '', expires: 0 };
+    await this.#knex(this.#table).insert(row).onConflict('id').ignore();
+    const patience = Date.now() + PATIENCE_MS;
+    while ((await this.#renew()) === 0) {
+      if (Date.now() > patience) throw new Error('another process has been migrating for a minute');
+      await sleep(50 + Math.random() * 100);
+    }
+    this.#renewal = setInterval(() => {
+      this.#renew().catch(() => {}); // Steps can be run twice: a lost lease does no harm.
+    }, LEASE_MS / 3);
+  }
 
-export function isSqlite(knex: Knex): boolean {
-  return knex.client instanceof SqliteDialect;
+  /** Takes the lease if it is free or one's own; resolves to the number of leases held: 0 or 1. */
+  #renew(): Promise<number> {
+    const now = Date.now();
+    return this.#knex(this.#table)
+      .where('expires', '<', now)
+      .orWhere({ holder: this.#holder })
+      .update({ holder: this.#holder, expires: now + LEASE_MS });
+  }
+
+  async end(): Promise<void> {
+    clearInterval(this.#renewal);
+    await this.#knex(this.#table).where({ holder: this.#holder }).update({ expires: 0 });
+  }
 }

@@ -1,6 +1,7 @@
 import {
   type Account,
   AuthError,
+  type Clock,
   type Email,
   type FirstSession,
   isExpired,
@@ -17,6 +18,9 @@ import {
   type UserId,
   type UserRepository,
 } from '../../application/index.ts';
+import { MemoryAttempts } from './memory-attempts.ts';
+
+export { noAttempts } from './memory-attempts.ts';
 
 interface SessionRow extends Session {
   /** When the token of `tokenId` took the place of the one of `previousTokenId`. */
@@ -31,13 +35,25 @@ interface Tables {
   readonly sessions: Map<string, SessionRow>;
 }
 
+/** What the repositories in memory can be told. */
+export interface MemoryOptions {
+  /** By which counts of attempts pass: a test's own. Unless given, the time that the process runs. */
+  readonly clock?: Clock;
+}
+
 /**
  * The repositories on Maps: for tests, and for programs that need nothing to outlive them.
  * No method awaits between a look and the put that depends on it: that makes each one atomic.
  */
-export function memoryRepositories(): Pick<Ports, 'users' | 'sessions'> {
+export function memoryRepositories({
+  clock,
+}: MemoryOptions = {}): Pick<Ports, 'users' | 'sessions' | 'attempts'> {
   const tables: Tables = { accounts: new Map(), idsByEmail: new Map(), sessions: new Map() };
-  return { users: new MemoryUsers(tables), sessions: new MemorySessions(tables) };
+  return {
+    users: new MemoryUsers(tables),
+    sessions: new MemorySessions(tables),
+    attempts: new MemoryAttempts(clock),
+  };
 }
 
 class MemoryUsers implements UserRepository {

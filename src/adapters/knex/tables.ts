@@ -1,0 +1,75 @@
+import type { Knex } from 'knex';
+
+/** The tables, by what is in them. */
+export interface TableNames {
+  readonly users: string;
+  readonly sessions: string;
+  readonly attempts: string;
+}
+
+/** Where in a database the tables are. */
+export interface KnexOptions {
+  /**
+   * Other names for them: at most 40 letters, digits and `_`, all different. `users`, `sessions` and
+   * `attempts` unless given. What else is made in the database (indexes, the notes on which steps have
+   * been made) is named after them, so that several sets can live in one database.
+   */
+  readonly tables?: Partial<TableNames>;
+}
+
+export const DEFAULT_TABLES: TableNames = {
+  users: 'users',
+  sessions: 'sessions',
+  attempts: 'attempts',
+};
+
+const NAME = /^[a-z_]\w{0,39}$/i;
+
+/**
+ * The names in force, if they and the knex that they are for can be used.
+ * @throws RangeError
+ */
+export function tablesOf(knex: Knex, { tables = {} }: KnexOptions): TableNames {
+  checkKnex(knex);
+  const names = { ...DEFAULT_TABLES, ...withoutUndefined(tables) };
+  for (const [what, name] of Object.entries(names)) {
+    if (!Object.hasOwn(DEFAULT_TABLES, what)) throw new RangeError(`tables.${what}: no such table`);
+    if (typeof name !== 'string' || !NAME.test(name)) {
+      throw new RangeError(
+        `tables.${what} must be at most 40 letters, digits and _, no digit first`,
+      );
+    }
+  }
+  const different = new Set(Object.values(names).map((name) => name.toLowerCase()));
+  if (different.size < 3) throw new RangeError('tables must all have different names');
+  return names;
+}
+
+function withoutUndefined(tables: Partial<TableNames>): Partial<TableNames> {
+  return Object.fromEntries(Object.entries(tables).filter(([, name]) => name !== undefined));
+}
+
+const DRIVERS = ['mysql2', 'better-sqlite3'];
+
+function checkKnex({ client: { driverName, config } }: HasClient): void {
+  if (!DRIVERS.includes(driverName)) {
+    throw new RangeError(`knex must have ${DRIVERS.join(' or ')} as its client, not ${driverName}`);
+  }
+  if (config.wrapIdentifier || config.postProcessResponse) {
+    throw new RangeError(
+      'a knex with wrapIdentifier or postProcessResponse renames columns: make one without them',
+    );
+  }
+}
+
+/** What knex knows of its client, of which it says nothing in its types. */
+interface HasClient {
+  readonly client: {
+    readonly driverName: string;
+    readonly config: { readonly wrapIdentifier?: unknown; readonly postProcessResponse?: unknown };
+  };
+}
+
+export function isSqlite({ client }: HasClient): boolean {
+  return client.driverName === 'better-sqlite3';
+}

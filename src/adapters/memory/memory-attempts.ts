@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import type { AttemptCounter, Clock, Count } from '../../application/index.ts';
+
+interface Entry {
+  readonly count: number;
+  /** Milliseconds, as `#now` has them. */
+  readonly expires: number;
+}
+
+/** So many counts are kept before those that have passed are looked for. */
+const FEW = 1_000;
+
+/** The counts of attempts in this process. Those that have passed take no room for long. */
+export class MemoryAttempts implements AttemptCounter {
+  readonly #entries = new Map<string, Entry>();
+  readonly #now: () => number;
+  #sweepAt = FEW;
+
+  /** Counts pass by the clock; without one by the time that the process runs, which nobody sets back. */
+  constructor(clock?: Clock) {
+    this.#now = clock ? () => clock.now().getTime() : () => performance.now();
+  }
+
+  async add(key: string, amount: 1 | -1, seconds: number): Promise<Count> {
+    const id = idOf(key);
+    const entry = this.#live(id) ?? { count: 0, expires: this.#now() + seconds * 1000 };
+    const changed = { ...entry, count: entry.count + amount };
+    if (changed.count <= 0) {
+      this.#entries.delete(id);
+      return { count: 0, secondsLeft: 0 };
+    }
+    this.#entries.set(id, changed);
+    if (this.#entries.size >= this.#sweepAt) await this.removeExpired(Infinity);
+    return this.#toCount(changed);
+  }
+
+  async read(keys: readonly string[]): Promise<readonly (Count | undefined)[]> {
+    return keys.map((key) => {
+      const entry = this.#live(idOf(key));
+      return entry && this.#toCount(entry);
+    });
+  }
+
+  async clear(keys: readonly string[]): Promise<void> {
+    for (const key of keys) this.#entries.delete(idOf(key));
+  }
+
+  async removeExpired(limit: number): Promise<number> {
+    let removed = 0;
+    for (const id of this.#entries.keys()) {
+      if (removed === limit) break;
+      if (this.#live(id)) continue;
+      this.#entries.delete(id);
+      removed += 1;
+    }
+    // Twice as many as are left: so the work of looking is shared among those that are added.
+    this.#sweepAt = Math.max(FEW, this.#entries.size * 2);
+    return removed;
+  }
+
+  #live(id: string): Entry | undefined {
+    const entry = this.#entries.get(id);
+    return entry && entry.expires > this.#now() ? entry : undefined;
+  }
+
+  #toCount({ count, expires }: Entry): Count {
+    return { count, secondsLeft: (expires - this.#now()) / 1000 };
+  }
+}
+
+/** Of one length, however long the key: what anybody may type must not take room. */
+function idOf(key: string): string {
+  return createHash('sha256').update(key).digest('base64url');
+}
+
+/** Counts nothing, and so limits nothing: for benchmarks, or where something in front does it. */
+export const noAttempts: AttemptCounter = {
+  add: async () => ({ count: 0, secondsLeft: 0 }),
+  read: async (keys) => keys.map(() => undefined),
+  clear: async () => {},
+  removeExpired: async () => 0,
+};
