@@ -43,6 +43,7 @@ export { type Credentials, Login } from './login.ts';
 export { Logout, LogoutAll } from './logout.ts';
 export {
   type AccountDeletion,
+  type AccountPorts,
   ChangePassword,
   DeleteAccount,
   type PasswordChanging,
@@ -74,8 +75,13 @@ export type {
   UserRepository,
   Verdict,
 } from './ports.ts';
-export { type Refreshed, type Refreshing, RefreshToken } from './refresh-token.ts';
-export { RegisterUser, type Registration } from './register-user.ts';
+export {
+  type Refreshed,
+  type Refreshing,
+  type RefreshPorts,
+  RefreshToken,
+} from './refresh-token.ts';
+export { type RegisterPorts, RegisterUser, type Registration } from './register-user.ts';
 export type { SignedIn, TokenPair } from './tokens.ts';
 
 /** What development does: passwords of 8 characters, no list of common ones, no rotation. */

@@ -7,6 +7,7 @@ export const MAX_LIST_LIMIT = 10_000;
 /** Small pages keep V8's young generation small: 30 MB at a million users, 55 MB with 1,000. */
 const PAGE_SIZE = 500;
 
+/** Which users are wanted. */
 export interface ListQuery {
   /** Only users with a greater id. */
   readonly after?: UserId;
@@ -16,6 +17,7 @@ export interface ListQuery {
   readonly email?: string;
 }
 
+/** Users, as many as were wanted. */
 export interface UserList {
   /** The users by ascending id, a page at a time. Ends by itself, or when its reader stops. */
   readonly pages: AsyncIterable<readonly User[]>;

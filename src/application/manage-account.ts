@@ -10,7 +10,11 @@ import { PasswordAttempts, passwordLimits } from './attempts.ts';
 import { Authorize, type Bearer } from './authorize.ts';
 import type { Policy, Ports } from './ports.ts';
 
-type AccountPorts = Pick<Ports, 'users' | 'hasher' | 'tokens' | 'attempts' | 'clock' | 'events'>;
+/** What changing and erasing an account needs of the world. */
+export type AccountPorts = Pick<
+  Ports,
+  'users' | 'hasher' | 'tokens' | 'attempts' | 'clock' | 'events'
+>;
 
 /** A new password, and what proves that it is its owner who wants it. */
 export interface PasswordChanging extends Bearer {

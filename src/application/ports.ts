@@ -28,6 +28,7 @@ export interface Policy extends PasswordPolicy {
   readonly refreshRotation?: boolean;
 }
 
+/** The accounts. Each method is atomic, in any number of processes. */
 export interface UserRepository {
   /**
    * Stores an account and its first session, both or neither, durably before it resolves.
@@ -37,6 +38,7 @@ export interface UserRepository {
    */
   insert(account: NewAccount, session: FirstSession): Promise<User>;
 
+  /** The user of an id; undefined where there is none. */
   findById(id: UserId): Promise<User | undefined>;
 
   /** Equality is that of the bytes: no case, accent, width or trailing space is folded. */
@@ -67,6 +69,7 @@ export interface UserRepository {
   page(query: PageQuery): Promise<readonly User[]>;
 }
 
+/** A change of password, as the store makes it. */
 export interface PasswordChange {
   readonly userId: UserId;
   /** The version of the password that was proved. */
@@ -76,12 +79,14 @@ export interface PasswordChange {
   readonly keep: string;
 }
 
+/** Which users a page is to hold. */
 export interface PageQuery {
   readonly after: UserId;
   readonly limit: number;
   readonly email?: Email;
 }
 
+/** The sessions. Each method is atomic, in any number of processes. */
 export interface SessionRepository {
   /**
    * Stores a session of a user whose password is of `passwordVersion`. Resolves to false, storing
@@ -117,6 +122,7 @@ export interface SessionRepository {
   removeExpired(now: Date, limit: number): Promise<number>;
 }
 
+/** An exchange of a refresh token for its successor. */
 export interface Rotation {
   readonly sessionId: string;
   /** The `jti` of the token that is given in. */
@@ -128,6 +134,10 @@ export interface Rotation {
   readonly grace: number;
 }
 
+/**
+ * What became of a rotation: with `rotated` and `repeated` the token that is good now, and the time at
+ * which it took the place of the one before.
+ */
 export type RotationOutcome =
   | { readonly kind: 'rotated' | 'repeated'; readonly tokenId: string; readonly date: Date }
   | { readonly kind: 'reused' | 'unknown' | 'expired' };
@@ -135,6 +145,7 @@ export type RotationOutcome =
 /** What a password turned out to be. `outdated`: right, but its hash is weaker than today's. */
 export type Verdict = 'right' | 'outdated' | 'wrong';
 
+/** Turns passwords into hashes, and bounds the work that it does at once. */
 export interface PasswordHasher {
   /**
    * A salted PHC string of the whole text.
@@ -175,15 +186,19 @@ export interface TokenClaims {
 export interface TokenIssuer {
   /** How long a session lasts, and with it its refresh tokens, in seconds. */
   readonly refreshTokenTtl: number;
+  /** Good from `now` on, for as long as access tokens last. */
   issueAccessToken(claims: TokenClaims, now: Date): Promise<string>;
+  /** What a valid access token says; undefined for everything else. */
   verifyAccessToken(token: string, now: Date): Promise<TokenClaims | undefined>;
   /** Good until `expires`, but never for longer than refresh tokens last. */
   issueRefreshToken(claims: TokenClaims, now: Date, expires: Date): Promise<string>;
+  /** What a valid refresh token says; undefined for everything else. */
   verifyRefreshToken(token: string, now: Date): Promise<TokenClaims | undefined>;
   /** Like `verifyRefreshToken`, whatever the time: for ending what the token stands for. */
   identifyRefreshToken(token: string): Promise<TokenClaims | undefined>;
 }
 
+/** How often something has been counted. */
 export interface Count {
   readonly count: number;
   /** Seconds after which the key has no count any more. */
@@ -205,17 +220,20 @@ export interface AttemptCounter {
   /** The counts of keys, in their order; undefined for a key that has none. */
   read(keys: readonly string[]): Promise<readonly (Count | undefined)[]>;
 
+  /** Takes all that was counted of these keys away. */
   clear(keys: readonly string[]): Promise<void>;
 
   /** Removes up to `limit` counts that have passed; resolves to their number. */
   removeExpired(limit: number): Promise<number>;
 }
 
+/** Tells the time. */
 export interface Clock {
   /** Wall-clock time: what expiry is held against. */
   now(): Date;
 }
 
+/** Makes the ids of sessions and tokens. */
 export interface IdGenerator {
   /** Unique and unguessable: at least 122 random bits, at most 64 characters of `[A-Za-z0-9_-]`. */
   next(): string;

@@ -25,7 +25,8 @@ export interface Refreshing {
   readonly address?: string | undefined;
 }
 
-type RefreshPorts = Pick<
+/** What refreshing needs of the world. */
+export type RefreshPorts = Pick<
   Ports,
   'users' | 'sessions' | 'tokens' | 'attempts' | 'clock' | 'ids' | 'events'
 >;

@@ -25,7 +25,8 @@ export interface Registration {
   readonly address?: string | undefined;
 }
 
-type RegisterPorts = Pick<
+/** What registering needs of the world. */
+export type RegisterPorts = Pick<
   Ports,
   'users' | 'hasher' | 'tokens' | 'attempts' | 'clock' | 'ids' | 'events'
 >;

@@ -50,4 +50,5 @@ export interface AuthEvents {
   readonly listenerFailed: ListenerFailure;
 }
 
+/** The name of an event, such as `registered`. */
 export type AuthEventName = keyof AuthEvents;

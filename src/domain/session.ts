@@ -36,6 +36,7 @@ export function startSession(
   return { ...ids, device, dateCreated: now, lastUsed: now, expires };
 }
 
+/** Whether a session is over: at the instant of `expires` it is. */
 export function isExpired(session: Session, now: Date): boolean {
   return session.expires.getTime() <= now.getTime();
 }

@@ -19,6 +19,7 @@ export type Open<Part> = () => Part | Promise<Part>;
 
 /** What is to be closed after its case, whatever became of that. */
 export interface Closable {
+  /** Called once the case is over. */
   readonly close?: () => void | Promise<void>;
 }
 

@@ -1,10 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  type Argon2Options,
-  Argon2Hasher,
-  makeUpMemory,
-} from '../../src/adapters/argon2/argon2-hasher.ts';
+import { type Argon2Options, Argon2Hasher } from '../../src/adapters/argon2/argon2-hasher.ts';
+import { makeUpMemory } from '../../src/adapters/argon2/making-up.ts';
 import { passwordHasherContract } from '../../src/testing/index.ts';
 import { runContract } from '../support/contracts.ts';
 import { outcome } from '../support/expect.ts';

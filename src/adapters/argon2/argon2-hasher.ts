@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { hash, verify } from '@node-rs/argon2';
 import { AuthError, type PasswordHasher, type Verdict } from '../../application/index.ts';
+import { makeUpMemory, RecentTimes } from './making-up.ts';
 
+/** How dear a hash is, and how many there may be at once. */
 export interface Argon2Options {
   /** KiB, 19,456 unless given. With `passes` and `parallelism`: OWASP's first choice. */
   readonly memoryKib?: number;
@@ -120,34 +122,6 @@ interface Cost {
   /** KiB. */
   readonly memoryCost: number;
   readonly timeCost: number;
-}
-
-/**
- * KiB with which to hash once more, `spent` milliseconds after the start of what should take `usual`:
- * in proportion to what is missing; undefined where that is next to nothing.
- */
-export function makeUpMemory(
-  { memoryCost, parallelism }: { readonly memoryCost: number; readonly parallelism: number },
-  spent: number,
-  usual: number,
-): number | undefined {
-  const memory = Math.floor(memoryCost * Math.min(1, 1 - spent / usual));
-  return memory >= Math.max(8 * parallelism, memoryCost / 32) ? memory : undefined;
-}
-
-/** The last few of a series of times. */
-class RecentTimes {
-  readonly #times: number[] = [];
-
-  add(ms: number): void {
-    this.#times.push(ms);
-    if (this.#times.length > 15) this.#times.shift();
-  }
-
-  /** Undefined before the first. */
-  median(): number | undefined {
-    return this.#times.toSorted((a, b) => a - b)[this.#times.length >> 1];
-  }
 }
 
 /** The cost of an argon2id hash of the current version; undefined for every other hash. */

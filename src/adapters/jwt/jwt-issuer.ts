@@ -3,6 +3,8 @@ import jsonwebtoken from 'jsonwebtoken';
 import type { TokenClaims, TokenIssuer } from '../../application/index.ts';
 import { keyObject, type PublicJwk, type VerifyKey, verifyKey } from './keys.ts';
 
+export type { PublicJwk };
+
 /** RFC 9068 §2.1; the refresh token's type is the product's own. */
 const ACCESS_TYPE = 'at+jwt';
 const REFRESH_TYPE = 'rt+jwt';
@@ -12,6 +14,7 @@ const LEEWAY = 5;
 /** A token of this product has about 400 characters; a key of 4,096 bits adds 700. */
 const MAX_TOKEN_LENGTH = 4096;
 
+/** What signs and verifies tokens, and what they say besides. */
 export interface JwtOptions {
   /**
    * What signs, and says how: a secret HS256, an RSA private key of 2048 bits or more RS256, a private
@@ -66,6 +69,7 @@ export class JwtIssuer implements TokenIssuer {
     this.#refresh = { typ: REFRESH_TYPE, aud: `${audience}/refresh`, ttl: refreshTokenTtl };
   }
 
+  /** An access token of this session, good for `accessTokenTtl`. */
   async issueAccessToken(claims: TokenClaims, now: Date): Promise<string> {
     return this.#sign(this.#access, claims, now, seconds(now) + this.#access.ttl);
   }
@@ -76,10 +80,12 @@ export class JwtIssuer implements TokenIssuer {
     return this.#sign(this.#refresh, claims, now, Math.min(seconds(expires), latest));
   }
 
+  /** What a valid access token says; undefined for everything else. */
   async verifyAccessToken(token: string, now: Date): Promise<TokenClaims | undefined> {
     return this.#verify(this.#access, token, now);
   }
 
+  /** What a valid refresh token says; undefined for everything else. */
   async verifyRefreshToken(token: string, now: Date): Promise<TokenClaims | undefined> {
     return this.#verify(this.#refresh, token, now);
   }
