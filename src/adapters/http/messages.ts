@@ -1,4 +1,4 @@
-import type { AuthError, AuthErrorCode } from '../../application/index.ts';
+import { AuthError, type AuthErrorCode } from '../../domain/errors.ts';
 
 interface Answer {
   readonly status: number;
@@ -76,4 +76,30 @@ export function answerTo({ code, limit }: AuthError) {
     message: typeof message === 'string' ? message : message(limit),
     headers: typeof headers === 'function' ? headers(limit) : headers,
   };
+}
+
+/** The refusal that a reply tells of: what `answerTo` said. Undefined where it is none. */
+export function refusalIn(
+  status: number,
+  message: string,
+  retryAfter: string | null,
+): AuthError | undefined {
+  for (const [code, answer] of Object.entries(ANSWERS)) {
+    if (answer.status !== status || !isCode(code)) continue;
+    if (typeof answer.message === 'string') {
+      if (answer.message !== message) continue;
+      const waits = typeof answer.headers === 'function' && retryAfter !== null;
+      return new AuthError(code, waits ? Number(retryAfter) : undefined);
+    }
+    const [before = '', after = ''] = answer.message(Number.NaN).split('NaN');
+    const bound = message.slice(before.length, message.length - after.length);
+    if (/^\d+$/.test(bound) && message === before + bound + after) {
+      return new AuthError(code, Number(bound));
+    }
+  }
+  return undefined;
+}
+
+function isCode(code: string): code is AuthErrorCode {
+  return Object.hasOwn(ANSWERS, code);
 }

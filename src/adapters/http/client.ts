@@ -1,0 +1,298 @@
+import type {
+  AccountDeletion,
+  Auth,
+  Bearer,
+  Identity,
+  ListedSession,
+  ListQuery,
+  PasswordChanging,
+  Refreshed,
+  Refreshing,
+  SessionEnding,
+  User,
+  UserList,
+} from '../../application/index.ts';
+import { AuthError, type AuthErrorCode } from '../../domain/errors.ts';
+import {
+  arrayIn,
+  exchanger,
+  type Fetch,
+  isToken,
+  memberOf,
+  sessionOf,
+  signedInOf,
+  textIn,
+  UnexpectedReplyError,
+  userOf,
+} from './exchange.ts';
+import { KeptTokens, memoryTokens, type TokenStorage } from './kept-tokens.ts';
+
+export { AuthError, type AuthErrorCode, type Fetch, type TokenStorage, UnexpectedReplyError };
+
+/** Where the service is, and how to talk to it. */
+export interface ClientOptions {
+  /** Of the service, with what its endpoints are mounted under: `https://example.com/api/auth`. */
+  readonly baseUrl: string;
+  /** Where the tokens of `registerUser` and `login` are kept; in memory unless given. */
+  readonly tokens?: TokenStorage;
+  /** How requests leave; the global `fetch` unless given. */
+  readonly fetch?: Fetch;
+  /** Milliseconds for one exchange; 10,000 unless given. */
+  readonly timeout?: number;
+  /** Origins beside that of `baseUrl` that `fetch` may send the access token to; none unless given. */
+  readonly origins?: readonly string[];
+}
+
+/** An input whose token may be left out: then it is the kept one. */
+export type Kept<Input, Token extends keyof Input> = Omit<Input, Token> & {
+  readonly [Name in Token]?: Input[Name] | undefined;
+};
+
+/**
+ * The use cases at a service. An `AuthError` is a refusal, with the very code and limit that it has in
+ * process; an `UnexpectedReplyError` is a fault: of the service, or of the way to it.
+ *
+ * `registerUser` and `login` keep the tokens that they return. Where a token is left out it is the
+ * kept one, and a kept access token that has expired is refreshed: once for any number of calls at
+ * once, each of which is then repeated. A token that is given is used as it is.
+ * An input's `device` is sent as the User-Agent; its `address` as X-Forwarded-For, which the
+ * service believes only of those whom it is told to trust.
+ */
+export interface AuthClient extends Auth {
+  readonly authorize: (bearer?: Kept<Bearer, 'accessToken'>) => Promise<Identity>;
+  readonly refreshToken: (refreshing?: Kept<Refreshing, 'refreshToken'>) => Promise<Refreshed>;
+  /** Also where the service cannot be reached, the kept tokens are gone afterwards. */
+  readonly logout: (
+    token?: Kept<Pick<Refreshing, 'refreshToken'>, 'refreshToken'>,
+  ) => Promise<void>;
+  readonly logoutAll: (bearer?: Kept<Bearer, 'accessToken'>) => Promise<void>;
+  readonly listSessions: (
+    bearer?: Kept<Bearer, 'accessToken'>,
+  ) => Promise<readonly ListedSession[]>;
+  readonly endSession: (ending: Kept<SessionEnding, 'accessToken'>) => Promise<void>;
+  readonly changePassword: (change: Kept<PasswordChanging, 'accessToken'>) => Promise<void>;
+  readonly deleteAccount: (deletion: Kept<AccountDeletion, 'accessToken'>) => Promise<void>;
+  /** Sent with the kept access token, where there is one: the list may be for users alone. */
+  readonly listUsers: (query?: ListQuery) => Promise<UserList>;
+  /**
+   * `fetch` for other resources that take this access token: it is sent along and, after a 401,
+   * refreshed and the request repeated once, unless its body is a stream.
+   * @throws TypeError for another origin than that of `baseUrl` and those of `origins`; AuthError where no
+   * token is kept, or none can be had any more
+   */
+  readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+}
+
+/** As many users are asked for at a time. */
+const PAGE_SIZE = 500;
+/** Bytes that a user can take in a list, and more. */
+const MAX_USER_LENGTH = 8 * 1024;
+
+/**
+ * The same use cases as `createAuth`, at a service: `Auth` in, `Auth` out.
+ * @throws TypeError for a base URL or an origin that is none
+ */
+export function createClient(options: ClientOptions): AuthClient {
+  const { timeout = 10_000, origins = [], tokens = memoryTokens() } = options;
+  // Looked up at each call: a test may have replaced it.
+  const { fetch: send = (input, init) => globalThis.fetch(input, init) } = options;
+  const base = parseBaseUrl(options.baseUrl);
+  const trusted = new Set([base, ...origins].map((origin) => new URL(origin).origin));
+  const exchange = exchanger(base, send, timeout);
+
+  const refresh = async (given: Refreshing): Promise<Refreshed> => {
+    const { refreshToken: refresh_token, address } = given;
+    if (typeof refresh_token === 'string' && refresh_token.length > 4096) {
+      throw new AuthError('invalid_refresh_token');
+    }
+    const json = { refresh_token };
+    const answer = await exchange({ method: 'POST', path: '/refresh', json, address });
+    const successor = memberOf(answer.json, 'refresh_token');
+    return {
+      accessToken: textIn(answer, 'access_token'),
+      ...(successor !== undefined && { refreshToken: textIn(answer, 'refresh_token') }),
+    };
+  };
+  const kept = new KeptTokens(tokens, (refreshToken) => refresh({ refreshToken }));
+
+  /** Calls with the token that is given, or else with the kept one. */
+  const withAccess = <T>(given: unknown, call: (accessToken: string) => Promise<T>): Promise<T> => {
+    if (given === undefined) return kept.use(call);
+    return call(typeof given === 'string' ? given : '');
+  };
+  const dropAccess = (given: string | undefined) =>
+    kept.drop(({ accessToken }) => given === undefined || given === accessToken);
+
+  const login: Auth['login'] = async ({ email, password, device, address }) => {
+    const json = { email, password };
+    const answer = await exchange({ method: 'POST', path: '/login', json, device, address });
+    const signedIn = signedInOf(answer);
+    await kept.keep(signedIn);
+    return signedIn;
+  };
+
+  return {
+    login,
+
+    async registerUser(registration) {
+      const { username, email, password, confirmPassword, device, address } = registration;
+      const json = { username, email, password, confirm_password: confirmPassword };
+      const headers = { Prefer: 'return=representation' };
+      const said = { method: 'POST', path: '/register', json, headers, device, address };
+      const answer = await exchange(said);
+      // A service that has nothing beyond the document tells of the user at a login.
+      if (memberOf(answer.json, 'user') === undefined) return login(registration);
+      const signedIn = signedInOf(answer);
+      await kept.keep(signedIn);
+      return signedIn;
+    },
+
+    async refreshToken({ refreshToken, address } = {}) {
+      if (refreshToken === undefined) {
+        const pair = await kept.get();
+        if (pair === undefined) throw new AuthError('missing_refresh_token');
+        const refreshed = await kept.refresh(pair);
+        const isReplaced = refreshed.refreshToken !== pair.refreshToken;
+        const { accessToken } = refreshed;
+        return isReplaced ? { accessToken, refreshToken: refreshed.refreshToken } : { accessToken };
+      }
+      return refresh({ refreshToken, address });
+    },
+
+    authorize: ({ accessToken: given } = {}) =>
+      withAccess(given, async (accessToken) => {
+        const answer = await exchange({ method: 'GET', path: '/account', accessToken });
+        const user = userOf(memberOf(answer.json, 'user'), answer);
+        return { user, sessionId: textIn(answer, 'session_id') };
+      }),
+
+    async listUsers(query = {}) {
+      const pair = await kept.get();
+      const call = (bounds: ListQuery) => {
+        const said = { method: 'GET', path: '/users', query: queryOf(bounds) };
+        const { limit = PAGE_SIZE } = bounds;
+        const maxLength = MAX_USER_LENGTH * (limit > 1 && limit <= 10_000 ? limit : 1);
+        if (pair === undefined) return exchange({ ...said, maxLength });
+        return kept.use((accessToken) => exchange({ ...said, maxLength, accessToken }));
+      };
+      const pageOf = async (bounds: ListQuery) => {
+        const answer = await call(bounds);
+        const list = arrayIn(answer).map((each) => userOf(each, answer));
+        return { list, isCut: answer.headers.has('link') };
+      };
+      const { limit = PAGE_SIZE } = query;
+      const first = await pageOf({ ...query, limit });
+      const next = query.limit !== undefined && first.isCut ? first.list.at(-1)?.id : undefined;
+      const goOn = async (after: User['id']) => (await pageOf({ ...query, limit, after })).list;
+      const isWhole = query.limit === undefined;
+      return { pages: pagesFrom(first.list, isWhole ? goOn : undefined), next };
+    },
+
+    async logout({ refreshToken } = {}) {
+      const pair = await kept.get();
+      const refresh_token = refreshToken === undefined ? pair?.refreshToken : refreshToken;
+      if (refresh_token === undefined) throw new AuthError('missing_refresh_token');
+      try {
+        await exchange({ method: 'POST', path: '/logout', json: { refresh_token } });
+      } finally {
+        await kept.drop((now) => now.refreshToken === refresh_token);
+      }
+    },
+
+    async logoutAll({ accessToken: given } = {}) {
+      await withAccess(given, (accessToken) =>
+        exchange({ method: 'POST', path: '/logout-all', accessToken }),
+      );
+      await dropAccess(given);
+    },
+
+    listSessions: ({ accessToken: given } = {}) =>
+      withAccess(given, async (accessToken) => {
+        const maxLength = 16 * 1024 * 1024;
+        const said = { method: 'GET', path: '/sessions', accessToken, maxLength };
+        const answer = await exchange(said);
+        return arrayIn(answer).map((each) => sessionOf(each, answer));
+      }),
+
+    async endSession({ accessToken: given, sessionId }) {
+      // No id has another form; and what is none might be a path.
+      const id = typeof sessionId === 'string' && /^[\w-]{1,64}$/.test(sessionId) ? sessionId : '-';
+      await withAccess(given, (accessToken) =>
+        exchange({ method: 'DELETE', path: '/sessions/{id}', id, accessToken }),
+      );
+    },
+
+    async changePassword({ accessToken: given, currentPassword, password, ...rest }) {
+      const { confirmPassword: confirm_password, address } = rest;
+      const json = { current_password: currentPassword, password, confirm_password };
+      await withAccess(given, (accessToken) =>
+        exchange({ method: 'POST', path: '/password', accessToken, json, address }),
+      );
+    },
+
+    async deleteAccount({ accessToken: given, password, address }) {
+      const json = { password };
+      await withAccess(given, (accessToken) =>
+        exchange({ method: 'DELETE', path: '/account', accessToken, json, address }),
+      );
+      await dropAccess(given);
+    },
+
+    async fetch(input, init = {}) {
+      const request = input instanceof Request ? input : undefined;
+      const url = input instanceof Request ? new URL(input.url) : new URL(input, `${base}/`);
+      if (!trusted.has(url.origin)) {
+        throw new TypeError(`${url.origin} is none of the origins that get the access token`);
+      }
+      const headers = new Headers(init.headers ?? request?.headers);
+      if (headers.has('authorization')) return send(request ?? url, init);
+      const isStream = init.body instanceof ReadableStream;
+      const call = async (accessToken: string) => {
+        if (!isToken(accessToken)) throw new AuthError('invalid_access_token');
+        headers.set('Authorization', `Bearer ${accessToken}`);
+        return send(request ? request.clone() : url, { ...init, headers });
+      };
+      let refused: Response | undefined;
+      return kept.use(async (accessToken) => {
+        const response = await call(accessToken);
+        if (response.status !== 401 || refused || isStream) return response;
+        refused = response;
+        await response.body?.cancel();
+        throw new AuthError('invalid_access_token');
+      });
+    },
+  };
+}
+
+/** @throws TypeError */
+function parseBaseUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isPlain = url && !url.search && !url.hash && !url.username && !url.password;
+  if (!isPlain || !/^https?:$/.test(url.protocol)) {
+    throw new TypeError('baseUrl must be like https://example.com, with a path or without');
+  }
+  return url.origin + url.pathname.replace(/\/+$/, '');
+}
+
+function queryOf({ after, limit, email }: ListQuery): Record<string, string> {
+  return {
+    ...(limit !== undefined && { limit: String(limit) }),
+    ...(after !== undefined && { after: String(after) }),
+    ...(email !== undefined && { email }),
+  };
+}
+
+/** The pages after the first too, where there is a way to them; the next is fetched while one is read. */
+async function* pagesFrom(
+  first: readonly User[],
+  goOn: ((after: User['id']) => Promise<readonly User[]>) | undefined,
+): AsyncGenerator<readonly User[]> {
+  let page = first;
+  while (goOn && page.length === PAGE_SIZE) {
+    const next = goOn(page.at(-1)?.id ?? 0);
+    next.catch(() => {}); // Reported by the await below, if the reader comes back for it.
+    yield page;
+    page = await next;
+  }
+  if (page.length > 0) yield page;
+}

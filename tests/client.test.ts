@@ -1,0 +1,634 @@
+import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  AuthError,
+  type AuthClient,
+  createClient,
+  type Fetch,
+  type TokenStorage,
+  UnexpectedReplyError,
+} from '../src/adapters/http/client.ts';
+import { endpoints } from '../src/adapters/http/endpoints.ts';
+import { fetchHandler } from '../src/adapters/http/fetch.ts';
+import {
+  type Auth,
+  createAuth,
+  defaultPolicy,
+  type GivenPorts,
+  type Policy,
+  type TokenPair,
+} from '../src/application/index.ts';
+import { ADA, fakePorts, withMethods } from './support/fakes.ts';
+import { withService } from './support/service.ts';
+
+const EVE = { ...ADA, email: 'eve@example.com', username: 'Eve', device: 'Browser/1.0' };
+
+/** A client of use cases in this process, without a socket, and a note of each request. */
+function clientOf(
+  auth: Auth,
+  options: { readonly tokens?: TokenStorage; readonly around?: (send: Fetch) => Fetch } = {},
+) {
+  const handler = fetchHandler(auth, { prefix: '/auth', report: () => {} });
+  const requests: string[] = [];
+  const send: Fetch = (input, init) => {
+    const request = new Request(input, init);
+    requests.push(`${request.method} ${new URL(request.url).pathname.replace('/auth', '')}`);
+    return handler(request);
+  };
+  const client = createClient({
+    baseUrl: 'https://example.com/auth/',
+    fetch: options.around?.(send) ?? send,
+    ...(options.tokens && { tokens: options.tokens }),
+  });
+  return { client, requests };
+}
+
+function service(ports: GivenPorts = fakePorts(), policy: Partial<Policy> = {}) {
+  return createAuth(ports, { ...defaultPolicy, ...policy });
+}
+
+/** What became of a call: its value, or the code and bound of its refusal; faults go on. */
+async function result(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (!(error instanceof AuthError)) throw error;
+    return { code: error.code, limit: error.limit };
+  }
+}
+
+/** Times that no two runs share, and tokens and ids, by their order. */
+function comparable(value: unknown): unknown {
+  const seen = new Map<string, string>();
+  const text = JSON.stringify(value, (key, member: unknown) => {
+    const isSecret = /Token$|^id$|sessionId/.test(key) && typeof member === 'string';
+    if (!isSecret) return /^(?:dateCreated|lastUsed|expires)$/.test(key) ? 'a time' : member;
+    if (!seen.has(member)) seen.set(member, `${key} ${seen.size}`);
+    return seen.get(member);
+  });
+  return JSON.parse(text ?? 'null');
+}
+
+type Step = (auth: Auth, state: TokenPair & { sessionId: string }) => Promise<unknown>;
+
+const password = 'battery staple';
+
+/** Everything that can be asked for, and every refusal of it. */
+const STEPS: Readonly<Record<string, Step>> = {
+  'an account': (auth) => auth.registerUser(EVE),
+  'the same again': (auth) => auth.registerUser(EVE),
+  nothing: (auth) => auth.registerUser({} as never),
+  numbers: (auth) => auth.registerUser({ ...EVE, email: 7 } as never),
+  'two passwords': (auth) => auth.registerUser({ ...EVE, confirmPassword: 'other' }),
+  'no address': (auth) => auth.registerUser({ ...EVE, email: 'nonsense' }),
+  'no name': (auth) => auth.registerUser({ ...EVE, username: 'a\0b' }),
+  'a long name': (auth) => auth.registerUser({ ...EVE, username: 'x'.repeat(256) }),
+  'a short password': (auth) => auth.registerUser({ ...EVE, password: 'x', confirmPassword: 'x' }),
+  'a long password': (auth) => {
+    const long = 'x'.repeat(1025);
+    return auth.registerUser({ ...EVE, password: long, confirmPassword: long });
+  },
+  'no text': (auth) => {
+    const broken = '\ud800'.repeat(8);
+    return auth.registerUser({ ...EVE, password: broken, confirmPassword: broken });
+  },
+  'a common password': (auth) => {
+    const common = 'password1';
+    return auth.registerUser({ ...EVE, password: common, confirmPassword: common });
+  },
+  'a login': (auth) => auth.login({ ...EVE, device: 'Other \n browser/2.0' }),
+  'a wrong login': (auth) => auth.login({ ...EVE, password: 'wrong horse' }),
+  'an empty login': (auth) => auth.login({ email: ' ', password: '' }),
+  'who asks': (auth, { accessToken }) => auth.authorize({ accessToken }),
+  nobody: (auth) => auth.authorize({ accessToken: '' }),
+  'no token': (auth) => auth.authorize({ accessToken: 'x\r\nEvil: x' }),
+  'a token that is a number': (auth) => auth.authorize({ accessToken: 7 } as never),
+  'a long token': (auth) => auth.authorize({ accessToken: 'x'.repeat(9_000) }),
+  'the other token': (auth, { refreshToken }) => auth.authorize({ accessToken: refreshToken }),
+  'a refresh': (auth, { refreshToken }) => auth.refreshToken({ refreshToken }),
+  'a refresh of nothing': (auth) => auth.refreshToken({ refreshToken: '' }),
+  'a refresh of nonsense': (auth) => auth.refreshToken({ refreshToken: 'x' }),
+  'a refresh of much': (auth) => auth.refreshToken({ refreshToken: 'x'.repeat(90_000) }),
+  sessions: (auth, { accessToken }) => auth.listSessions({ accessToken }),
+  'no session': (auth, { accessToken }) => auth.endSession({ accessToken, sessionId: '../x' }),
+  'the session of nothing': (auth, { accessToken }) =>
+    auth.endSession({ accessToken, sessionId: undefined } as never),
+  'the list': (auth) => listed(auth, {}),
+  'a part of the list': (auth) => listed(auth, { limit: 1 }),
+  'the rest of it': (auth) => listed(auth, { limit: 1, after: 1 }),
+  'one of the list': (auth) => listed(auth, { email: ' EVE@example.com' }),
+  'nobody of the list': (auth) => listed(auth, { email: 'nobody@example.com' }),
+  'a list without bounds': (auth) => listed(auth, { limit: 10_001 }),
+  'a list from nowhere': (auth) => listed(auth, { after: -1 }),
+  'a list of no address': (auth) => listed(auth, { email: 'x' }),
+  'a change': (auth, { accessToken }) =>
+    auth.changePassword({
+      accessToken,
+      currentPassword: EVE.password,
+      password,
+      confirmPassword: password,
+    }),
+  'a wrong change': (auth, { accessToken }) =>
+    auth.changePassword({
+      accessToken,
+      currentPassword: EVE.password,
+      password,
+      confirmPassword: password,
+    }),
+  'a change to nothing': (auth, { accessToken }) =>
+    auth.changePassword({ accessToken, currentPassword: password } as never),
+  'a session': (auth, { accessToken, sessionId }) => auth.endSession({ accessToken, sessionId }),
+  'the session again': (auth, { accessToken, sessionId }) =>
+    auth.endSession({ accessToken, sessionId }),
+  'a refresh of what has ended': (auth, { refreshToken }) => auth.refreshToken({ refreshToken }),
+  'a logout': (auth, { refreshToken }) => auth.logout({ refreshToken }),
+  'a logout of nothing': (auth) => auth.logout({ refreshToken: '' }),
+  everywhere: (auth, { accessToken }) => auth.logoutAll({ accessToken }),
+  'a wrong end': (auth, { accessToken }) => auth.deleteAccount({ accessToken, password: 'wrong' }),
+  'an end of nothing': (auth, { accessToken }) =>
+    auth.deleteAccount({ accessToken, password: undefined } as never),
+  'the end': (auth, { accessToken }) => auth.deleteAccount({ accessToken, password }),
+  'who is gone': (auth, { accessToken }) => auth.authorize({ accessToken }),
+  'a refresh of who is gone': (auth, { refreshToken }) => auth.refreshToken({ refreshToken }),
+};
+
+async function listed(auth: Auth, query: Parameters<Auth['listUsers']>[0]): Promise<unknown> {
+  const { pages, next } = await auth.listUsers(query);
+  const users: unknown[] = [];
+  for await (const page of pages) users.push(...page);
+  return { users, next };
+}
+
+/** Plays all steps on one; the results, by the names of the steps. */
+async function play(auth: Auth): Promise<Record<string, unknown>> {
+  await auth.registerUser(ADA);
+  const results: Record<string, unknown> = {};
+  let state = { accessToken: '', refreshToken: '', sessionId: '' };
+  for (const [name, step] of Object.entries(STEPS)) {
+    const gave = await result(step(auth, state));
+    results[name] = gave;
+    if (name === 'an account') {
+      const { accessToken, refreshToken } = gave as TokenPair;
+      const { sessionId } = await auth.authorize({ accessToken });
+      state = { accessToken, refreshToken, sessionId };
+    }
+  }
+  const wrong = { email: 'nobody@example.com', password: 'wrong horse' };
+  for (let i = 0; i < 12; i += 1) results[`guess ${i}`] = await result(auth.login(wrong));
+  return results;
+}
+
+const parity = suite('A client');
+const isCommonPassword = (text: string) => text === 'password1';
+
+parity('gives and refuses just what the use cases in process do', async () => {
+  const direct = await play(service(fakePorts(), { isCommonPassword }));
+  const { client } = clientOf(service(fakePorts(), { isCommonPassword }));
+  const remote = await play(client);
+  for (const [name, gave] of Object.entries(direct)) {
+    assert.equal(comparable(remote[name]), comparable(gave), name);
+  }
+  const codes = new Set(
+    Object.values(direct).map((gave) => (gave as { code?: string } | undefined)?.code),
+  );
+  for (const code of ['email_taken', 'session_not_found', 'user_not_found', 'too_many_attempts']) {
+    assert.ok(codes.has(code), code);
+  }
+  const { dateCreated } = (remote['a login'] as { user: { dateCreated: Date } }).user;
+  assert.instance(dateCreated, Date);
+});
+
+parity('does so at the service, too', () =>
+  withService('memory', { env: { PASSWORD_BLOCKLIST: 'on' } }, async ({ url }) => {
+    const direct = await play(service(fakePorts(), { isCommonPassword }));
+    const remote = await play(createClient({ baseUrl: url }));
+    for (const [name, gave] of Object.entries(direct)) {
+      if (name.startsWith('guess')) continue; // By address here, which in process was not said.
+      assert.equal(comparable(remote[name]), comparable(gave), name);
+    }
+  }),
+);
+
+parity('knows every refusal by its sentence', async () => {
+  const busy = () => Promise.reject(new AuthError('service_busy'));
+  const ports = fakePorts();
+  const { client } = clientOf(
+    service({ ...ports, hasher: withMethods(ports.hasher, { admit: busy }) }),
+  );
+  assert.equal(await result(client.login(ADA)), { code: 'service_busy', limit: undefined });
+  const { client: strict } = clientOf(service(fakePorts(), { passwordMinLength: 99 }));
+  assert.equal(await result(strict.registerUser(ADA)), { code: 'password_too_short', limit: 99 });
+});
+
+parity('lists users of any number, a page ahead of its reader', async () => {
+  const ports = fakePorts();
+  const at = new Date(0);
+  const page = async ({ after, limit }: { after: number; limit: number }) => {
+    const left = Math.max(0, Math.min(limit, 1_200 - after));
+    return Array.from({ length: left }, (_, i) => {
+      const id = after + i + 1;
+      return { id, username: 'x', email: `${id}@x.co` as never, dateCreated: at };
+    });
+  };
+  const { client, requests } = clientOf(
+    service({ ...ports, users: withMethods(ports.users, { page }) }),
+  );
+  const { pages, next } = await client.listUsers();
+  assert.is(next, undefined);
+  const sizes: number[] = [];
+  for await (const users of pages) sizes.push(users.length);
+  assert.equal(sizes, [500, 500, 200]);
+  assert.is(requests.length, 3);
+  const stopped = await client.listUsers();
+  for await (const users of stopped.pages) {
+    assert.is(users.length, 500);
+    break;
+  }
+  await sleep(10);
+  assert.is(requests.length, 5, 'the first page, and the one that was read ahead');
+  const part = await client.listUsers({ limit: 700, after: 100 });
+  assert.is(part.next, 800);
+});
+
+parity('registers at a service that has nothing beyond the document', async () => {
+  const { client, requests } = clientOf(service(), {
+    around: (send) => (input, init) => {
+      const headers = new Headers(init?.headers);
+      headers.delete('prefer');
+      return send(input, { ...init, headers });
+    },
+  });
+  const { user, accessToken } = await client.registerUser(ADA);
+  assert.is(user.email, ADA.email);
+  assert.equal(requests, ['POST /register', 'POST /login']);
+  assert.equal((await client.authorize({ accessToken })).user, user);
+});
+
+parity('is not made for what is no address of a service', () => {
+  for (const baseUrl of ['', 'example.com', '/auth', 'ftp://x', 'https://x?a=1', 'https://a:b@x']) {
+    assert.throws(() => createClient({ baseUrl }), /^baseUrl must be like/);
+  }
+  assert.throws(() => createClient({ baseUrl: 'https://x', origins: ['x'] }), TypeError);
+});
+
+const keeping = suite('Kept tokens');
+
+/** A client with tokens of Ada's whose access token is expired or soon will be. */
+async function withKept(policy: Partial<Policy> = {}, tokens?: TokenStorage) {
+  const ports = fakePorts();
+  const auth = service(ports, policy);
+  const made = clientOf(auth, tokens ? { tokens } : {});
+  await made.client.registerUser(ADA);
+  made.requests.length = 0;
+  return { ...made, auth, ports, expire: () => ports.clock.advance(15 * 60) };
+}
+
+for (const refreshRotation of [false, true]) {
+  const how = refreshRotation ? 'with' : 'without';
+  keeping(`are refreshed once for fifty calls at once, ${how} rotation`, async () => {
+    const { client, requests, expire } = await withKept({ refreshRotation });
+    for (let i = 0; i < 3; i += 1) {
+      expire();
+      requests.length = 0;
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, (_, n) => (n % 2 ? client.authorize() : client.listSessions())),
+      );
+      assert.is(answers.length, 50);
+      assert.is(requests.filter((each) => each === 'POST /refresh').length, 1);
+      assert.is(requests.length, 101, 'each call is repeated once');
+    }
+    requests.length = 0;
+    await client.authorize();
+    assert.equal(requests, ['GET /account']);
+  });
+}
+
+keeping('are used by every call that is given none', async () => {
+  const { client, auth } = await withKept();
+  assert.is((await client.authorize()).user.username, 'Ada');
+  assert.is((await client.listSessions()).length, 1);
+  assert.ok((await client.refreshToken()).accessToken);
+  const change = { currentPassword: ADA.password, password, confirmPassword: password };
+  await client.changePassword(change);
+  await client.logoutAll();
+  assert.equal(await result(client.authorize()), {
+    code: 'missing_access_token',
+    limit: undefined,
+  });
+  await client.login({ email: ADA.email, password });
+  const { sessionId } = await client.authorize();
+  await client.endSession({ sessionId });
+  await client.deleteAccount({ password });
+  assert.equal(await result(client.logout()), { code: 'missing_refresh_token', limit: undefined });
+  assert.equal(await result(client.refreshToken()), {
+    code: 'missing_refresh_token',
+    limit: undefined,
+  });
+  assert.equal(await listed(auth, {}), { users: [], next: undefined });
+});
+
+keeping('are not touched by what is done with tokens that are given', async () => {
+  const { client, auth } = await withKept();
+  const eve = await auth.registerUser(EVE);
+  assert.is((await client.authorize(eve)).user.username, 'Eve');
+  await client.refreshToken(eve);
+  await client.logout(eve);
+  await client.logoutAll(eve);
+  await client.deleteAccount({ ...eve, password: EVE.password });
+  assert.is((await client.authorize()).user.username, 'Ada');
+});
+
+keeping('are given up when the session has ended, and only then', async () => {
+  for (const end of ['revoked', 'deleted'] as const) {
+    const { client, auth, ports, expire } = await withKept();
+    const { user } = await client.authorize();
+    if (end === 'deleted') await ports.users.delete(user.id, 0);
+    else await ports.sessions.removeAll(user.id);
+    expire();
+    const code = end === 'deleted' ? 'user_not_found' : 'invalid_refresh_token';
+    const all = await Promise.all([client.authorize(), client.listSessions()].map(result));
+    const refused = { code, limit: undefined };
+    assert.equal(all, [refused, refused]);
+    const nothing = { code: 'missing_access_token', limit: undefined };
+    assert.equal(await result(client.authorize()), nothing);
+    assert.ok(auth);
+  }
+  let isDown = false;
+  const ports = fakePorts();
+  const { client } = clientOf(service(ports), {
+    around: (send) => (input, init) =>
+      isDown ? Promise.reject(new TypeError('fetch failed')) : send(input, init),
+  });
+  await client.registerUser(ADA);
+  ports.clock.advance(15 * 60);
+  isDown = true;
+  const error = await client.authorize().catch((fault: unknown) => fault);
+  assert.instance(error, UnexpectedReplyError);
+  isDown = false;
+  assert.is((await client.authorize()).user.username, 'Ada', 'the way is there again');
+});
+
+keeping('are those of the last sign-in, whatever refresh is under way', async () => {
+  for (const action of ['login', 'logout'] as const) {
+    const ports = fakePorts();
+    let release = () => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let isHolding = false;
+    const { client } = clientOf(service(ports, { refreshRotation: true }), {
+      around: (send) => async (input, init) => {
+        const isRefresh = new Request(input, init).url.endsWith('/refresh');
+        const answer = await send(input, init);
+        if (isRefresh && isHolding) await held;
+        return answer;
+      },
+    });
+    await client.registerUser(ADA);
+    await service(ports).registerUser(EVE);
+    ports.clock.advance(15 * 60);
+    isHolding = true;
+    const waiting = result(client.authorize());
+    await sleep(20);
+    if (action === 'login') await client.login(EVE);
+    else await client.logout();
+    release();
+    const { user, code } = (await waiting) as { user?: { username: string }; code?: string };
+    isHolding = false;
+    if (action === 'login') {
+      assert.is(user?.username, 'Eve', 'a call without a token is of whoever is signed in');
+      assert.is((await client.authorize()).user.username, 'Eve');
+    } else {
+      assert.is(code, 'missing_access_token');
+      assert.is(((await result(client.authorize())) as { code: string }).code, code);
+    }
+  }
+});
+
+keeping('are kept where the caller says, before anybody goes on', async () => {
+  const log: string[] = [];
+  let stored: TokenPair | undefined;
+  const tokens: TokenStorage = {
+    async get() {
+      await sleep(1);
+      return stored;
+    },
+    async set(pair) {
+      await sleep(5);
+      log.push(pair ? Object.keys(pair).join() : 'nothing');
+      stored = pair;
+    },
+  };
+  const { client, expire, auth } = await withKept({ refreshRotation: true }, tokens);
+  assert.equal(log, ['accessToken,refreshToken']);
+  const before = stored;
+  expire();
+  await client.authorize();
+  assert.is.not(stored?.refreshToken, before?.refreshToken);
+  const { client: other } = clientOf(auth, { tokens });
+  assert.is((await other.authorize()).user.username, 'Ada', 'another client goes on with them');
+  await other.logout();
+  assert.is(stored, undefined);
+});
+
+keeping('that cannot be kept are told of, and leave nothing unhandled', async () => {
+  const unhandled: unknown[] = [];
+  const note = (fault: unknown) => void unhandled.push(fault);
+  process.on('unhandledRejection', note);
+  const fault = new Error('the storage is full');
+  const broken: TokenStorage = { get: () => undefined, set: () => Promise.reject(fault) };
+  const { client } = clientOf(service(), { tokens: broken });
+  assert.is(await client.registerUser(ADA).catch((error: unknown) => error), fault);
+  const throwing: TokenStorage = {
+    get: () => {
+      throw fault;
+    },
+    set: () => {},
+  };
+  const { client: other } = clientOf(service(), { tokens: throwing });
+  assert.is(await other.authorize().catch((error: unknown) => error), fault);
+  await sleep(10);
+  process.off('unhandledRejection', note);
+  assert.equal(unhandled, []);
+});
+
+keeping('go along with fetch, to the origins that are allowed and no other', async () => {
+  const ports = fakePorts();
+  const auth = service(ports);
+  const seen: [string, string | null][] = [];
+  const bodies: string[] = [];
+  const handler = fetchHandler(auth, { prefix: '/auth' });
+  const client = createClient({
+    baseUrl: 'https://example.com/auth',
+    origins: ['https://api.example.com'],
+    async fetch(input, init) {
+      const request = new Request(input, init);
+      const { origin, pathname } = new URL(request.url);
+      if (origin === 'https://example.com' && pathname.startsWith('/auth')) return handler(request);
+      seen.push([request.url, request.headers.get('authorization')]);
+      if (request.method === 'POST') bodies.push(await request.text());
+      const accessToken = request.headers.get('authorization')?.slice(7) ?? '';
+      const isGood = await auth.authorize({ accessToken }).then(
+        () => true,
+        () => false,
+      );
+      return new Response(isGood ? 'yes' : 'no', { status: isGood ? 200 : 401 });
+    },
+  });
+  await assertThrows(() => client.fetch('https://example.com/notes'), 'missing_access_token');
+  await client.registerUser(ADA);
+  const text = async (...args: Parameters<AuthClient['fetch']>) =>
+    (await client.fetch(...args)).text();
+  assert.is(await text('https://api.example.com/notes'), 'yes');
+  assert.is(await text('/notes'), 'yes');
+  ports.clock.advance(15 * 60);
+  assert.is(await text('https://example.com/notes', { method: 'POST', body: 'once' }), 'yes');
+  assert.equal(bodies, ['once', 'once'], 'repeated after the refresh');
+  ports.clock.advance(15 * 60);
+  const request = new Request('https://example.com/notes', { method: 'POST', body: 'request' });
+  assert.is(await text(request), 'yes');
+  ports.clock.advance(15 * 60);
+  const body = new ReadableStream({
+    pull(controller) {
+      controller.enqueue(new TextEncoder().encode('stream'));
+      controller.close();
+    },
+  });
+  const streamed = { method: 'POST', body, duplex: 'half' } as RequestInit;
+  assert.is((await client.fetch('https://example.com/notes', streamed)).status, 401);
+  const own = { headers: { Authorization: 'Bearer other' } };
+  assert.is((await client.fetch('https://example.com/notes', own)).status, 401);
+  assert.is(seen.at(-1)?.[1], 'Bearer other');
+  const count = seen.length;
+  for (const url of ['https://evil.com/', 'http://example.com/', 'https://example.com.evil.com/']) {
+    const refused = await client.fetch(url).catch((error: unknown) => error);
+    assert.instance(refused, TypeError, url);
+  }
+  assert.is(seen.length, count);
+});
+
+async function assertThrows(call: () => Promise<unknown>, code: string): Promise<void> {
+  assert.equal(await result(call()), { code, limit: undefined });
+}
+
+const hostile = suite('A client of a server that is wrong');
+
+const CANARIES = { password: 'canary-password', token: 'canary-token' };
+
+hostile('tells of it by an error that holds no secret', async () => {
+  const answers: readonly (() => Response | Promise<Response>)[] = [
+    () => new Response('<html>', { status: 200 }),
+    () => new Response('<html>', { status: 502 }),
+    () => new Response('{', { status: 200 }),
+    () => Response.json({}, { status: 200 }),
+    () => Response.json([], { status: 200 }),
+    () => Response.json(null, { status: 200 }),
+    () => Response.json({ access_token: 7, refresh_token: {}, user: [] }),
+    () => Response.json({ message: 'An error occurred' }, { status: 500 }),
+    () => Response.json({ message: 'Not found' }, { status: 404 }),
+    () => Response.json({ message: 7 }, { status: 401 }),
+    () => Response.json({ message: 'Password must be at least x characters' }, { status: 400 }),
+    () => Response.json({ user: { id: '1', username: 'a', email: 'a@b.co', date_created: 'x' } }),
+    () => Response.json({ user: { id: 1, username: 'a', email: 'A@b.co ', date_created: '2026' } }),
+    () => new Response('x'.repeat(1024 * 1024)),
+    () => Promise.reject(new TypeError('fetch failed')),
+  ];
+  for (const answer of answers) {
+    const client = createClient({ baseUrl: 'https://x', fetch: async () => answer() });
+    const { token: accessToken, password: secret } = CANARIES;
+    const calls = [
+      client.login({ email: ADA.email, password: secret }),
+      client.registerUser({ ...ADA, password: secret, confirmPassword: secret }),
+      client.authorize({ accessToken }),
+      client.refreshToken({ refreshToken: accessToken }),
+      client.listSessions({ accessToken }),
+      client.listUsers({ email: 'private@example.com' }),
+    ];
+    for (const call of calls) {
+      const gave = await call.catch((fault: unknown) => fault);
+      // An empty array is a list of nobody, and of no sessions.
+      if (!(gave instanceof Error)) {
+        assert.ok(Array.isArray(gave) || 'pages' in (gave as object));
+        continue;
+      }
+      assert.instance(gave, UnexpectedReplyError);
+      const cause = String((gave as UnexpectedReplyError).cause);
+      const told = `${gave.message} ${gave.stack} ${JSON.stringify(gave)} ${cause}`;
+      assert.not.match(told, /canary|private/);
+      assert.match(gave.message, /^(?:GET|POST) \/\w+ was (?:not answered|answered by \d+)/);
+    }
+  }
+});
+
+hostile('does not wait for ever', async () => {
+  const never: Fetch = (_, init) =>
+    new Promise((_resolve, reject) => {
+      init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error));
+    });
+  const client = createClient({ baseUrl: 'https://x', fetch: never, timeout: 30 });
+  const alive = setInterval(() => {}, 1000); // As a socket would keep the process.
+  const error = await client.login(ADA).catch((fault: unknown) => fault);
+  clearInterval(alive);
+  assert.instance(error, UnexpectedReplyError);
+  assert.is(((error as Error).cause as Error).name, 'TimeoutError');
+});
+
+hostile('goes nowhere else with a password', () =>
+  withService('memory', {}, async ({ url }) => {
+    const server = createServer((_, response) => {
+      response.writeHead(307, { Location: `${url}/login` }).end();
+    }).listen(0);
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as { port: number };
+    await createClient({ baseUrl: url }).registerUser(ADA);
+    const client = createClient({ baseUrl: `http://127.0.0.1:${port}` });
+    const error = await client.login(ADA).catch((fault: unknown) => fault);
+    assert.instance(error, UnexpectedReplyError);
+    server.close();
+  }),
+);
+
+hostile('says which device it is, in what a header can hold', async () => {
+  const auth = service();
+  const { client } = clientOf(auth);
+  const { accessToken } = await client.registerUser({ ...ADA, device: 'Ada’s\r\n\tphone 😀' });
+  const [session] = await auth.listSessions({ accessToken });
+  assert.is(session?.device, 'Ada?s phone ?');
+  const passing = clientOf(auth, {
+    around: (send) => (input, init) => {
+      const headers = new Headers(init?.headers);
+      assert.is(headers.get('x-forwarded-for'), '192.0.2.1');
+      return send(input, init);
+    },
+  });
+  await passing.client.login({ ...ADA, address: '192.0.2.1' });
+});
+
+hostile('has a method for every endpoint', async () => {
+  const { client, requests } = clientOf(service());
+  await client.registerUser(ADA);
+  const { sessionId } = await client.authorize();
+  await client.listSessions();
+  await client.listUsers();
+  await client.refreshToken();
+  await client.changePassword({
+    currentPassword: ADA.password,
+    password,
+    confirmPassword: password,
+  });
+  await client.endSession({ sessionId });
+  await client.logout();
+  await client.login({ email: ADA.email, password });
+  await client.logoutAll();
+  await client.login({ email: ADA.email, password });
+  await client.deleteAccount({ password });
+  const asked = new Set(requests.map((each) => each.replace(/\/sessions\/.+/, '/sessions/{id}')));
+  const all = endpoints().map(({ method, path }) => `${method} ${path}`);
+  // Which says no more than GET /account.
+  const others = all.filter((name) => name !== 'GET /protected');
+  assert.equal([...asked].toSorted(), others.toSorted());
+});
+
+parity.run();
+keeping.run();
+hostile.run();
