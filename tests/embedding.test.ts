@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import express, { type Express } from 'express';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { authRouter, requireUser } from '../src/adapters/http/express.ts';
+import { authRouter, expressApp, requireUser } from '../src/adapters/http/express.ts';
 import { fetchHandler, requireUser as requireUserOf } from '../src/adapters/http/fetch.ts';
 import { createAuth, type PageQuery } from '../src/application/index.ts';
 import { ADA as REGISTRATION, fakePorts, withAda, withMethods } from './support/fakes.ts';
@@ -148,6 +148,15 @@ router('says nothing of a fault but its kind, unless told whom to tell', async (
     const line = 'portcullis: a request failed: TypeError ECONNRESET';
     assert.equal(lines, [line, line]);
     assert.equal(reports, [fault, fault]);
+  });
+});
+
+router('is an app of its own for those who have no other', async () => {
+  const { auth } = await withAda();
+  await withApp(expressApp(auth, { usersAccess: 'disabled' }), async (url) => {
+    assert.is((await call(url, 'POST /login', { json: ADA })).status, 200);
+    assertMessage(await call(url, 'GET /users'), 404, 'Not found');
+    assertMessage(await call(url, 'GET /nothing'), 404, 'Not found');
   });
 });
 

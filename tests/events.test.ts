@@ -3,9 +3,23 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   type AuthEventName,
+  Authorize,
+  ChangePassword,
   createAuth,
+  defaultPolicy,
+  DeleteAccount,
   type EmbeddedAuth,
+  EndSession,
   type GivenPorts,
+  Listeners,
+  ListSessions,
+  ListUsers,
+  Login,
+  Logout,
+  LogoutAll,
+  PruneExpired,
+  RefreshToken,
+  RegisterUser,
 } from '../src/application/index.ts';
 import { outcome } from './support/expect.ts';
 import { ADA, fakePorts, withAda, withMethods } from './support/fakes.ts';
@@ -223,6 +237,41 @@ events('are none of another name', () => {
   for (const listener of [undefined, 'listener', {}]) {
     assert.throws(() => auth.on('registered', listener as never), /^a listener is a function$/);
   }
+});
+
+events('are told by each use case that stands alone, on the ports that it names', async () => {
+  const listeners = new Listeners();
+  const ports = { ...fakePorts(), events: listeners };
+  const heard: string[] = [];
+  for (const name of NAMES) listeners.on(name, () => heard.push(name));
+  const { accessToken, refreshToken } = await new RegisterUser(ports, defaultPolicy).execute(ADA);
+  const eve = { ...ADA, email: 'eve@example.com' };
+  const other = await new RegisterUser(ports, defaultPolicy).execute(eve);
+  await new Login(ports).execute(ADA);
+  await new RefreshToken(ports, defaultPolicy).execute({ refreshToken });
+  const { sessionId } = await new Authorize(ports).execute({ accessToken });
+  assert.is((await new ListSessions(ports).execute({ accessToken })).length, 2);
+  for await (const page of (await new ListUsers(ports).execute()).pages) assert.is(page.length, 2);
+  const change = { password: 'battery staple', confirmPassword: 'battery staple' };
+  const given = { accessToken, currentPassword: ADA.password, ...change };
+  await new ChangePassword(ports, defaultPolicy).execute(given);
+  await new EndSession(ports).execute({ accessToken, sessionId });
+  await new Logout(ports).execute({ refreshToken: other.refreshToken });
+  await new LogoutAll(ports).execute({ accessToken });
+  await new DeleteAccount(ports).execute({ accessToken, password: change.password });
+  assert.is(await new PruneExpired(ports).execute(), 0);
+  await turn();
+  assert.equal(heard, [
+    'registered',
+    'registered',
+    'loggedIn',
+    'refreshed',
+    'passwordChanged',
+    'loggedOut',
+    'loggedOut',
+    'loggedOutEverywhere',
+    'accountDeleted',
+  ]);
 });
 
 events('are each instance its own', async () => {

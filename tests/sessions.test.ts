@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Auth, createAuth } from '../src/application/index.ts';
+import { type Auth, createAuth, isExpired, isWithin } from '../src/application/index.ts';
 import { rejectsWith } from './support/expect.ts';
 import { ADA, fakePorts, REFRESH_TOKEN_TTL, withAda, withMethods } from './support/fakes.ts';
 
@@ -198,6 +198,22 @@ rotation('leaves replaced tokens replaced when it is turned off', async () => {
   await rejectsWith(still.refreshToken(ada), 'invalid_refresh_token');
   assert.equal(Object.keys(await still.refreshToken({ refreshToken })), ['accessToken']);
 });
+
+const time = suite('A session');
+
+time('is over at the instant of its expiry, and graces end after theirs', async () => {
+  const { ports, ada } = await withAda();
+  const [session] = await ports.sessions.list(ada.user.id, ports.clock.now());
+  if (session === undefined) throw new Error('no session');
+  const { expires, dateCreated } = session;
+  assert.is(isExpired(session, new Date(expires.getTime() - 1)), false);
+  assert.is(isExpired(session, expires), true);
+  const after = (ms: number) => new Date(dateCreated.getTime() + ms);
+  assert.is(isWithin(10, dateCreated, after(10_000)), true);
+  assert.is(isWithin(10, dateCreated, after(10_001)), false);
+});
+
+time.run();
 
 const prune = suite('PruneExpired');
 

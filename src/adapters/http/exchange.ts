@@ -16,7 +16,11 @@ export class UnexpectedReplyError extends Error {
   /** Undefined where no answer came in time, or none that is HTTP. */
   readonly status: number | undefined;
 
-  constructor(said: Pick<Said, 'method' | 'path'>, status: number | undefined, cause?: unknown) {
+  constructor(
+    said: { readonly method: string; readonly path: string },
+    status: number | undefined,
+    cause?: unknown,
+  ) {
     const what =
       status === undefined ? 'was not answered' : `was answered by ${status}, not as it should be`;
     super(`${said.method} ${said.path} ${what}`, { cause });

@@ -1,0 +1,227 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { entries, type Packed, run, withPackage } from './support/package.ts';
+
+// The package as a stranger gets it: all of this is looked at in the tarball, nothing in the source.
+
+/** What each entry may load beside itself: packages, and parts of Node. */
+const LOADS: Readonly<Record<string, readonly string[]>> = {
+  portcullis: [],
+  'portcullis/memory': ['node:crypto'],
+  'portcullis/client': [],
+  'portcullis/fetch': [],
+  'portcullis/testing': ['node:assert', 'node:crypto', 'node:timers', 'node:util'],
+  'portcullis/argon2': ['node:crypto', 'node:os', '@node-rs/argon2'],
+  'portcullis/jwt': ['node:crypto', 'jsonwebtoken'],
+  'portcullis/express': ['node:stream', 'node:http', 'node:fs', 'express'],
+  'portcullis/knex': ['node:crypto', 'node:fs', 'node:net', 'node:path', 'node:timers', 'knex'],
+  'portcullis/blocklist': [],
+};
+
+/** Writes down every module that is asked for by one of the package's own files. */
+const HOOK = `
+  import { appendFileSync } from 'node:fs';
+  export async function resolve(specifier, context, next) {
+    const isOurs = /portcullis\\/dist\\//.test(context.parentURL ?? '');
+    if (isOurs && !specifier.startsWith('.')) appendFileSync(process.env.LOG, specifier + '\\n');
+    return next(specifier, context);
+  }
+`;
+
+const SECRETS = /-----BEGIN [A-Z ]+-----|AKIA|eyJ[\w-]{20,}\.|k7Qb0nB2Zq6pWm4tYx9s/;
+
+const tarball = suite('The package');
+
+async function check({ folder, tarball: file, emptyFolder }: Packed): Promise<void> {
+  const listed = await run(folder, 'tar', ['-tzf', file]);
+  const files = listed
+    .trim()
+    .split('\n')
+    .map((path) => path.replace(/^package\//, ''));
+
+  step('is small, and holds what its entries reach, and nothing else');
+  assert.ok(statSync(file).size < 200_000, `${statSync(file).size} bytes`);
+  const allowed = /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/.*\.(?:js|d\.ts))$/;
+  assert.equal(
+    files.filter((path) => !allowed.test(path)),
+    [],
+  );
+  const reached = reachedFrom(
+    folder,
+    [...entries().values()].map((entry) => entry.default),
+  );
+  const shipped = files.filter((path) => path.endsWith('.js')).map((path) => `./${path}`);
+  assert.equal(shipped.toSorted(), reached);
+  for (const path of files.filter((each) => each.startsWith('dist/'))) {
+    assert.not.match(readFileSync(join(folder, path), 'utf8'), SECRETS, path);
+  }
+
+  step('is what publint and arethetypeswrong would have');
+  await run('.', 'npx', ['publint', file, '--strict']);
+  await run('.', 'npx', ['attw', file, '--profile', 'esm-only', '--no-emoji', '--no-color']);
+
+  step('has no any in its types, and no type without a name');
+  for (const path of files.filter((each) => each.endsWith('.d.ts'))) {
+    const types = readFileSync(join(folder, path), 'utf8').replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, '');
+    assert.not.match(types, /\bany\b/, path);
+  }
+
+  step('installs, for memory, without compiling or running anything');
+  const memory = emptyFolder('memory');
+  writeFileSync(join(memory, 'package.json'), '{"private":true,"type":"module"}');
+  await run(memory, 'npm', ['install', '--ignore-scripts', file]);
+  const modules = join(memory, 'node_modules');
+  for (const name of ['express', 'knex', 'mysql2', 'libsql', 'tsyringe', 'reflect-metadata']) {
+    assert.is(existsSync(join(modules, name)), false, name);
+  }
+  const manifests = readdirSync(modules, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    /(?:^|\/)node_modules\/[^/]+\/package\.json$|^(?:@[^/]+\/)?[^/]+\/package\.json$/.test(path),
+  );
+  assert.ok(manifests.length > 5);
+  for (const path of manifests) {
+    const { scripts = {} } = JSON.parse(readFileSync(join(modules, path), 'utf8')) as {
+      scripts?: Record<string, string>;
+    };
+    for (const hook of ['preinstall', 'install', 'postinstall']) assert.not(scripts[hook], path);
+    assert.is(existsSync(join(modules, path, '../binding.gyp')), false, path);
+  }
+
+  step('runs the README’s first program, which is all there');
+  const readme = readFileSync(join(folder, 'README.md'), 'utf8');
+  const [, program = ''] = /```js\n(import [^]*?createAuth[^]*?)```/.exec(readme) ?? [];
+  assert.match(program, 'portcullis/memory');
+  writeFileSync(join(memory, 'main.js'), program);
+  assert.is(await run(memory, process.execPath, ['main.js']), 'Ada\n');
+
+  step('loads no more with an entry than that needs');
+  writeFileSync(join(memory, 'hook.js'), HOOK);
+  writeFileSync(
+    join(memory, 'measure.js'),
+    `import { register } from 'node:module';
+     register('./hook.js', import.meta.url);
+     const started = performance.now();
+     const face = await import(process.argv[2]);
+     console.log(JSON.stringify([performance.now() - started, Object.keys(face)]));`,
+  );
+  // What is only there for those who want it: of these, nothing but knex and express itself.
+  await run(memory, 'npm', ['install', '--no-save', 'knex@3', 'express@5']);
+  const faces = new Map<string, readonly string[]>();
+  assert.equal([...entries().keys()].toSorted(), Object.keys(LOADS).toSorted());
+  for (const name of entries().keys()) {
+    const log = join(memory, 'loaded');
+    writeFileSync(log, '');
+    const printed = await run(memory, process.execPath, ['measure.js', name], { LOG: log });
+    const [ms, face] = JSON.parse(printed) as [number, string[]];
+    const loaded = [...new Set(readFileSync(log, 'utf8').trim().split('\n').map(packageOf))];
+    const expected = LOADS[name] ?? [];
+    assert.equal(
+      loaded.filter((each) => each && !expected.includes(each)),
+      [],
+      name,
+    );
+    assert.equal(
+      expected.filter((each) => !loaded.includes(each)),
+      [],
+      `${name} no longer loads`,
+    );
+    faces.set(name, face);
+    console.log(`import of ${name}: ${ms.toFixed(0)} ms`);
+  }
+
+  step('has nothing public that no test and no example uses');
+  const users = [...sources('tests'), ...sources('examples')];
+  for (const [name, face] of faces) {
+    assert.ok(face.length > 0, name);
+    for (const word of face) {
+      const used = users.some((source) => new RegExp(`\\b${word}\\b`).test(source));
+      assert.ok(used, `${name} exports ${word}, which nobody uses`);
+    }
+  }
+
+  step('says what is wrong where a driver is missing');
+  const knexless = `
+    import { openDatabase } from 'portcullis/knex';
+    for (const target of [{ kind: 'sqlite', path: 'x.sqlite' }, { kind: 'mysql', hosts: [{ host: 'x', port: 1 }], user: '', password: '', database: '' }]) {
+      const knex = openDatabase(target);
+      await knex.raw('SELECT 1').catch(({ message }) => console.log(message));
+      await knex.destroy();
+    }`;
+  writeFileSync(join(memory, 'drivers.js'), knexless);
+  const told = await run(memory, process.execPath, ['drivers.js']);
+  assert.match(told, 'the package libsql cannot be loaded: npm install libsql');
+  assert.match(told, 'the package mysql2 cannot be loaded: npm install mysql2');
+}
+
+tarball('is what a stranger needs, and no more', () => withPackage(check));
+
+/** Where a check was when it failed is in the output. */
+function step(what: string): void {
+  console.log(`  ${what}`);
+}
+
+/** `node:timers/promises` is of `node:timers`, `knex/lib/x.js` of `knex`. */
+function packageOf(specifier: string): string {
+  const parts = specifier.split('/');
+  return parts.slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
+}
+
+/** All modules that can be reached by relative imports, of code or of types, in order. */
+function reachedFrom(folder: string, starts: readonly string[]): string[] {
+  const reached = new Set<string>();
+  const visit = (path: string) => {
+    if (reached.has(path)) return;
+    reached.add(path);
+    for (const file of [path, path.replace(/js$/, 'd.ts')]) {
+      const source = readFileSync(join(folder, file), 'utf8');
+      for (const [, to = ''] of source.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)) {
+        visit(`./${join(path, '..', to.replace(/\.ts$/, '.js'))}`);
+      }
+    }
+  };
+  for (const start of starts) visit(start);
+  return [...reached].toSorted();
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => /\.(?:ts|js|cjs)$/.test(path) && !path.includes('node_modules'))
+    .map((path) => readFileSync(join(folder, path), 'utf8'));
+}
+
+tarball('has a reference without a gap', async () => {
+  await run('.', 'npm', ['run', '--silent', 'docs']);
+});
+
+tarball('is refused by its types where it is used wrongly', () =>
+  withPackage(async ({ tarball: file, emptyFolder }) => {
+    const folder = emptyFolder('types');
+    writeFileSync(join(folder, 'package.json'), '{"private":true,"type":"module"}');
+    const types = ['@types/express@5', '@types/node@20', 'express@5', 'knex@3'];
+    await run(folder, 'npm', ['install', '--ignore-scripts', file, ...types]);
+    writeFileSync(join(folder, 'misuse.ts'), readFileSync('tests/support/misuse.ts.txt', 'utf8'));
+    for (const kind of ['nodenext', 'bundler']) {
+      const resolution = kind === 'bundler' ? ['--module', 'preserve'] : ['--module', 'nodenext'];
+      await run('.', 'npx', [
+        'tsc',
+        '--noEmit',
+        '--strict',
+        '--exactOptionalPropertyTypes',
+        '--skipLibCheck',
+        'false',
+        '--target',
+        'es2023',
+        '--types',
+        'node',
+        '--ignoreConfig',
+        ...resolution,
+        '--moduleResolution',
+        kind,
+        join(folder, 'misuse.ts'),
+      ]);
+    }
+  }),
+);
+
+tarball.run();
