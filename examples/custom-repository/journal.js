@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { deserialize, serialize } from 'node:v8';
 import { memoryRepositories } from 'portcullis/memory';
@@ -6,32 +6,28 @@ import { memoryRepositories } from 'portcullis/memory';
 /** The repositories in memory, with every change in a journal: on the disk before it is made. */
 export async function journaledRepositories(path) {
   const parts = memoryRepositories();
-  closeSync(openSync(path, 'a', 0o600)); // It holds password hashes.
-  for (const line of readFileSync(path, 'latin1').split('\n').slice(0, -1)) {
+  const text = existsSync(path) ? readFileSync(path, 'latin1') : '';
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1); // A crash may have torn the last line.
+  for (const line of whole.split('\n').slice(0, -1)) {
     const [part, method, args] = deserialize(Buffer.from(line, 'base64'));
     await parts[part][method](...args).catch(() => {}); // What was refused then is refused now.
   }
-  const file = await open(path, 'a');
-  let last = Promise.resolve(); // One change after the other: their order is that of the lines.
-  const journaled = (part) =>
-    new Proxy(parts[part], {
-      get:
-        (target, method) =>
-        async (...args) => {
-          if (/^(find|page|list)/.test(method)) return target[method](...args);
-          const line = `${serialize([part, method, args]).toString('base64')}\n`;
-          const change = last.then(async () => {
-            await file.appendFile(line, { flush: true });
-            return target[method](...args);
-          });
-          last = change.catch(() => {});
-          return change;
-        },
-    });
-  return {
-    ...parts,
-    users: journaled('users'),
-    sessions: journaled('sessions'),
-    close: () => file.close(),
+  const file = await open(path, 'a', 0o600); // It holds password hashes.
+  await file.truncate(whole.length);
+  const make = async (part, method, args) => {
+    const line = serialize([part, method, args]).toString('base64');
+    await file.appendFile(`${line}\n`, { flush: true });
+    return parts[part][method](...args);
   };
+  let last = Promise.resolve(); // One change after the other: their order is that of the lines.
+  const change = (...call) => (last = last.catch(() => {}).then(() => make(...call)));
+  const isRead = (method) => /^(find|page|list)/.test(method);
+  const get =
+    (part) =>
+    (target, method) =>
+    (...args) =>
+      isRead(method) ? target[method](...args) : change(part, method, args);
+  const journaled = (part) => new Proxy(parts[part], { get: get(part) });
+  const close = () => file.close();
+  return { ...parts, users: journaled('users'), sessions: journaled('sessions'), close };
 }

@@ -39,5 +39,10 @@ test('survives a restart, and the crash that tore its last line', async () => {
   const signedIn = await createAuth({ ...after, hasher, tokens }).login({ ...ada });
   assert.deepEqual(signedIn.user, user);
   await after.close();
+
+  const later = await journaledRepositories(path);
+  const sessions = await later.sessions.list(user.id, new Date());
+  assert.equal(sessions.length, 2, 'what was written after the torn line is there, too');
+  await later.close();
   rmSync(folder, { recursive: true });
 });

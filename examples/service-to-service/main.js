@@ -19,5 +19,5 @@ let count = 0;
 const { pages } = await client.listUsers();
 for await (const page of pages) count += page.length;
 const sessions = await client.listSessions();
-console.log(`${user.username} sees ${count} users; ${sessions.length} sessions`);
+console.log(`${user.username} sees ${count} users; ${sessions.length} session(s)`);
 await client.logout();
