@@ -1,0 +1,284 @@
+import {
+  CREATED,
+  CREDENTIALS,
+  type Exchange,
+  type ExpectedAnswer,
+  get,
+  hello,
+  type Json,
+  post,
+  register,
+  registering,
+  REGISTRATION,
+  say,
+  TAKEN,
+  TOKENS,
+  type UnsourcedCase,
+  USER,
+} from './http-contract.ts';
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+const MISSING_FIELDS = say(400, 'Missing required fields');
+const MISSING_TOKEN = say(401, 'Token is missing!');
+const INVALID_TOKEN = say(401, 'Token is invalid or expired!');
+const NOT_FOUND = say(404, 'Not found');
+
+/** A text that is sent as it is. */
+function raw(path: string, text: string, type: string, answer: ExpectedAnswer): Exchange {
+  return { method: 'POST', path, text, headers: { 'content-type': type }, answer };
+}
+
+function withPassword(password: string, message: string): Exchange {
+  return registering({ password, confirm_password: password }, say(400, message));
+}
+
+const NO_TEXTS: readonly Json[] = [null, 0, 7, true, false, [], ['x'], {}, { a: 1 }, ''];
+const NO_OBJECTS: readonly Json[] = [null, 7, true, 'text', [], [REGISTRATION]];
+const NEEDS: readonly (readonly [
+  path: string,
+  sound: Readonly<Record<string, string>>,
+  message: string,
+])[] = [
+  ['/register', REGISTRATION, 'Missing required fields'],
+  ['/login', CREDENTIALS, 'Missing email or password'],
+  ['/refresh', { refresh_token: 'x' }, 'Missing refresh token'],
+];
+
+const ALLOWED: readonly (readonly [path: string, allow: string])[] = [
+  ['/register', 'POST'],
+  ['/login', 'POST'],
+  ['/refresh', 'POST'],
+  ['/protected', 'GET, HEAD'],
+];
+
+/** What Portcullis has decided on input and tokens, where the document is silent. */
+export const decidedCases: readonly UnsourcedCase[] = [
+  ...NEEDS.map(([path, sound, message]) => ({
+    name: `POST ${path} takes what is no text for missing`,
+    steps: [
+      ...Object.keys(sound).flatMap((name) =>
+        NO_TEXTS.map((value) => post(path, { ...sound, [name]: value }, say(400, message))),
+      ),
+      ...NO_OBJECTS.map((json) => post(path, json, say(400, message))),
+      { method: 'POST', path, answer: say(400, message) },
+    ],
+  })),
+  {
+    name: 'POST /register takes white space for a missing name or address',
+    steps: [
+      registering({ username: ' \t' }, MISSING_FIELDS),
+      registering({ email: ' ' }, MISSING_FIELDS),
+    ],
+  },
+  {
+    name: 'POST /register says first what is missing, then what differs, then what has no form',
+    steps: [
+      registering({ username: '', confirm_password: 'x', email: 'x' }, MISSING_FIELDS),
+      registering({ confirm_password: 'x', email: 'x' }, say(400, 'Passwords do not match')),
+      registering(
+        { email: 'x', password: 'x', confirm_password: 'x' },
+        say(400, 'Invalid email address'),
+      ),
+    ],
+  },
+  {
+    name: 'POST /register refuses what is not one address',
+    steps: [
+      'x',
+      'a@b',
+      '@example.com',
+      'a b@example.com',
+      'a@example.com,b@example.com',
+      '{{email}},',
+    ].map((email) => registering({ email }, say(400, 'Invalid email address'))),
+  },
+  {
+    name: 'POST /register refuses names with control characters, and long ones',
+    steps: [
+      registering({ username: 'a\u0000' }, say(400, 'Invalid username')),
+      registering({ username: 'a\nb' }, say(400, 'Invalid username')),
+      registering(
+        { username: 'é'.repeat(256) },
+        say(400, 'Username must be at most 255 characters'),
+      ),
+    ],
+  },
+  {
+    name: 'POST /register refuses passwords that are short, long, or no text',
+    steps: [
+      withPassword('x', 'Password must be at least {{digits}} characters'),
+      withPassword('x'.repeat(1025), 'Password must be at most 1024 bytes'),
+      withPassword('\ud800'.repeat(99), 'Invalid password'),
+    ],
+  },
+  {
+    name: 'An address is the same in every spelling, and shown in one',
+    steps: [
+      registering({ email: ' {{EMAIL}} ' }, CREATED),
+      registering({}, TAKEN),
+      post(
+        '/login',
+        { ...CREDENTIALS, email: '{{EMAIL}}' },
+        {
+          status: 200,
+          body: { message: 'Login successful', ...TOKENS, user: USER },
+        },
+      ),
+    ],
+  },
+  {
+    name: 'A password is the same in every normal form',
+    steps: [
+      registering(
+        { password: '{{password}} \u00e9', confirm_password: '{{password}} e\u0301' },
+        CREATED,
+      ),
+      post(
+        '/login',
+        { ...CREDENTIALS, password: '{{password}} e\u0301' },
+        {
+          status: 200,
+          body: { message: 'Login successful', ...TOKENS, user: USER },
+        },
+      ),
+    ],
+  },
+  {
+    name: 'A password is taken as it is, white space and all',
+    steps: [
+      registering({ password: ' {{password}} ', confirm_password: ' {{password}} ' }, CREATED),
+      post('/login', CREDENTIALS, say(401, 'Invalid email or password')),
+    ],
+  },
+  {
+    name: 'A name is greeted as it is stored',
+    steps: [
+      {
+        ...post('/register', { ...REGISTRATION, username: ' <script>"é😀\\ ' }, CREATED),
+        keep: ['access_token'],
+      },
+      get(
+        '/protected',
+        say(200, 'Hello, <script>"é😀\\. This is a protected route.'),
+        'Bearer {{access_token}}',
+      ),
+    ],
+  },
+  {
+    name: 'POST /refresh takes the same refresh token again',
+    steps: [
+      register,
+      ...Array.from({ length: 2 }, () =>
+        post(
+          '/refresh',
+          { refresh_token: '{{refresh_token}}' },
+          { status: 200, body: { access_token: '{{jwt}}' } },
+        ),
+      ),
+    ],
+  },
+  {
+    name: 'Bodies that are no JSON, of another type or too large are refused',
+    steps: [
+      raw('/login', '{', 'application/json', say(400, 'Malformed JSON')),
+      raw('/login', "{'a':1}", 'application/json', say(400, 'Malformed JSON')),
+      raw('/login', 'a=1', 'text/plain', say(415, 'Content-Type must be application/json')),
+      raw('/login', '{}', 'application/json; charset=latin1', {
+        ...say(415, 'Content-Type must be application/json'),
+      }),
+      raw('/login', `{"a":"${'x'.repeat(17_000)}"}`, 'application/json', {
+        ...say(413, 'Request body is too large'),
+      }),
+      {
+        ...raw('/login', '{}', 'application/json', say(415, 'Unsupported encoding')),
+        headers: { ...JSON_TYPE, 'content-encoding': 'gzip' },
+      },
+    ],
+  },
+  {
+    name: 'Other methods are refused, with those that there are',
+    steps: ALLOWED.flatMap(([path, allow]) =>
+      ['PUT', 'PATCH', allow === 'POST' ? 'GET' : 'POST'].map((method) => ({
+        method,
+        path,
+        answer: { ...say(405, 'Method not allowed'), headers: { allow } },
+      })),
+    ),
+  },
+  {
+    name: 'Other paths are not found',
+    steps: ['/', '/nothing', '/login/', '/Login', '/login/x', '/users/1'].map((path) =>
+      get(path, NOT_FOUND),
+    ),
+  },
+  {
+    name: 'Tokens are missing where there is no bearer, and invalid where there is more than one',
+    steps: [
+      register,
+      ...['Bearer', 'Basic YTpi', '{{access_token}}', 'Token x'].map((authorization) =>
+        get('/protected', MISSING_TOKEN, authorization),
+      ),
+      get('/protected?access_token={{access_token}}', MISSING_TOKEN),
+      ...[
+        'Bearer {{access_token}}, Bearer {{access_token}}',
+        'Bearer {{access_token}} {{access_token}}',
+        'Bearer {{access_token}}=',
+        'Bearer "{{access_token}}"',
+        'Basic x, Bearer {{access_token}}',
+      ].map((authorization) => get('/protected', INVALID_TOKEN, authorization)),
+      get('/protected', hello, 'bearer {{access_token}}'),
+    ],
+  },
+  {
+    name: 'A refusal of a token carries a challenge',
+    steps: [
+      get('/protected', { ...MISSING_TOKEN, headers: { 'www-authenticate': 'Bearer' } }),
+      get(
+        '/protected',
+        { ...INVALID_TOKEN, headers: { 'www-authenticate': 'Bearer error="invalid_token"' } },
+        'Bearer x',
+      ),
+    ],
+  },
+  {
+    name: 'Replies are JSON that nobody keeps, sniffs or frames',
+    steps: [
+      {
+        ...register,
+        answer: {
+          ...CREATED,
+          headers: {
+            'content-type': 'application/json; charset=utf-8',
+            'cache-control': 'no-store',
+            'x-content-type-options': 'nosniff',
+            'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+            'x-powered-by': null,
+          },
+        },
+      },
+      get('/nothing', { ...NOT_FOUND, headers: { 'cache-control': 'no-store' } }),
+    ],
+  },
+  {
+    name: 'Tokens say what RFC 9068 and RFC 7519 have them say',
+    steps: [
+      register,
+      ...[
+        ['access_token', 'at+jwt'],
+        ['refresh_token', 'rt+jwt'],
+      ].map(([name, typ = '']) => ({
+        token: `{{${name}}}`,
+        header: { alg: '{{string}}', typ, kid: '{{string}}' },
+        payload: {
+          iss: '{{string}}',
+          aud: '{{string}}',
+          sub: '{{digits}}',
+          sid: '{{string}}',
+          jti: '{{string}}',
+          iat: '{{integer}}',
+          exp: '{{integer}}',
+        },
+      })),
+    ],
+  },
+];
