@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { entries, type Packed, run, withPackage } from './support/package.ts';
+import { withService } from './support/service.ts';
+import { isAvailable, withDatabaseUrl } from './support/stores.ts';
 
 // The package as a stranger gets it: all of this is looked at in the tarball, nothing in the source.
 
@@ -88,12 +90,9 @@ async function check({ folder, tarball: file, emptyFolder }: Packed): Promise<vo
     assert.is(existsSync(join(modules, path, '../binding.gyp')), false, path);
   }
 
-  step('runs the README’s first program, which is all there');
-  const readme = readFileSync(join(folder, 'README.md'), 'utf8');
-  const [, program = ''] = /```js\n(import [^]*?createAuth[^]*?)```/.exec(readme) ?? [];
-  assert.match(program, 'portcullis/memory');
-  writeFileSync(join(memory, 'main.js'), program);
-  assert.is(await run(memory, process.execPath, ['main.js']), 'Ada\n');
+  step('runs the README’s program with no more than that');
+  const [first] = programsOf(join(folder, 'README.md'));
+  await tryProgram(memory, first ?? '', {});
 
   step('loads no more with an entry than that needs');
   writeFileSync(join(memory, 'hook.js'), HOOK);
@@ -140,6 +139,54 @@ async function check({ folder, tarball: file, emptyFolder }: Packed): Promise<vo
     }
   }
 
+  step('runs the programs of docs/embedding.md');
+  const others = ['mysql2@3', 'hono@4', '@zxcvbn-ts/language-common@4'];
+  const programs = programsOf('docs/embedding.md');
+  assert.is(programs.length, 8);
+  await driverless(memory);
+  await run(memory, 'npm', ['install', '--no-save', 'knex@3', 'express@5', ...others]);
+  await withService('memory', {}, async ({ url }) => {
+    for (const program of programs) {
+      const env = { PORTCULLIS_URL: url };
+      const needsDatabase = program.includes('DATABASE_URL');
+      if (!needsDatabase) await tryProgram(memory, program, env);
+      else if (isAvailable('MariaDB')) {
+        await withDatabaseUrl('MariaDB', (DATABASE_URL) =>
+          tryProgram(memory, program, { ...env, DATABASE_URL }),
+        );
+      }
+    }
+  });
+}
+
+/** The programs of a page: its blocks of JavaScript that import something. */
+function programsOf(page: string): string[] {
+  const blocks = [...readFileSync(page, 'utf8').matchAll(/```js\n(import [^]*?)```/g)];
+  return blocks.map(([, program = '']) => program);
+}
+
+/** Runs a program; what it prints stands at its end, or above its functions, as comments. */
+async function tryProgram(
+  folder: string,
+  program: string,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  writeFileSync(join(folder, 'program.js'), program);
+  const printed = await run(folder, process.execPath, ['program.js'], env);
+  const expected = [...program.matchAll(/^\/\/ (.+)$/gm)].map(([, line]) => line);
+  if (program.includes('node:test')) assert.match(printed, /^# fail 0$/m);
+  else
+    assert.equal(
+      printed
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.trimEnd()),
+      expected,
+      program,
+    );
+}
+
+async function driverless(memory: string): Promise<void> {
   step('says what is wrong where a driver is missing');
   const knexless = `
     import { openDatabase } from 'portcullis/knex';

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -58,17 +58,6 @@ const curlCommands = async () => {
 };
 if (process.env['TEST_CURL']) readme(CURL, curlCommands);
 else readme.skip(CURL, curlCommands);
-
-readme('has an example of embedding that runs', () => {
-  const file = 'readme-example.ts'; // Beside src/, as its imports say.
-  writeFileSync(file, block('ts', 'createAuth'));
-  try {
-    const output = execFileSync(process.execPath, ['--import', 'tsx', file], { encoding: 'utf8' });
-    assert.is(output, 'Ada\n');
-  } finally {
-    rmSync(file);
-  }
-});
 
 readme('lists every endpoint with its fields', () => {
   for (const { method, path, fields = [] } of endpoints({ publicKeys: [{ kty: 'EC' }] })) {
