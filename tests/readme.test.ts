@@ -129,9 +129,13 @@ readme('names commands that exist', () => {
 });
 
 readme('leads to the tests of what docs/security.md promises', () => {
-  const files = readdirSync('tests', { recursive: true, encoding: 'utf8' });
-  const tests = files.filter((file) => file.endsWith('.ts') && file !== 'readme.test.ts');
-  const source = tests.map((file) => readFileSync(join('tests', file), 'utf8')).join('\n');
+  const source = ['tests', 'src/testing']
+    .flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file)),
+    )
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('readme.test.ts'))
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\n');
   const rows = SECURITY.split('\n').filter((line) => /^\| (?!attack|-)/.test(line));
   assert.ok(rows.length >= 24);
   for (const row of rows) {
