@@ -18,7 +18,7 @@ export function clockContract(open: Open<Clock>): readonly Case[] {
     it('does not stand still', async (clock) => {
       const started = clock.now().getTime();
       await sleep(50);
-      assert.notEqual(clock.now().getTime(), started, 'the same time 50 ms later');
+      assert.ok(clock.now().getTime() !== started, 'the same time 50 ms later');
     }),
     it('is not changed through what it returned', async (clock) => {
       const now = clock.now();
