@@ -9,6 +9,8 @@ import {
   type Clock,
   type IdGenerator,
   type PasswordHasher,
+  randomIds,
+  systemClock,
   type TokenIssuer,
 } from '../../src/application/index.ts';
 import {
@@ -32,15 +34,15 @@ interface Fault<Part> {
   readonly fails: readonly string[];
 }
 
-const systemClock = (): Clock => ({ now: () => new Date() });
-const uuids = (): IdGenerator => ({ next: () => randomUUID() });
+const system = (): Clock => systemClock;
+const uuids = (): IdGenerator => randomIds;
 const issuer = () => new JwtIssuer({ key: randomBytes(32).toString('hex') });
 
 runContract(
   'PasswordHasher without work',
   passwordHasherContract(() => new FastHasher()),
 );
-runContract('Clock of the system', clockContract(systemClock));
+runContract('Clock of the system', clockContract(system));
 runContract('IdGenerator on randomUUID', idGeneratorContract(uuids));
 runContract(
   'TokenIssuer of other lifetimes',
