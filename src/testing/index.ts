@@ -1,3 +1,9 @@
+/**
+ * What every adapter of a port must keep, as cases for any test runner, and parts for the tests of
+ * programs that embed the library. A contract is bound in one line, the same for uvu, node:test and vitest:
+ *
+ * `for (const { name, run } of userRepositoryContract(open)) test(name, run);`
+ */
 export { attemptCounterContract, type OpenedCounter } from './attempt-counter.ts';
 export type { Case, Closable, Open } from './case.ts';
 export { clockContract } from './clock.ts';
