@@ -130,7 +130,7 @@ async function check({ folder, tarball: file, emptyFolder }: Packed): Promise<vo
   }
 
   step('has nothing public that no test and no example uses');
-  const users = [...sources('tests'), ...sources('examples')];
+  const users = [...sources('tests'), ...sources('examples'), ...programsOf('docs/embedding.md')];
   for (const [name, face] of faces) {
     assert.ok(face.length > 0, name);
     for (const word of face) {
