@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { authRouter, expressApp, requireUser } from '../src/adapters/http/express.ts';
 import { fetchHandler, requireUser as requireUserOf } from '../src/adapters/http/fetch.ts';
 import { createAuth, type PageQuery } from '../src/application/index.ts';
+import { printedErrors } from './support/expect.ts';
 import { ADA as REGISTRATION, fakePorts, withAda, withMethods } from './support/fakes.ts';
 import { ADA, assertMessage, call } from './support/service.ts';
 
@@ -19,19 +20,6 @@ async function withApp(app: Express, use: (url: string) => Promise<void>): Promi
     server.close();
     server.closeAllConnections();
   }
-}
-
-/** What is printed on the standard error output meanwhile, each line as one text. */
-async function printed(work: () => Promise<void>): Promise<string[]> {
-  const { error } = console;
-  const lines: string[] = [];
-  console.error = (...line: unknown[]) => void lines.push(line.join(' '));
-  try {
-    await work();
-  } finally {
-    console.error = error;
-  }
-  return lines;
 }
 
 const router = suite('A router in an Express app');
@@ -140,7 +128,7 @@ router('says nothing of a fault but its kind, unless told whom to tell', async (
   const report = (reported: unknown) => void reports.push(reported);
   app.use('/told', authRouter(broken, { report }), requireUser(broken, { report }));
   await withApp(app, async (url) => {
-    const lines = await printed(async () => {
+    const lines = await printedErrors(async () => {
       for (const path of ['/silent/protected', '/silent/other', '/told/protected', '/told/other']) {
         assertMessage(await call(url, `GET ${path}`, { token }), 500, 'An error occurred');
       }

@@ -21,7 +21,7 @@ import {
   RefreshToken,
   RegisterUser,
 } from '../src/application/index.ts';
-import { outcome } from './support/expect.ts';
+import { outcome, printedErrors } from './support/expect.ts';
 import { ADA, fakePorts, withAda, withMethods } from './support/fakes.ts';
 
 const NAMES: readonly AuthEventName[] = [
@@ -42,20 +42,6 @@ function listen(auth: EmbeddedAuth): [name: string, event: unknown][] {
   const heard: [string, unknown][] = [];
   for (const name of NAMES) auth.on(name, (event) => heard.push([name, event]));
   return heard;
-}
-
-/** Takes what is printed on the standard error output meanwhile. */
-async function printed(work: () => Promise<void>): Promise<unknown[][]> {
-  const { error } = console;
-  const lines: unknown[][] = [];
-  console.error = (...line: unknown[]) => void lines.push(line);
-  try {
-    await work();
-    await turn();
-  } finally {
-    console.error = error;
-  }
-  return lines;
 }
 
 const events = suite('Events');
@@ -176,7 +162,7 @@ events('cannot break, delay or change a request by who listens', async () => {
   });
   const last: unknown[] = [];
   auth.on('registered', ({ user }) => last.push(user));
-  const lines = await printed(async () => {
+  const lines = await printedErrors(async () => {
     const { user } = await auth.registerUser(ADA);
     assert.is(user.username, 'Ada');
     assert.is.not(user.dateCreated.getTime(), 0);
@@ -184,8 +170,8 @@ events('cannot break, delay or change a request by who listens', async () => {
     assert.equal(last, [user], 'and none of the others is kept from listening');
   });
   assert.equal(lines, [
-    ['portcullis: a listener of registered failed: TypeError'],
-    ['portcullis: a listener of registered failed: Error'],
+    'portcullis: a listener of registered failed: TypeError',
+    'portcullis: a listener of registered failed: Error',
   ]);
 });
 
@@ -195,7 +181,7 @@ events('tell of listeners that fail, and end with those that fail at that', asyn
   auth.on('registered', () => Promise.reject(fault));
   const heard: unknown[] = [];
   const end = auth.on('listenerFailed', (failure) => heard.push(failure));
-  const quiet = await printed(async () => {
+  const quiet = await printedErrors(async () => {
     await auth.registerUser(ADA);
     await turn();
   });
@@ -204,11 +190,11 @@ events('tell of listeners that fail, and end with those that fail at that', asyn
   assert.is((heard[0] as { error: unknown }).error, fault, 'the very same');
   end();
   auth.on('listenerFailed', () => Promise.reject(fault));
-  const lines = await printed(async () => {
+  const lines = await printedErrors(async () => {
     await auth.registerUser({ ...ADA, email: 'eve@example.com' });
     await turn();
   });
-  assert.equal(lines, [['portcullis: a listener of listenerFailed failed: TypeError']]);
+  assert.equal(lines, ['portcullis: a listener of listenerFailed failed: TypeError']);
 });
 
 events('are told once for each time that somebody listens, until they end it', async () => {

@@ -7,14 +7,14 @@
 export { attemptCounterContract, type OpenedCounter } from './attempt-counter.ts';
 export type { Case, Closable, Open } from './case.ts';
 export { clockContract } from './clock.ts';
-export { conformance, type ConformanceOptions, httpContract } from './conformance.ts';
+export { conformance, type ConformanceOptions, httpContract } from './http/conformance.ts';
 export type {
   ContractCase,
   Exchange,
   ExpectedAnswer,
   Json,
   Step,
-} from './http-contract.ts';
+} from './http/contract.ts';
 export { idGeneratorContract } from './id-generator.ts';
 export { lostAnswerContract, type OpenedLossyStore } from './lost-answers.ts';
 export { FastHasher, FixedClock, SequentialIds } from './parts.ts';

@@ -4,7 +4,7 @@ import { getRequestListener } from '@hono/node-server';
 import express from 'express';
 import { Hono } from 'hono';
 import { readConfig } from '../../src/adapters/config/config.ts';
-import { authRouter, type RouterOptions } from '../../src/adapters/http/express.ts';
+import { authRouter, type HostOptions } from '../../src/adapters/http/express.ts';
 import { fetchHandler } from '../../src/adapters/http/fetch.ts';
 import type { Auth } from '../../src/application/index.ts';
 import { compose, type Service } from '../../src/main.ts';
@@ -28,7 +28,7 @@ const PREFIX = '/api/auth';
 
 type MakeListener = (
   auth: Auth,
-  options: RouterOptions,
+  options: HostOptions,
 ) => (request: IncomingMessage, response: ServerResponse) => unknown;
 
 function embedded(name: string, isAlone: boolean, make: MakeListener): HttpHost {

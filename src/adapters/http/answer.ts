@@ -1,5 +1,5 @@
 import { type Auth, AuthError, type Identity } from '../../application/index.ts';
-import { type Endpoint, FAILURE, type Input } from './endpoints.ts';
+import { type Endpoint, type EndpointOptions, FAILURE, type Input } from './endpoints.ts';
 import { answerTo } from './messages.ts';
 import { errorReply, type Reply, type TextReply } from './reply.ts';
 
@@ -26,6 +26,12 @@ export interface ReportOptions {
    * Unless given, its name and code are printed on the standard error output.
    */
   readonly report?: (fault: unknown) => void;
+}
+
+/** What every host can be told. */
+export interface HostOptions extends EndpointOptions, ReportOptions {
+  /** Origins (`https://app.example.com`) whose scripts may use the API in a browser; none unless given. */
+  readonly corsOrigins?: readonly string[];
 }
 
 /** Bytes; hosts refuse more with status 413. */

@@ -14,6 +14,7 @@ import type { Auth, User as PortcullisUser } from '../../application/index.ts';
 import {
   answer,
   authorize,
+  type HostOptions,
   type HttpRequest,
   LINGER,
   MAX_BODY_LENGTH,
@@ -36,7 +37,7 @@ import {
 import { routesOf } from './routes.ts';
 import { isTooLarge } from './server.ts';
 
-export type { EndpointName, EndpointOptions, ReportOptions };
+export type { EndpointName, EndpointOptions, HostOptions, ReportOptions };
 
 declare global {
   namespace Express {
@@ -49,14 +50,8 @@ declare global {
   }
 }
 
-/** Which endpoints there are, for whom, and whom to tell of faults. */
-export interface RouterOptions extends EndpointOptions, ReportOptions {
-  /** Origins (`https://app.example.com`) whose scripts may use the API in a browser; none unless given. */
-  readonly corsOrigins?: readonly string[];
-}
-
 /** What an application of its own is told besides. */
-export interface ExpressOptions extends RouterOptions {
+export interface ExpressOptions extends HostOptions {
   /**
    * Whose word on the client's address, in X-Forwarded-For, is taken: the number of proxies in front,
    * or their addresses and networks. Unless given nobody's: the address is the connection's.
@@ -71,7 +66,7 @@ export interface ExpressOptions extends RouterOptions {
  * address is taken: limits on attempts go by it.
  * @throws RangeError for a name of no endpoint
  */
-export function authRouter(auth: Auth, options: RouterOptions = {}): Router {
+export function authRouter(auth: Auth, options: HostOptions = {}): Router {
   const { report, corsOrigins = [] } = options;
   const find = routesOf(endpoints(options));
   const router = express.Router();

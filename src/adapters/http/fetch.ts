@@ -2,6 +2,7 @@ import type { Auth, User } from '../../application/index.ts';
 import {
   answer,
   authorize,
+  type HostOptions,
   type HttpRequest,
   LINGER,
   MAX_BODY_LENGTH,
@@ -9,7 +10,7 @@ import {
   type ReportOptions,
 } from './answer.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
-import { type EndpointName, type EndpointOptions, endpoints } from './endpoints.ts';
+import { type EndpointName, type EndpointOptions, endpoints, FAILURE } from './endpoints.ts';
 import {
   COMPRESSED,
   errorReply,
@@ -22,10 +23,10 @@ import {
 } from './reply.ts';
 import { routesOf } from './routes.ts';
 
-export type { EndpointName, EndpointOptions, ReportOptions };
+export type { EndpointName, EndpointOptions, HostOptions, ReportOptions };
 
-/** Which endpoints there are, where, for whom, and whom to tell of faults. */
-export interface FetchOptions extends EndpointOptions, ReportOptions {
+/** What a fetch handler is told besides. */
+export interface FetchOptions extends HostOptions {
   /** What the endpoints' paths come after, such as `/api/auth`; nothing unless given. */
   readonly prefix?: string;
   /**
@@ -34,8 +35,6 @@ export interface FetchOptions extends EndpointOptions, ReportOptions {
    * undefined, attempts at passwords are counted by account alone.
    */
   readonly address?: (request: Request) => string | undefined;
-  /** Origins (`https://app.example.com`) whose scripts may use the API in a browser; none unless given. */
-  readonly corsOrigins?: readonly string[];
 }
 
 /**
@@ -74,7 +73,7 @@ export function fetchHandler(
     const cors = corsHeaders(corsOrigins, origin);
     const said = await reply(request, url, cors !== undefined).catch((fault: unknown) => {
       report(fault);
-      return errorReply(500, 'An error occurred');
+      return errorReply(500, FAILURE);
     });
     const vary = corsOrigins.length > 0 ? { Vary: 'Origin' } : undefined;
     const headers = { ...said.headers, ...vary, ...cors };

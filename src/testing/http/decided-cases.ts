@@ -15,7 +15,7 @@ import {
   TOKENS,
   type UnsourcedCase,
   USER,
-} from './http-contract.ts';
+} from './contract.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const MISSING_FIELDS = say(400, 'Missing required fields');

@@ -1,9 +1,9 @@
 import * as assert from 'node:assert/strict';
-import type { Case } from './case.ts';
+import type { Case } from '../case.ts';
 import { decidedAccountCases } from './decided-account-cases.ts';
 import { decidedCases } from './decided-cases.ts';
 import { documentedCases } from './documented-cases.ts';
-import type { ContractCase, Exchange, ExpectedAnswer, Json, Step } from './http-contract.ts';
+import type { ContractCase, Exchange, ExpectedAnswer, Json, Step } from './contract.ts';
 import { fits } from './json-pattern.ts';
 
 /** The wire contract: plain data, which a program in any language can play. */

@@ -1,4 +1,4 @@
-import type { Json } from './http-contract.ts';
+import type { Json } from './contract.ts';
 
 /** What names in double braces stand for, by name. */
 export type Values = ReadonlyMap<string, string>;

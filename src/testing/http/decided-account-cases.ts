@@ -12,7 +12,7 @@ import {
   say,
   type UnsourcedCase,
   USER,
-} from './http-contract.ts';
+} from './contract.ts';
 
 const NOTHING: ExpectedAnswer = { status: 204 };
 const bearer = { authorization: 'Bearer {{access_token}}' };

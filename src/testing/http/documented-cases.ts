@@ -13,7 +13,7 @@ import {
   type UnsourcedCase,
   USER,
   without,
-} from './http-contract.ts';
+} from './contract.ts';
 
 /** What the document says, and no more. */
 export const documentedCases: readonly UnsourcedCase[] = [
