@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { knexRepositories } from '../../src/adapters/knex/knex-repositories.ts';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
 import { type AttemptCounter, createAuth } from '../../src/application/index.ts';
-import { attemptCounterContract, type OpenedCounter } from '../../src/testing/index.ts';
+import { attemptCounterContract, FixedClock, type OpenedCounter } from '../../src/testing/index.ts';
 import { failedCases, runContract } from '../support/contracts.ts';
 import { outcome } from '../support/expect.ts';
 import { ADA, fakePorts, withMethods } from '../support/fakes.ts';
@@ -166,6 +166,20 @@ for (const { name, fault, fails } of FAULTS) {
 }
 
 faults.run();
+
+const memory = suite('Attempts in memory');
+
+memory('take no room for long when they have passed, though nobody looks for them', async () => {
+  const clock = new FixedClock();
+  const { attempts } = memoryRepositories({ clock });
+  for (let i = 0; i < 999; i += 1) await attempts.add(`passing ${i}`, 1, 60);
+  clock.advance(61);
+  for (let i = 0; i < 2; i += 1) await attempts.add(`lasting ${i}`, 1, 60);
+  assert.is(await attempts.removeExpired(Infinity), 0, 'they are gone already');
+  assert.is((await attempts.read(['lasting 0']))[0]?.count, 1);
+});
+
+memory.run();
 
 const DATABASES: readonly StoreName[] = ['SQLite', 'MariaDB'];
 for (const name of DATABASES) {
