@@ -109,6 +109,7 @@ export function requireUser(
 export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
   const { report = reportByName, corsOrigins = [] } = options;
   const app = express();
+  app.disable('x-powered-by'); // Also where Express answers itself, or hands on.
   app.disable('etag');
   app.set('trust proxy', options.trustProxy ?? false);
   app.use(authRouter(auth, options));
