@@ -580,11 +580,15 @@ hostile('goes nowhere else with a password', () =>
     }).listen(0);
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as { port: number };
-    await createClient({ baseUrl: url }).registerUser(ADA);
-    const client = createClient({ baseUrl: `http://127.0.0.1:${port}` });
-    const error = await client.login(ADA).catch((fault: unknown) => fault);
-    assert.instance(error, UnexpectedReplyError);
-    server.close();
+    try {
+      await createClient({ baseUrl: url }).registerUser(ADA);
+      const client = createClient({ baseUrl: `http://127.0.0.1:${port}` });
+      const error = await client.login(ADA).catch((fault: unknown) => fault);
+      assert.instance(error, UnexpectedReplyError);
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
   }),
 );
 
