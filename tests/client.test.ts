@@ -359,7 +359,9 @@ keeping('are given up when the session has ended, and only then', async () => {
   const ports = fakePorts();
   const { client } = clientOf(service(ports), {
     around: (send) => (input, init) =>
-      isDown ? Promise.reject(new TypeError('fetch failed')) : send(input, init),
+      isDown && new Request(input, init).url.endsWith('/refresh')
+        ? Promise.reject(new TypeError('fetch failed'))
+        : send(input, init),
   });
   await client.registerUser(ADA);
   ports.clock.advance(15 * 60);
@@ -558,6 +560,65 @@ hostile('tells of it by an error that holds no secret', async () => {
       assert.match(gave.message, /^(?:GET|POST) \/\w+ was (?:not answered|answered by \d+)/);
     }
   }
+});
+
+hostile('takes nothing for a user, a session or a token that is none', async () => {
+  const user = { id: 1, username: 'a', email: 'a@b.co', date_created: '2026-01-02T03:04:05.678Z' };
+  const session = {
+    id: 'x',
+    device: null,
+    date_created: user.date_created,
+    last_used: user.date_created,
+    expires: user.date_created,
+    current: true,
+  };
+  const of = (json: unknown) =>
+    createClient({ baseUrl: 'https://x', fetch: async () => Response.json(json) });
+  const given = { accessToken: 'x', refreshToken: 'x' };
+  const account = { user, session_id: 'x' };
+  assert.is((await of(account).authorize(given)).user.id, 1);
+  assert.is((await of([session]).listSessions(given)).length, 1);
+  const wrong = [undefined, null, '', 7.5, {}, [], '1', 'nonsense'];
+  for (const name of ['id', 'email', 'date_created']) {
+    for (const value of wrong) {
+      const call = of({ ...account, user: { ...user, [name]: value } }).authorize(given);
+      assert.instance(await call.catch((fault: unknown) => fault), UnexpectedReplyError, name);
+    }
+  }
+  for (const name of ['date_created', 'last_used', 'expires', 'current']) {
+    for (const value of wrong) {
+      const call = of([{ ...session, [name]: value }]).listSessions(given);
+      assert.instance(await call.catch((fault: unknown) => fault), UnexpectedReplyError, name);
+    }
+  }
+  for (const value of [undefined, null, '', 7, {}, []]) {
+    const calls = [
+      of({ access_token: value }).refreshToken(given),
+      of({ access_token: 'x', refresh_token: value ?? 0 }).refreshToken(given),
+      of({ user, session_id: value }).authorize(given),
+    ];
+    for (const call of calls) {
+      assert.instance(await call.catch((fault: unknown) => fault), UnexpectedReplyError);
+    }
+  }
+});
+
+hostile('reads no more than an answer can hold', async () => {
+  let read = 0;
+  const endless: Fetch = async () =>
+    new Response(
+      new ReadableStream<Uint8Array>({
+        pull(controller) {
+          read += 16_384;
+          controller.enqueue(new Uint8Array(16_384).fill(32));
+          if (read > 10_000_000) controller.close();
+        },
+      }),
+    );
+  const client = createClient({ baseUrl: 'https://x', fetch: endless });
+  const refused = await client.refreshToken({ refreshToken: 'x' }).catch((fault: unknown) => fault);
+  assert.instance(refused, UnexpectedReplyError);
+  assert.ok(read < 200_000, `${read} bytes`);
 });
 
 hostile('does not wait for ever', async () => {

@@ -223,6 +223,7 @@ handler('answers below its prefix alone', async () => {
     '/api/auth/',
     '/',
     '/api/protected',
+    '/api/evil/protected', // As long as the prefix.
   ]) {
     assert.is(await status(path), 404, path);
   }
@@ -310,6 +311,26 @@ handler('reads no more of the list than is taken, and stops with its reader', as
   await reader.cancel();
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.is(pages, taken);
+});
+
+handler('lets go of the list when its reader does', async () => {
+  const { auth } = await withAda();
+  let ended = false;
+  async function* pages() {
+    try {
+      for (;;) yield [];
+    } finally {
+      ended = true;
+    }
+  }
+  const listUsers = async () => ({ pages: pages(), next: undefined });
+  const response = await fetchHandler({ ...auth, listUsers })(
+    new Request('https://example.com/users'),
+  );
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  await reader.read();
+  await reader.cancel();
+  assert.ok(ended);
 });
 
 handler('lets origins that are named read its replies, and no other', async () => {

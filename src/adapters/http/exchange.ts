@@ -188,7 +188,9 @@ export function sessionOf(json: unknown, { unexpected }: Answer): ListedSession 
   return { id, device, dateCreated, lastUsed, expires, current };
 }
 
+/** In the one form that the contract has: Date would read a year in any digit. */
 function dateOf(text: unknown): Date | undefined {
-  const date = new Date(typeof text === 'string' ? text : Number.NaN);
+  const isDate = typeof text === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(text);
+  const date = new Date(isDate ? text : Number.NaN);
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
