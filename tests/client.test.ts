@@ -7,6 +7,7 @@ import {
   type AuthClient,
   createClient,
   type Fetch,
+  memoryTokens,
   type TokenStorage,
   UnexpectedReplyError,
 } from '../src/adapters/http/client.ts';
@@ -40,7 +41,7 @@ function clientOf(
   const client = createClient({
     baseUrl: 'https://example.com/auth/',
     fetch: options.around?.(send) ?? send,
-    ...(options.tokens && { tokens: options.tokens }),
+    tokens: options.tokens ?? memoryTokens(),
   });
   return { client, requests };
 }
@@ -329,6 +330,35 @@ keeping('are used by every call that is given none', async () => {
   assert.equal(await listed(auth, {}), { users: [], next: undefined });
 });
 
+keeping(
+  'are none unless the caller says where, and never in the place of a token that is missing',
+  async () => {
+    const auth = service();
+    const handler = fetchHandler(auth);
+    const send: Fetch = (input, init) => handler(new Request(input, init));
+    const gateway = createClient({ baseUrl: 'https://example.com', fetch: send });
+    await gateway.registerUser(ADA);
+    const missing = { code: 'missing_access_token', limit: undefined };
+    for (const given of [
+      [],
+      [{}],
+      [{ accessToken: undefined }],
+      [{ accessToken: null }],
+    ] as never[][]) {
+      assert.equal(await result(gateway.authorize(...given)), missing);
+    }
+    const { client } = await withKept();
+    for (const accessToken of [undefined, null, '', 0] as never[]) {
+      assert.equal(await result(client.authorize({ accessToken })), missing);
+      assert.equal(await result(client.logoutAll({ accessToken })), missing);
+      const refresh = { code: 'missing_refresh_token', limit: undefined };
+      assert.equal(await result(client.refreshToken({ refreshToken: accessToken })), refresh);
+      assert.equal(await result(client.logout({ refreshToken: accessToken })), refresh);
+    }
+    assert.is((await client.authorize()).user.username, 'Ada', 'who is still signed in');
+  },
+);
+
 keeping('are not touched by what is done with tokens that are given', async () => {
   const { client, auth } = await withKept();
   const eve = await auth.registerUser(EVE);
@@ -462,6 +492,7 @@ keeping('go along with fetch, to the origins that are allowed and no other', asy
   const handler = fetchHandler(auth, { prefix: '/auth' });
   const client = createClient({
     baseUrl: 'https://example.com/auth',
+    tokens: memoryTokens(),
     origins: ['https://api.example.com'],
     async fetch(input, init) {
       const request = new Request(input, init);

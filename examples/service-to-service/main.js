@@ -1,7 +1,7 @@
-import { createClient } from 'portcullis/client';
+import { createClient, memoryTokens } from 'portcullis/client';
 
 const { PORTCULLIS_URL = 'http://localhost:8000', ACCOUNT_EMAIL, ACCOUNT_PASSWORD } = process.env;
-const client = createClient({ baseUrl: PORTCULLIS_URL });
+const client = createClient({ baseUrl: PORTCULLIS_URL, tokens: memoryTokens() });
 
 // The account of the job; the first run makes it.
 const account = { email: ACCOUNT_EMAIL, password: ACCOUNT_PASSWORD, device: 'nightly job' };

@@ -8,7 +8,7 @@ import {
   createAuth,
   type EmbeddedAuth,
 } from 'portcullis';
-import { createClient } from 'portcullis/client';
+import { createClient, memoryTokens } from 'portcullis/client';
 import { authRouter, requireUser } from 'portcullis/express';
 import { JwtIssuer } from 'portcullis/jwt';
 import { memoryRepositories } from 'portcullis/memory';
@@ -42,7 +42,10 @@ async function nameOf(where: Auth, accessToken: string): Promise<string | AuthEr
 
 const server = app.listen(0, '127.0.0.1', async () => {
   const { port } = server.address() as AddressInfo;
-  const client = createClient({ baseUrl: `http://127.0.0.1:${port}/auth` });
+  const client = createClient({
+    baseUrl: `http://127.0.0.1:${port}/auth`,
+    tokens: memoryTokens(),
+  });
   const password = 'correct horse';
   const { accessToken } = await client.registerUser({
     username: 'Ada',

@@ -27,13 +27,17 @@ import {
 } from './exchange.ts';
 import { KeptTokens, memoryTokens, type TokenStorage } from './kept-tokens.ts';
 
-export { AuthError, type AuthErrorCode, type Fetch, type TokenStorage, UnexpectedReplyError };
+export { AuthError, type AuthErrorCode, type Fetch, memoryTokens, type TokenStorage };
+export { UnexpectedReplyError };
 
 /** Where the service is, and how to talk to it. */
 export interface ClientOptions {
   /** Of the service, with what its endpoints are mounted under: `https://example.com/api/auth`. */
   readonly baseUrl: string;
-  /** Where the tokens of `registerUser` and `login` are kept; in memory unless given. */
+  /**
+   * Where the tokens of `registerUser` and `login` are kept, such as `memoryTokens()`: for a client of one
+   * user. Unless given they are not: whoever serves many must not take one for another.
+   */
   readonly tokens?: TokenStorage;
   /** How requests leave; the global `fetch` unless given. */
   readonly fetch?: Fetch;
@@ -43,18 +47,19 @@ export interface ClientOptions {
   readonly origins?: readonly string[];
 }
 
-/** An input whose token may be left out: then it is the kept one. */
+/** An input whose token may be left out, which is not to be given as undefined: then it is the kept one. */
 export type Kept<Input, Token extends keyof Input> = Omit<Input, Token> & {
-  readonly [Name in Token]?: Input[Name] | undefined;
+  readonly [Name in Token]?: Input[Name];
 };
 
 /**
  * The use cases at a service. An `AuthError` is a refusal, with the very code and limit that it has in
  * process; an `UnexpectedReplyError` is a fault: of the service, or of the way to it.
  *
- * `registerUser` and `login` keep the tokens that they return. Where a token is left out it is the
- * kept one, and a kept access token that has expired is refreshed: once for any number of calls at
- * once, each of which is then repeated. A token that is given is used as it is.
+ * With `tokens`, `registerUser` and `login` keep those that they return. Where a token is left out it is
+ * the kept one, and a kept access token that has expired is refreshed: once for any number of calls
+ * at once, each of which is then repeated. A token that is given is used as it is, undefined too.
+ *
  * An input's `device` is sent as the User-Agent; its `address` as X-Forwarded-For, which the
  * service believes only of those whom it is told to trust.
  */
@@ -83,6 +88,8 @@ export interface AuthClient extends Auth {
   readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 }
 
+const NOTHING_KEPT: TokenStorage = { get: () => undefined, set: () => {} };
+
 /** As many users are asked for at a time. */
 const PAGE_SIZE = 500;
 /** Bytes that a user can take in a list, and more. */
@@ -93,7 +100,7 @@ const MAX_USER_LENGTH = 8 * 1024;
  * @throws TypeError for a base URL or an origin that is none
  */
 export function createClient(options: ClientOptions): AuthClient {
-  const { timeout = 10_000, origins = [], tokens = memoryTokens() } = options;
+  const { timeout = 10_000, origins = [], tokens = NOTHING_KEPT } = options;
   // Looked up at each call: a test may have replaced it.
   const { fetch: send = (input, init) => globalThis.fetch(input, init) } = options;
   const base = parseBaseUrl(options.baseUrl);
@@ -116,12 +123,16 @@ export function createClient(options: ClientOptions): AuthClient {
   const kept = new KeptTokens(tokens, (refreshToken) => refresh({ refreshToken }));
 
   /** Calls with the token that is given, or else with the kept one. */
-  const withAccess = <T>(given: unknown, call: (accessToken: string) => Promise<T>): Promise<T> => {
-    if (given === undefined) return kept.use(call);
-    return call(typeof given === 'string' ? given : '');
+  const withAccess = <T>(input: object, call: (accessToken: string) => Promise<T>): Promise<T> => {
+    if (!Object.hasOwn(input, 'accessToken')) return kept.use(call);
+    const accessToken = memberOf(input, 'accessToken');
+    return call(typeof accessToken === 'string' ? accessToken : '');
   };
-  const dropAccess = (given: string | undefined) =>
-    kept.drop(({ accessToken }) => given === undefined || given === accessToken);
+  const dropAccess = (input: object) =>
+    kept.drop(
+      ({ accessToken }) =>
+        !Object.hasOwn(input, 'accessToken') || memberOf(input, 'accessToken') === accessToken,
+    );
 
   const login: Auth['login'] = async ({ email, password, device, address }) => {
     const json = { email, password };
@@ -147,8 +158,8 @@ export function createClient(options: ClientOptions): AuthClient {
       return signedIn;
     },
 
-    async refreshToken({ refreshToken, address } = {}) {
-      if (refreshToken === undefined) {
+    async refreshToken(refreshing = {}) {
+      if (!Object.hasOwn(refreshing, 'refreshToken')) {
         const pair = await kept.get();
         if (pair === undefined) throw new AuthError('missing_refresh_token');
         const refreshed = await kept.refresh(pair);
@@ -156,11 +167,12 @@ export function createClient(options: ClientOptions): AuthClient {
         const { accessToken } = refreshed;
         return isReplaced ? { accessToken, refreshToken: refreshed.refreshToken } : { accessToken };
       }
+      const { refreshToken = '', address } = refreshing;
       return refresh({ refreshToken, address });
     },
 
-    authorize: ({ accessToken: given } = {}) =>
-      withAccess(given, async (accessToken) => {
+    authorize: (bearer = {}) =>
+      withAccess(bearer, async (accessToken) => {
         const answer = await exchange({ method: 'GET', path: '/account', accessToken });
         const user = userOf(memberOf(answer.json, 'user'), answer);
         return { user, sessionId: textIn(answer, 'session_id') };
@@ -188,9 +200,9 @@ export function createClient(options: ClientOptions): AuthClient {
       return { pages: pagesFrom(first.list, isWhole ? goOn : undefined), next };
     },
 
-    async logout({ refreshToken } = {}) {
-      const pair = await kept.get();
-      const refresh_token = refreshToken === undefined ? pair?.refreshToken : refreshToken;
+    async logout(token = {}) {
+      const pair = Object.hasOwn(token, 'refreshToken') ? token : await kept.get();
+      const refresh_token = pair?.refreshToken;
       if (refresh_token === undefined) throw new AuthError('missing_refresh_token');
       try {
         await exchange({ method: 'POST', path: '/logout', json: { refresh_token } });
@@ -199,43 +211,45 @@ export function createClient(options: ClientOptions): AuthClient {
       }
     },
 
-    async logoutAll({ accessToken: given } = {}) {
-      await withAccess(given, (accessToken) =>
+    async logoutAll(bearer = {}) {
+      await withAccess(bearer, (accessToken) =>
         exchange({ method: 'POST', path: '/logout-all', accessToken }),
       );
-      await dropAccess(given);
+      await dropAccess(bearer);
     },
 
-    listSessions: ({ accessToken: given } = {}) =>
-      withAccess(given, async (accessToken) => {
+    listSessions: (bearer = {}) =>
+      withAccess(bearer, async (accessToken) => {
         const maxLength = 16 * 1024 * 1024;
         const said = { method: 'GET', path: '/sessions', accessToken, maxLength };
         const answer = await exchange(said);
         return arrayIn(answer).map((each) => sessionOf(each, answer));
       }),
 
-    async endSession({ accessToken: given, sessionId }) {
+    async endSession(ending) {
+      const { sessionId } = ending;
       // No id has another form; and what is none might be a path.
       const id = typeof sessionId === 'string' && /^[\w-]{1,64}$/.test(sessionId) ? sessionId : '-';
-      await withAccess(given, (accessToken) =>
+      await withAccess(ending, (accessToken) =>
         exchange({ method: 'DELETE', path: '/sessions/{id}', id, accessToken }),
       );
     },
 
-    async changePassword({ accessToken: given, currentPassword, password, ...rest }) {
-      const { confirmPassword: confirm_password, address } = rest;
-      const json = { current_password: currentPassword, password, confirm_password };
-      await withAccess(given, (accessToken) =>
+    async changePassword(change) {
+      const { currentPassword: current_password, password, address } = change;
+      const json = { current_password, password, confirm_password: change.confirmPassword };
+      await withAccess(change, (accessToken) =>
         exchange({ method: 'POST', path: '/password', accessToken, json, address }),
       );
     },
 
-    async deleteAccount({ accessToken: given, password, address }) {
+    async deleteAccount(deletion) {
+      const { password, address } = deletion;
       const json = { password };
-      await withAccess(given, (accessToken) =>
+      await withAccess(deletion, (accessToken) =>
         exchange({ method: 'DELETE', path: '/account', accessToken, json, address }),
       );
-      await dropAccess(given);
+      await dropAccess(deletion);
     },
 
     async fetch(input, init = {}) {
