@@ -85,8 +85,13 @@ async function openHost(name: (typeof HOSTS)[number], more?: object) {
 
 async function openStore(name: (typeof HOSTS)[number]): Promise<OpenedStore & OpenedCounter> {
   const { host, url, close } = await openHost(name);
-  await host.migrate.latest(hostMigrations);
-  await migrate(host, { tables: TABLES });
+  try {
+    await host.migrate.latest(hostMigrations);
+    await migrate(host, { tables: TABLES });
+  } catch (error) {
+    await close();
+    throw error;
+  }
   const ours = knexRepositories(host, { tables: TABLES });
   // One pool alone where the driver cannot bear two: see `database.ts`, which has a remedy.
   const other = name === 'SQLite' ? host : hostKnex(url);
