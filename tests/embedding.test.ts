@@ -3,6 +3,7 @@ import express, { type Express } from 'express';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { authRouter, expressApp, requireUser } from '../src/adapters/http/express.ts';
+import { JwtIssuer } from '../src/adapters/jwt/jwt-issuer.ts';
 import { fetchHandler, requireUser as requireUserOf } from '../src/adapters/http/fetch.ts';
 import { createAuth, type PageQuery } from '../src/application/index.ts';
 import { printedErrors } from './support/expect.ts';
@@ -356,6 +357,18 @@ handler('lets origins that are named read its replies, and no other', async () =
   }
 });
 
+const parts = suite('The parts of an embedded system');
+
+parts('are asked for by name where one is missing', () => {
+  for (const name of ['users', 'sessions', 'hasher', 'tokens', 'attempts'] as const) {
+    const given = { ...fakePorts(), [name]: undefined } as never;
+    assert.throws(() => createAuth(given), `createAuth needs the port ${name}`);
+  }
+  for (const key of [undefined, null, 7, {}] as never[]) {
+    assert.throws(() => new JwtIssuer({ key }), 'no key: give a secret or a KeyObject');
+  }
+});
+
 const beyond = suite('Beyond the document');
 
 beyond('a registration shows the user to a client that asks for it', async () => {
@@ -392,4 +405,5 @@ beyond('a registration shows the user to a client that asks for it', async () =>
 router.run();
 guard.run();
 handler.run();
+parts.run();
 beyond.run();

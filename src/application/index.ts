@@ -137,13 +137,21 @@ export interface EmbeddedAuth extends Auth {
   readonly on: <Name extends AuthEventName>(name: Name, listener: AuthListener<Name>) => () => void;
 }
 
+const NEEDED = ['users', 'sessions', 'hasher', 'tokens', 'attempts'] as const;
+
 /** The parts that `createAuth` is given; time and ids are this machine's unless given. */
 export interface GivenPorts
   extends Omit<Ports, 'clock' | 'ids' | 'events'>,
     Partial<Pick<Ports, 'clock' | 'ids'>> {}
 
-/** The library's face: every use case on one set of ports, under one policy. */
+/**
+ * The library's face: every use case on one set of ports, under one policy.
+ * @throws TypeError where a port is missing, for those whom no compiler tells
+ */
 export function createAuth(given: GivenPorts, policy: Policy = defaultPolicy): EmbeddedAuth {
+  for (const name of NEEDED) {
+    if (given[name] === undefined) throw new TypeError(`createAuth needs the port ${name}`);
+  }
   const events = new Listeners();
   const ports: Ports = { clock: systemClock, ids: randomIds, ...given, events };
   const registerUser = new RegisterUser(ports, policy);

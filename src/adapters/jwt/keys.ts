@@ -1,5 +1,4 @@
-import type { KeyObject } from 'node:crypto';
-import { createHash, createHmac, createPublicKey, createSecretKey } from 'node:crypto';
+import { createHash, createHmac, createPublicKey, createSecretKey, KeyObject } from 'node:crypto';
 
 export type Algorithm = 'HS256' | 'RS256' | 'ES256';
 
@@ -19,10 +18,11 @@ export interface VerifyKey {
 
 /**
  * A text as the secret that is its UTF-8 bytes; any other key as it is.
- * @throws RangeError for a text that is empty, or a key where a secret should be
+ * @throws RangeError for what is none, a text that is empty, or a key where a secret should be
  */
 export function keyObject(key: string | KeyObject): KeyObject {
   const made = typeof key === 'string' ? createSecretKey(key, 'utf8') : key;
+  if (!(made instanceof KeyObject)) throw new RangeError('no key: give a secret or a KeyObject');
   if (made.type !== 'secret') return made;
   const bytes = made.export();
   if (bytes.length === 0) throw new RangeError('the secret is empty');
