@@ -269,7 +269,7 @@ parity('registers at a service that has nothing beyond the document', async () =
 
 parity('is not made for what is no address of a service', () => {
   for (const baseUrl of ['', 'example.com', '/auth', 'ftp://x', 'https://x?a=1', 'https://a:b@x']) {
-    assert.throws(() => createClient({ baseUrl }), /^baseUrl must be like/);
+    assert.throws(() => createClient({ baseUrl }), /^a base URL or origin must be like/);
   }
   assert.throws(() => createClient({ baseUrl: 'https://x', origins: ['x'] }), TypeError);
 });
@@ -427,14 +427,71 @@ keeping('are those of the last sign-in, whatever refresh is under way', async ()
     release();
     const { user, code } = (await waiting) as { user?: { username: string }; code?: string };
     isHolding = false;
-    if (action === 'login') {
-      assert.is(user?.username, 'Eve', 'a call without a token is of whoever is signed in');
-      assert.is((await client.authorize()).user.username, 'Eve');
-    } else {
-      assert.is(code, 'missing_access_token');
-      assert.is(((await result(client.authorize())) as { code: string }).code, code);
-    }
+    assert.is(user, undefined, 'a call is never repeated for another sign-in');
+    assert.is(code, 'invalid_access_token');
+    const after = (await result(client.authorize())) as { user?: typeof user; code?: string };
+    assert.is(after.user?.username, action === 'login' ? 'Eve' : undefined);
+    assert.is(after.code, action === 'login' ? undefined : 'missing_access_token');
   }
+});
+
+keeping('are never another’s: what was asked for one user is not done for the next', async () => {
+  const ports = fakePorts();
+  const auth = service(ports);
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  let isHolding = false;
+  const { client } = clientOf(auth, {
+    around: (send) => async (input, init) => {
+      const answer = await send(input, init);
+      if (isHolding && new Request(input, init).method === 'DELETE') await held;
+      return answer;
+    },
+  });
+  await auth.registerUser(EVE);
+  await client.registerUser(ADA);
+  ports.clock.advance(15 * 60);
+  isHolding = true;
+  const deletion = result(client.deleteAccount({ password: ADA.password })); // of both
+  await sleep(20);
+  await client.login(EVE);
+  release();
+  assert.is(((await deletion) as { code: string }).code, 'invalid_access_token');
+  assert.is((await client.authorize()).user.username, 'Eve', 'who is still there');
+  assert.equal((await ports.users.page({ after: 0, limit: 9 })).length, 2);
+});
+
+keeping('end with a logout, whatever refresh is under way with rotation', async () => {
+  const ports = fakePorts();
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const { client } = clientOf(service(ports, { refreshRotation: true }), {
+    around: (send) => async (input, init) => {
+      const answer = await send(input, init);
+      if (new Request(input, init).url.endsWith('/logout')) await held;
+      return answer;
+    },
+  });
+  await client.registerUser(ADA);
+  ports.clock.advance(15 * 60);
+  const refreshing = result(client.refreshToken());
+  const ending = client.logout();
+  await refreshing;
+  release();
+  await ending;
+  const nothing = { code: 'missing_access_token', limit: undefined };
+  assert.equal(await result(client.authorize()), nothing);
+});
+
+keeping('are those that a given refresh token, if it is theirs, was replaced by', async () => {
+  let kept: TokenPair | undefined;
+  const tokens = { get: () => kept ?? null, set: (pair?: TokenPair) => void (kept = pair) };
+  const { client, expire } = await withKept({ refreshRotation: true }, tokens);
+  const { refreshToken = '' } = kept ?? {};
+  const refreshed = await client.refreshToken({ refreshToken });
+  assert.equal(kept, refreshed);
+  expire();
+  assert.is((await client.authorize()).user.username, 'Ada');
 });
 
 keeping('are kept where the caller says, before anybody goes on', async () => {
@@ -557,6 +614,7 @@ hostile('tells of it by an error that holds no secret', async () => {
     () => Response.json([], { status: 200 }),
     () => Response.json(null, { status: 200 }),
     () => Response.json({ access_token: 7, refresh_token: {}, user: [] }),
+    () => new Response('<html>', { status: 200 }),
     () => Response.json({ message: 'An error occurred' }, { status: 500 }),
     () => Response.json({ message: 'Not found' }, { status: 404 }),
     () => Response.json({ message: 7 }, { status: 401 }),
@@ -629,6 +687,23 @@ hostile('takes nothing for a user, a session or a token that is none', async () 
       of({ user, session_id: value }).authorize(given),
     ];
     for (const call of calls) {
+      assert.instance(await call.catch((fault: unknown) => fault), UnexpectedReplyError);
+    }
+  }
+});
+
+hostile('takes no page that answers 200 to everything for what was asked', async () => {
+  const pages = [() => new Response('<html>'), () => new Response(null, { status: 202 })];
+  for (const page of pages) {
+    const client = createClient({ baseUrl: 'https://x', fetch: async () => page() });
+    const given = { accessToken: 'x', refreshToken: 'x', password, sessionId: 'x' };
+    for (const call of [
+      client.logout(given),
+      client.logoutAll(given),
+      client.endSession(given),
+      client.changePassword({ ...given, currentPassword: password, confirmPassword: password }),
+      client.deleteAccount(given),
+    ]) {
       assert.instance(await call.catch((fault: unknown) => fault), UnexpectedReplyError);
     }
   }

@@ -104,7 +104,7 @@ export function createClient(options: ClientOptions): AuthClient {
   // Looked up at each call: a test may have replaced it.
   const { fetch: send = (input, init) => globalThis.fetch(input, init) } = options;
   const base = parseBaseUrl(options.baseUrl);
-  const trusted = new Set([base, ...origins].map((origin) => new URL(origin).origin));
+  const trusted = new Set([base, ...origins].map((origin) => new URL(parseBaseUrl(origin)).origin));
   const exchange = exchanger(base, send, timeout);
 
   const refresh = async (given: Refreshing): Promise<Refreshed> => {
@@ -122,17 +122,26 @@ export function createClient(options: ClientOptions): AuthClient {
   };
   const kept = new KeptTokens(tokens, (refreshToken) => refresh({ refreshToken }));
 
-  /** Calls with the token that is given, or else with the kept one. */
-  const withAccess = <T>(input: object, call: (accessToken: string) => Promise<T>): Promise<T> => {
-    if (!Object.hasOwn(input, 'accessToken')) return kept.use(call);
-    const accessToken = memberOf(input, 'accessToken');
-    return call(typeof accessToken === 'string' ? accessToken : '');
+  /**
+   * Calls with the token that is given, or else with the kept one. Afterwards, where the call has ended
+   * what that token is of, it is kept no longer; but what somebody has signed in with since then is.
+   */
+  const withAccess = async <T>(
+    input: object,
+    call: (accessToken: string) => Promise<T>,
+    { ends = false } = {},
+  ): Promise<T> => {
+    const { generation } = await kept.snapshot();
+    const isKept = !Object.hasOwn(input, 'accessToken');
+    const given = memberOf(input, 'accessToken');
+    const result = await (isKept ? kept.use(call) : call(typeof given === 'string' ? given : ''));
+    if (ends) {
+      await kept.drop(({ accessToken }, now) =>
+        isKept ? now === generation : accessToken === given,
+      );
+    }
+    return result;
   };
-  const dropAccess = (input: object) =>
-    kept.drop(
-      ({ accessToken }) =>
-        !Object.hasOwn(input, 'accessToken') || memberOf(input, 'accessToken') === accessToken,
-    );
 
   const login: Auth['login'] = async ({ email, password, device, address }) => {
     const json = { email, password };
@@ -149,7 +158,15 @@ export function createClient(options: ClientOptions): AuthClient {
       const { username, email, password, confirmPassword, device, address } = registration;
       const json = { username, email, password, confirm_password: confirmPassword };
       const headers = { Prefer: 'return=representation' };
-      const said = { method: 'POST', path: '/register', json, headers, device, address };
+      const said = {
+        method: 'POST',
+        path: '/register',
+        json,
+        headers,
+        device,
+        address,
+        status: 201,
+      };
       const answer = await exchange(said);
       // A service that has nothing beyond the document tells of the user at a login.
       if (memberOf(answer.json, 'user') === undefined) return login(registration);
@@ -159,16 +176,19 @@ export function createClient(options: ClientOptions): AuthClient {
     },
 
     async refreshToken(refreshing = {}) {
-      if (!Object.hasOwn(refreshing, 'refreshToken')) {
-        const pair = await kept.get();
-        if (pair === undefined) throw new AuthError('missing_refresh_token');
-        const refreshed = await kept.refresh(pair);
-        const isReplaced = refreshed.refreshToken !== pair.refreshToken;
-        const { accessToken } = refreshed;
-        return isReplaced ? { accessToken, refreshToken: refreshed.refreshToken } : { accessToken };
+      if (Object.hasOwn(refreshing, 'refreshToken')) {
+        const { refreshToken = '', address } = refreshing;
+        const refreshed = await refresh({ refreshToken, address });
+        await kept.replace(refreshToken, { refreshToken, ...refreshed });
+        return refreshed;
       }
-      const { refreshToken = '', address } = refreshing;
-      return refresh({ refreshToken, address });
+      const now = await kept.snapshot();
+      const pair = await kept.refresh(now);
+      if (pair === undefined) throw new AuthError('missing_refresh_token');
+      const { accessToken, refreshToken } = pair;
+      return refreshToken === now.pair?.refreshToken
+        ? { accessToken }
+        : { accessToken, refreshToken };
     },
 
     authorize: (bearer = {}) =>
@@ -179,7 +199,7 @@ export function createClient(options: ClientOptions): AuthClient {
       }),
 
     async listUsers(query = {}) {
-      const pair = await kept.get();
+      const { pair } = await kept.snapshot();
       const call = (bounds: ListQuery) => {
         const said = { method: 'GET', path: '/users', query: queryOf(bounds) };
         const { limit = PAGE_SIZE } = bounds;
@@ -201,21 +221,24 @@ export function createClient(options: ClientOptions): AuthClient {
     },
 
     async logout(token = {}) {
-      const pair = Object.hasOwn(token, 'refreshToken') ? token : await kept.get();
-      const refresh_token = pair?.refreshToken;
+      const { pair, generation } = await kept.snapshot();
+      const isKept = !Object.hasOwn(token, 'refreshToken');
+      const refresh_token = isKept ? pair?.refreshToken : token.refreshToken;
       if (refresh_token === undefined) throw new AuthError('missing_refresh_token');
       try {
-        await exchange({ method: 'POST', path: '/logout', json: { refresh_token } });
+        await exchange({ method: 'POST', path: '/logout', json: { refresh_token }, status: 204 });
       } finally {
-        await kept.drop((now) => now.refreshToken === refresh_token);
+        // By its sign-in: a refresh that was under way may have replaced it.
+        await kept.drop((now, of) =>
+          isKept ? of === generation : now.refreshToken === refresh_token,
+        );
       }
     },
 
     async logoutAll(bearer = {}) {
-      await withAccess(bearer, (accessToken) =>
-        exchange({ method: 'POST', path: '/logout-all', accessToken }),
-      );
-      await dropAccess(bearer);
+      const call = (accessToken: string) =>
+        exchange({ method: 'POST', path: '/logout-all', accessToken, status: 204 });
+      await withAccess(bearer, call, { ends: true });
     },
 
     listSessions: (bearer = {}) =>
@@ -231,25 +254,24 @@ export function createClient(options: ClientOptions): AuthClient {
       // No id has another form; and what is none might be a path.
       const id = typeof sessionId === 'string' && /^[\w-]{1,64}$/.test(sessionId) ? sessionId : '-';
       await withAccess(ending, (accessToken) =>
-        exchange({ method: 'DELETE', path: '/sessions/{id}', id, accessToken }),
+        exchange({ method: 'DELETE', path: '/sessions/{id}', id, accessToken, status: 204 }),
       );
     },
 
     async changePassword(change) {
       const { currentPassword: current_password, password, address } = change;
       const json = { current_password, password, confirm_password: change.confirmPassword };
-      await withAccess(change, (accessToken) =>
-        exchange({ method: 'POST', path: '/password', accessToken, json, address }),
-      );
+      await withAccess(change, async (accessToken) => {
+        const said = { method: 'POST', path: '/password', accessToken, json, address };
+        textIn(await exchange(said), 'message');
+      });
     },
 
     async deleteAccount(deletion) {
       const { password, address } = deletion;
-      const json = { password };
-      await withAccess(deletion, (accessToken) =>
-        exchange({ method: 'DELETE', path: '/account', accessToken, json, address }),
-      );
-      await dropAccess(deletion);
+      const said = { method: 'DELETE', path: '/account', json: { password }, address, status: 204 };
+      const call = (accessToken: string) => exchange({ ...said, accessToken });
+      await withAccess(deletion, call, { ends: true });
     },
 
     async fetch(input, init = {}) {
@@ -260,20 +282,27 @@ export function createClient(options: ClientOptions): AuthClient {
       }
       const headers = new Headers(init.headers ?? request?.headers);
       if (headers.has('authorization')) return send(request ?? url, init);
-      const isStream = init.body instanceof ReadableStream;
-      const call = async (accessToken: string) => {
+      const isStream =
+        typeof init.body === 'object' && init.body && Symbol.asyncIterator in init.body;
+      const call = (accessToken: string) => {
         if (!isToken(accessToken)) throw new AuthError('invalid_access_token');
         headers.set('Authorization', `Bearer ${accessToken}`);
         return send(request ? request.clone() : url, { ...init, headers });
       };
       let refused: Response | undefined;
-      return kept.use(async (accessToken) => {
-        const response = await call(accessToken);
-        if (response.status !== 401 || refused || isStream) return response;
-        refused = response;
-        await response.body?.cancel();
-        throw new AuthError('invalid_access_token');
-      });
+      try {
+        return await kept.use(async (accessToken) => {
+          const response = await call(accessToken);
+          if (response.status !== 401 || refused || isStream) return response;
+          refused = response;
+          throw new AuthError('invalid_access_token');
+        });
+      } catch (error) {
+        // Somebody else has signed in since: it is not for them to repeat.
+        const isRefused = error instanceof AuthError && error.code === 'invalid_access_token';
+        if (refused && isRefused) return refused;
+        throw error;
+      }
     },
   };
 }
@@ -283,7 +312,7 @@ function parseBaseUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isPlain = url && !url.search && !url.hash && !url.username && !url.password;
   if (!isPlain || !/^https?:$/.test(url.protocol)) {
-    throw new TypeError('baseUrl must be like https://example.com, with a path or without');
+    throw new TypeError('a base URL or origin must be like https://example.com');
   }
   return url.origin + url.pathname.replace(/\/+$/, '');
 }

@@ -42,6 +42,8 @@ export interface Said {
   readonly headers?: Readonly<Record<string, string>>;
   readonly device?: string | undefined;
   readonly address?: string | undefined;
+  /** Of its success; 200 unless given: a page that answers 200 to everything has done nothing. */
+  readonly status?: number;
   /** Bytes of the answer that are read; 64 KiB unless given. */
   readonly maxLength?: number;
 }
@@ -85,7 +87,7 @@ export function exchanger(baseUrl: string, fetch: Fetch, timeout: number) {
     const { status, headers } = response;
     const unexpected = new UnexpectedReplyError(said, status);
     const json = text === '' ? undefined : parse(text);
-    if (response.ok) return { status, headers, json, unexpected };
+    if (status === (said.status ?? 200)) return { status, headers, json, unexpected };
     const message = memberOf(json, 'message');
     const retryAfter = headers.get('retry-after');
     throw (typeof message === 'string' && refusalIn(status, message, retryAfter)) || unexpected;
@@ -169,7 +171,8 @@ export function signedInOf(answer: Answer): SignedIn {
 /** @throws UnexpectedReplyError where it is none */
 export function userOf(json: unknown, { unexpected }: Answer): User {
   const [id, username] = [memberOf(json, 'id'), memberOf(json, 'username')];
-  const email = canonicalEmail(String(memberOf(json, 'email')));
+  const address = memberOf(json, 'email');
+  const email = typeof address === 'string' ? canonicalEmail(address) : undefined;
   const dateCreated = dateOf(memberOf(json, 'date_created'));
   const isUser = typeof id === 'number' && Number.isSafeInteger(id) && typeof username === 'string';
   if (!isUser || email === undefined || dateCreated === undefined) throw unexpected;

@@ -89,7 +89,9 @@ export function refusalIn(
     if (typeof answer.message === 'string') {
       if (answer.message !== message) continue;
       const waits = typeof answer.headers === 'function' && retryAfter !== null;
-      return new AuthError(code, waits ? Number(retryAfter) : undefined);
+      // A proxy may have made a date of the seconds.
+      const seconds = waits && /^\d+$/.test(retryAfter) ? Number(retryAfter) : undefined;
+      return new AuthError(code, seconds);
     }
     const [before = '', after = ''] = answer.message(Number.NaN).split('NaN');
     const bound = message.slice(before.length, message.length - after.length);

@@ -36,7 +36,11 @@ const ACQUIRE_TIMEOUT = 2_000;
 const CONNECT_TIMEOUT = 1_800;
 const QUERY_TIMEOUT = 3_000;
 
-const PATIENCE = { queryTimeout: QUERY_TIMEOUT, busyTimeout: 0 };
+const PATIENCE: Patience = {
+  acquireTimeout: ACQUIRE_TIMEOUT,
+  queryTimeout: QUERY_TIMEOUT,
+  busyTimeout: 0,
+};
 
 /**
  * Opens a pool that is fit to serve requests: it has limits on everything that can wait, goes on to
@@ -63,11 +67,16 @@ export function openForMigration(target: DatabaseTarget): Knex {
 
 /** What `openForMigration` opens, for `knexfile.ts`. */
 export function migrationConfig(target: DatabaseTarget): Knex.Config {
-  return knexConfig(target, { queryTimeout: 10 * 60_000, busyTimeout: 10_000 });
+  return knexConfig(target, {
+    acquireTimeout: 10_000,
+    queryTimeout: 10 * 60_000,
+    busyTimeout: 10_000,
+  });
 }
 
-/** In ms: what a query may take on MySQL, and how long SQLite blocks on a lock. */
+/** In ms: what a connection and a query may take, and how long SQLite blocks on a lock. */
 interface Patience {
+  readonly acquireTimeout: number;
   readonly queryTimeout: number;
   readonly busyTimeout: number;
 }
@@ -83,7 +92,7 @@ function knexConfig(
   synchronous: SqliteSettings['synchronous'] = 'FULL',
 ): Knex.Config {
   const shared: Knex.Config = {
-    acquireConnectionTimeout: ACQUIRE_TIMEOUT,
+    acquireConnectionTimeout: patience.acquireTimeout,
     // Messages with `?` in them: with the values they would carry emails and hashes into logs.
     compileSqlOnError: false,
     // What goes wrong is in the error that the caller gets; knex's own warnings add nothing to it.
@@ -91,10 +100,12 @@ function knexConfig(
     migrations: migratorConfig(),
   };
   if (target.kind === 'mysql') {
+    void loadMysql().catch(() => {}); // Whoever connects is told.
     const { kind: _, ...settings } = target;
     const connection: MysqlSettings = { ...settings, queryTimeout: patience.queryTimeout };
     return { ...shared, client: MysqlClient, connection, pool: { min: 0, max: 10 } };
   }
+  void loadSqlite().catch(() => {});
   if (synchronous !== 'as it is') createPrivately(target.path);
   const { busyTimeout } = patience;
   const settings: SqliteSettings = { filename: target.path, busyTimeout, synchronous };
@@ -136,6 +147,10 @@ async function inTransaction<T>(db: Database.Database, write: () => Promise<T>):
   }
 }
 
+// Begun with the pool, not within the time that a connection may take.
+const loadSqlite = () => driver('libsql', () => import('libsql'));
+const loadMysql = () => driver('mysql2', () => import('mysql2'));
+
 /** Loads a package that is needed for some databases only. */
 async function driver<T>(name: string, load: () => Promise<T>): Promise<T> {
   try {
@@ -161,13 +176,13 @@ interface SqliteSettings {
 class SqliteClient extends SqliteDialect<SqliteSettings> {
   readonly #inodes = new WeakMap<Database.Database, number>();
 
-  /** Loaded with the first connection: whoever has no SQLite need not have it. */
+  /** Loaded with the first pool: whoever has no SQLite need not have it. */
   override _driver(): unknown {
     return {};
   }
 
   override async acquireRawConnection(): Promise<Database.Database> {
-    const { default: SqliteDatabase } = await driver('libsql', () => import('libsql'));
+    const { default: SqliteDatabase } = await loadSqlite();
     const { filename, busyTimeout, synchronous } = this.connectionSettings;
     const { ino } = statSync(filename); // A file that is gone is a fault, not a reason for an empty database.
     const db = new SqliteDatabase(filename, { timeout: busyTimeout });
@@ -266,7 +281,7 @@ function socketTo(host: string, port: number): Socket {
 
 /** mysql2 with limits on everything that can wait, several hosts, and real prepared statements. */
 class MysqlClient extends MysqlDialect<MysqlSettings> {
-  /** Loaded with the first connection: whoever has no MySQL need not have it. */
+  /** Loaded with the first pool: whoever has no MySQL need not have it. */
   override _driver(): unknown {
     return {};
   }
@@ -285,7 +300,7 @@ class MysqlClient extends MysqlDialect<MysqlSettings> {
   }
 
   async #connect({ host, port }: { host: string; port: number }): Promise<Connection> {
-    const { createConnection } = await driver('mysql2', () => import('mysql2'));
+    const { createConnection } = await loadMysql();
     const { user, password, database, tls } = this.connectionSettings;
     const connection: Disposable<Connection> = createConnection({
       ...(tls && { ssl: tlsOptions(tls), stream: () => socketTo(host, port) }),
