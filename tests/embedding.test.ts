@@ -149,6 +149,48 @@ router('is an app of its own for those who have no other', async () => {
   });
 });
 
+router('answers all the same where whom it is to tell of a fault fails, too', async () => {
+  const { auth, ada } = await withAda();
+  const broken = { ...auth, authorize: () => Promise.reject(new Error('private text')) };
+  const failing = [
+    () => {
+      throw new TypeError('private text');
+    },
+    () => Promise.reject(new TypeError('private text')),
+  ];
+  for (const report of failing) {
+    await withApp(express().use(authRouter(broken, { report })), async (url) => {
+      const lines = await printedErrors(async () => {
+        const answer = await call(url, 'GET /protected', { token: ada.accessToken });
+        assertMessage(answer, 500, 'An error occurred');
+        const request = new Request('https://example.com/protected');
+        assert.is((await fetchHandler(broken, { report })(request)).status, 500);
+      });
+      const line = 'portcullis: a request failed: TypeError';
+      assert.equal(lines, [line, line]);
+    });
+  }
+});
+
+router('bears what middleware before it has done to the stream of a request', async () => {
+  const { auth } = await withAda();
+  const app = express();
+  app.use('/text', (request, _, next) => {
+    request.setEncoding('utf8');
+    next();
+  });
+  app.use('/stopped', (request, _, next) => {
+    request.pause();
+    next();
+  });
+  app.use(['/text', '/stopped'], authRouter(auth));
+  await withApp(app, async (url) => {
+    for (const path of ['/text', '/stopped']) {
+      assert.is((await call(url, `POST ${path}/login`, { json: ADA })).status, 200, path);
+    }
+  });
+});
+
 const guard = suite('requireUser');
 
 guard('puts the user on the request, and nobody else through', async () => {

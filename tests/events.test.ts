@@ -175,6 +175,34 @@ events('cannot break, delay or change a request by who listens', async () => {
   ]);
 });
 
+events('bear whatever a listener throws', async () => {
+  const auth = createAuth(fakePorts());
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const named = (name: unknown) => Object.assign(new Error('private text'), { name });
+  const strange = [
+    named(Symbol('x')),
+    named('Error\nforged line'),
+    named(7),
+    proxy,
+    undefined,
+    null,
+  ];
+  strange.push(Object.defineProperty(new Error('x'), 'name', { get: () => strange.at(0) }));
+  for (const thrown of strange) {
+    auth.on('registered', () => {
+      throw thrown;
+    });
+  }
+  const lines = await printedErrors(async () => {
+    await auth.registerUser(ADA);
+    await turn();
+  });
+  assert.is(lines.length, strange.length);
+  for (const line of lines)
+    assert.match(line, /^portcullis: a listener of registered failed: \w+$/);
+});
+
 events('tell of listeners that fail, and end with those that fail at that', async () => {
   const auth = createAuth(fakePorts());
   const fault = new TypeError('private text');

@@ -25,7 +25,7 @@ export interface ReportOptions {
    * Told of every fault that was answered with a 500. It may hold private data: do not print it whole.
    * Unless given, its name and code are printed on the standard error output.
    */
-  readonly report?: (fault: unknown) => void;
+  readonly report?: (fault: unknown) => unknown;
 }
 
 /** What every host can be told. */
@@ -77,7 +77,7 @@ export function authorize(
 async function inTime<T>(
   work: () => Promise<T>,
   failure: string,
-  report: ReportOptions['report'] = reportByName,
+  report: ReportOptions['report'],
 ): Promise<T | { readonly reply: TextReply }> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const deadline = new Promise<never>((_, reject) => {
@@ -90,15 +90,21 @@ async function inTime<T>(
       const { status, message, headers } = answerTo(error);
       return { reply: errorReply(status, message, headers) };
     }
-    report(error);
+    tell(report, error);
     return { reply: errorReply(500, failure) };
   } finally {
     clearTimeout(timer);
   }
 }
 
+/** Tells of a fault whom it is to be told; what throws at that must not keep anybody from an answer. */
+export function tell(report: ReportOptions['report'], fault: unknown): void {
+  const work = async () => (report ?? reportByName)(fault);
+  work().catch((failure: unknown) => reportByName(failure));
+}
+
 /** A fault's text may hold what is private, so only its kind is printed. */
-export function reportByName(fault: unknown): void {
+function reportByName(fault: unknown): void {
   const words = fault instanceof Error ? [fault.name] : [typeof fault];
   if (fault instanceof Error && 'code' in fault) words.push(String(fault.code));
   const safe = words.filter((word) => /^\w{1,100}$/.test(word));

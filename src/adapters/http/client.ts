@@ -282,8 +282,7 @@ export function createClient(options: ClientOptions): AuthClient {
       }
       const headers = new Headers(init.headers ?? request?.headers);
       if (headers.has('authorization')) return send(request ?? url, init);
-      const isStream =
-        typeof init.body === 'object' && init.body && Symbol.asyncIterator in init.body;
+      const isStream = isOnlyOnce(init.body);
       const call = (accessToken: string) => {
         if (!isToken(accessToken)) throw new AuthError('invalid_access_token');
         headers.set('Authorization', `Bearer ${accessToken}`);
@@ -338,4 +337,13 @@ async function* pagesFrom(
     page = await next;
   }
   if (page.length > 0) yield page;
+}
+
+/** Whether a body can be sent but once: a stream, or what is iterated. */
+function isOnlyOnce(body: unknown): boolean {
+  return (
+    typeof body === 'object' &&
+    body !== null &&
+    ('getReader' in body || Symbol.asyncIterator in body)
+  );
 }

@@ -19,8 +19,8 @@ import {
   LINGER,
   MAX_BODY_LENGTH,
   type ParsedBody,
-  reportByName,
   type ReportOptions,
+  tell,
 } from './answer.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
 import { type EndpointName, type EndpointOptions, endpoints, FAILURE } from './endpoints.ts';
@@ -107,7 +107,7 @@ export function requireUser(
 
 /** The endpoints as an application of their own, which finds nothing elsewhere: 404, in JSON too. */
 export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
-  const { report = reportByName, corsOrigins = [] } = options;
+  const { report, corsOrigins = [] } = options;
   const app = express();
   app.disable('x-powered-by'); // Also where Express answers itself, or hands on.
   app.disable('etag');
@@ -118,7 +118,7 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
     return send(response, NOT_FOUND, report);
   });
   app.use(((error: unknown, _request, response, _next) => {
-    report(error);
+    tell(report, error);
     // Not on to Express, which would print the error as it is.
     if (response.headersSent) return response.destroy();
     return send(response, errorReply(500, FAILURE), report);
@@ -147,13 +147,16 @@ async function readBody(request: Request): Promise<Uint8Array | ParsedBody | Tex
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let length = 0;
-    request.on('data', (chunk: Buffer) => {
+    // A text where something before has set an encoding.
+    request.on('data', (data: Buffer | string) => {
+      const chunk = typeof data === 'string' ? Buffer.from(data) : data;
       length += chunk.length;
       if (length <= MAX_BODY_LENGTH) chunks.push(chunk);
       else resolve(TOO_LARGE);
     });
     // A client that gave up in the middle asked for nothing, whatever its bytes up to there may mean.
     finished(request, (fault) => resolve(fault ? INCOMPLETE : Buffer.concat(chunks)));
+    request.resume(); // Something before may have stopped it.
   });
 }
 
@@ -210,7 +213,7 @@ function headerValues({ rawHeaders }: IncomingMessage, name: string): string | u
 async function send(
   response: Response,
   { status, headers, body }: Reply,
-  report: ReportOptions['report'] = reportByName,
+  report: ReportOptions['report'],
 ): Promise<void> {
   response.removeHeader('X-Powered-By'); // An application that has it on need not say so here.
   if (isClosing(response.req.socket)) response.shouldKeepAlive = false;
@@ -232,7 +235,7 @@ async function send(
   } catch (fault) {
     // The status is out: all that can still be said is that the body is not whole, by breaking the
     // connection, which `pipeline` has done. A reader that went away is nobody's fault.
-    if (!isPrematureClose(fault)) report(fault);
+    if (!isPrematureClose(fault)) tell(report, fault);
   }
 }
 

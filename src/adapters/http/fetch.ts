@@ -6,8 +6,8 @@ import {
   type HttpRequest,
   LINGER,
   MAX_BODY_LENGTH,
-  reportByName,
   type ReportOptions,
+  tell,
 } from './answer.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
 import { type EndpointName, type EndpointOptions, endpoints, FAILURE } from './endpoints.ts';
@@ -47,7 +47,7 @@ export function fetchHandler(
   auth: Auth,
   options: FetchOptions = {},
 ): (request: Request) => Promise<Response> {
-  const { prefix = '', report = reportByName, corsOrigins = [] } = options;
+  const { prefix = '', report, corsOrigins = [] } = options;
   if (!/^(?:\/[^/?#]+)*$/.test(prefix)) throw new RangeError('prefix must be like /api/auth');
   const find = routesOf(endpoints(options));
 
@@ -72,7 +72,7 @@ export function fetchHandler(
     const origin = request.headers.get('origin') ?? undefined;
     const cors = corsHeaders(corsOrigins, origin);
     const said = await reply(request, url, cors !== undefined).catch((fault: unknown) => {
-      report(fault);
+      tell(report, fault);
       return errorReply(500, FAILURE);
     });
     const vary = corsOrigins.length > 0 ? { Vary: 'Origin' } : undefined;
@@ -178,7 +178,7 @@ function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
 function toResponse(
   { status, headers, body }: Reply,
   method: string,
-  report: ReportOptions['report'] = reportByName,
+  report: ReportOptions['report'],
 ): Response {
   if (status === 204 || method === 'HEAD') return new Response(null, { status, headers });
   if (typeof body === 'string') return new Response(body, { status, headers });
@@ -188,7 +188,7 @@ function toResponse(
 /** The parts of a body, each made when the one before has been taken. */
 function streamOf(
   body: AsyncIterable<string>,
-  report: (fault: unknown) => void,
+  report: ReportOptions['report'],
 ): ReadableStream<Uint8Array> {
   const parts = body[Symbol.asyncIterator]();
   const encoder = new TextEncoder();
@@ -201,7 +201,7 @@ function streamOf(
           else controller.enqueue(encoder.encode(part.value));
         } catch (fault) {
           // The status is out: all that can still be said is that the body is not whole.
-          report(fault);
+          tell(report, fault);
           controller.error(fault);
         }
       },
