@@ -174,11 +174,45 @@ for (const name of HOSTS) {
     });
   }
 
+  it('is not touched where a table of its own looks just like ours', async (pool) => {
+    await pool.schema.createTable('sessions', (table) => {
+      table.string('id');
+      table.integer('user_id');
+      for (const name of ['date_created', 'expires', 'cart']) table.string(name);
+    });
+    await pool('sessions').insert({ id: 'x', user_id: 1, cart: 'full' });
+    const refused = await migrate(pool).catch((error: unknown) => String(error));
+    assert.match(refused, "the table sessions is there already and is not Portcullis's");
+    await migrate(pool, { tables: { ...TABLES } });
+    const shared = { users: 'b_users', attempts: 'b_attempts' };
+    const other = await migrate(pool, { tables: shared }).catch((error: unknown) => String(error));
+    assert.match(other, 'the table sessions is there already', 'nor shared by two sets');
+    assert.is(await pool.schema.hasTable('b_users'), false);
+    assert.is((await pool('sessions')).length, 1);
+  });
+
+  if (name === 'SQLite') {
+    it('is not touched where its names differ in case alone, or are of views', async (pool) => {
+      await pool.schema.createTable('Users', (table) => table.increments());
+      for (const view of [false, true]) {
+        if (view) {
+          await pool.schema.renameTable('Users', 'people');
+          await pool.raw('CREATE VIEW Sessions AS SELECT * FROM people');
+        }
+        const refused = await migrate(pool).catch((error: unknown) => String(error));
+        assert.match(refused, 'is there already and is not');
+      }
+      assert.is(await pool.schema.hasColumn('people', 'password_version'), false);
+      assert.is(await pool.schema.hasTable('users_migrations_lease'), false);
+    });
+  }
+
   it('goes on where an earlier release noted its steps elsewhere', async (pool) => {
     await migrate(pool);
     const auth = createAuth({ ...fakePorts(), ...knexRepositories(pool) });
     await auth.registerUser(ADA);
     await pool.schema.renameTable('users_migrations', 'knex_migrations');
+    await pool.schema.dropTable('users_migrations_lease');
     await migrate(pool);
     assert.is((await auth.login(ADA)).user.username, 'Ada');
     assert.is((await pool('users_migrations')).length, 3);
@@ -194,6 +228,10 @@ for (const name of HOSTS) {
       [{ users: 7 }, 'tables.users must be'],
       [{ users: null }, 'tables.users must be'],
       [{ users: 'same', sessions: 'SAME' }, 'tables must all have different names'],
+      [{ users: 'auth', attempts: 'auth_migrations' }, 'different names'],
+      [{ users: 'auth', attempts: 'auth_migrations_lease' }, 'different names'],
+      [{ users: 'auth', sessions: 'Auth_Migrations_Lock' }, 'different names'],
+      [{ sessions: 's', attempts: 's_expires' }, 'different names'],
       [{ user: 'auth_users' }, 'tables.user: no such table'],
     ];
     for (const [tables, text] of wrong) {

@@ -129,18 +129,29 @@ async function readBody(request: Request): Promise<Uint8Array | TextReply> {
   };
   if ((headers.get('content-encoding') ?? 'identity') !== 'identity') return refuse(COMPRESSED);
   if (Number(headers.get('content-length') ?? 0) > MAX_BODY_LENGTH) return refuse(TOO_LARGE);
+  const late = setTimeout(() => void reader.cancel().catch(() => {}), REQUEST_TIMEOUT);
+  const started = performance.now();
   const chunks: Uint8Array[] = [];
   let length = 0;
   for (;;) {
     // A client that gave up in the middle asked for nothing, whatever its bytes up to there mean.
     const part = await reader.read().catch(() => undefined);
+    if (part === undefined || part.done) clearTimeout(late);
     if (part === undefined) return INCOMPLETE;
+    if (performance.now() - started > REQUEST_TIMEOUT) return refuse(LATE);
     if (part.done) return joined(chunks, length);
     length += part.value.length;
-    if (length > MAX_BODY_LENGTH) return refuse(TOO_LARGE);
+    if (length > MAX_BODY_LENGTH) {
+      clearTimeout(late);
+      return refuse(TOO_LARGE);
+    }
     chunks.push(part.value);
   }
 }
+
+/** Milliseconds that a body may take, where the host has no limit of its own. */
+const REQUEST_TIMEOUT = 15_000;
+const LATE = errorReply(408, 'Request timeout');
 
 type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
 

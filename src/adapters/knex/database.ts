@@ -6,6 +6,7 @@ import SqliteDialect from 'knex/lib/dialects/better-sqlite3/index.js';
 import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
 import type Database from 'libsql';
 import type { Connection, QueryError, SslOptions } from 'mysql2';
+import { loadMysql, loadSqlite } from './drivers.ts';
 import { migratorConfig } from './migrations.ts';
 import { isBusy, whileBusy } from './retry.ts';
 
@@ -144,19 +145,6 @@ async function inTransaction<T>(db: Database.Database, write: () => Promise<T>):
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK');
     throw error;
-  }
-}
-
-// Begun with the pool, not within the time that a connection may take.
-const loadSqlite = () => driver('libsql', () => import('libsql'));
-const loadMysql = () => driver('mysql2', () => import('mysql2'));
-
-/** Loads a package that is needed for some databases only. */
-async function driver<T>(name: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load();
-  } catch (cause) {
-    throw new Error(`the package ${name} cannot be loaded: npm install ${name}`, { cause });
   }
 }
 

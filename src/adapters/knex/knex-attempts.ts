@@ -6,7 +6,8 @@ import { whileBusy } from './retry.ts';
 interface AttemptRow {
   /** A SHA-256 of the key: people type passwords into email fields. */
   readonly id: string;
-  readonly count: number;
+  /** A text where the driver is told so. */
+  readonly count: number | string;
   /** ISO 8601. */
   readonly expires: string;
 }
@@ -89,5 +90,5 @@ function idOf(key: string): string {
 
 function toCount({ count, expires }: AttemptRow): Count {
   const left = Math.max(0, Date.parse(expires) - Date.now());
-  return { count, secondsLeft: left / 1000 };
+  return { count: Number(count), secondsLeft: left / 1000 };
 }

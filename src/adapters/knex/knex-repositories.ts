@@ -50,7 +50,7 @@ interface UserRow {
 
 interface AccountRow extends UserRow {
   readonly password_hash: string;
-  readonly password_version: number;
+  readonly password_version: number | string;
 }
 
 interface SessionRow {
@@ -107,7 +107,7 @@ class KnexUsers implements UserRepository {
           throw isUniqueViolation(error) ? new AuthError('email_taken') : error;
         });
       if (made === undefined) throw new Error('the database gave no id');
-      const id = toId(made);
+      const id = toNumber(made);
       await trx(sessions).insert(toSessionRow({ ...session, userId: id }));
       return { id, ...fields };
     };
@@ -129,7 +129,7 @@ class KnexUsers implements UserRepository {
       .first();
     if (row === undefined) return undefined;
     const { password_hash: passwordHash, password_version: passwordVersion } = row;
-    return { user: toUser(row), passwordHash, passwordVersion };
+    return { user: toUser(row), passwordHash, passwordVersion: toNumber(passwordVersion) };
   }
 
   async replacePasswordHash(id: UserId, current: string, replacement: string): Promise<boolean> {
@@ -280,12 +280,12 @@ class KnexSessions implements SessionRepository {
 }
 
 function toUser({ id, username, email, date_created }: UserRow): User {
-  return { id: toId(id), username, email, dateCreated: time(date_created) };
+  return { id: toNumber(id), username, email, dateCreated: time(date_created) };
 }
 
 /** A driver can be told to give whole numbers as texts. */
-function toId(id: number | string): UserId {
-  return Number(id);
+function toNumber(value: number | string): number {
+  return Number(value);
 }
 
 /** Somebody else may have written the row: better a fault now than in the middle of a reply. */
@@ -298,7 +298,7 @@ function time(text: string): Date {
 function toSession(row: SessionRow): Session {
   return {
     id: row.id,
-    userId: toId(row.user_id),
+    userId: toNumber(row.user_id),
     device: row.device,
     dateCreated: time(row.date_created),
     lastUsed: time(row.last_used ?? row.date_created),

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
-import { DEFAULT_TABLES, isSqlite, type KnexOptions, type TableNames, tablesOf } from './tables.ts';
+import {
+  DEFAULT_TABLES,
+  isSqlite,
+  type KnexOptions,
+  notesOf,
+  type TableNames,
+  tablesOf,
+} from './tables.ts';
 
 /**
  * The schema, step by step. Each step can be run again, wholly or in part, by any number of
@@ -49,13 +56,6 @@ function stepsOf(tables: TableNames): Readonly<Record<string, Knex.Migration>> {
     },
   };
 }
-
-/** What each table has from its first step on: another of the same name is somebody else's. */
-const FIRST_COLUMNS: Readonly<Record<keyof TableNames, readonly string[]>> = {
-  users: ['id', 'username', 'email', 'password_hash', 'date_created'],
-  sessions: ['id', 'user_id', 'date_created', 'expires'],
-  attempts: ['id', 'count', 'expires'],
-};
 
 const SESSION_COLUMNS_2 = ['device', 'last_used', 'token_id', 'token_date', 'previous_token_id'];
 
@@ -176,10 +176,6 @@ export function migratorConfig(tables: TableNames = DEFAULT_TABLES): Knex.Migrat
   return { migrationSource, tableName: notesOf(tables) };
 }
 
-function notesOf({ users }: TableNames): string {
-  return `${users}_migrations`;
-}
-
 const LEASE_MS = 30_000;
 const PATIENCE_MS = 60_000;
 
@@ -208,18 +204,35 @@ export async function migrate(knex: Knex, options: KnexOptions = {}): Promise<vo
   }
 }
 
+/**
+ * A table of our name is ours where there are signs that we have made it: notes on its steps (an earlier
+ * release had them where knex has its own), or the lease of a run that was not finished.
+ */
 async function refuseForeignTables(knex: Knex, tables: TableNames): Promise<void> {
-  for (const what of ['users', 'sessions', 'attempts'] as const) {
-    const name = tables[what];
-    if (!(await knex.schema.hasTable(name))) continue;
-    for (const column of FIRST_COLUMNS[what]) {
-      if (await knex.schema.hasColumn(name, column)) continue;
-      throw new Error(
-        `the table ${name} is there already and is not Portcullis's: give ours another name` +
-          ` ({ tables: { ${what}: … } })`,
-      );
-    }
+  if (await isThere(knex, leaseOf(tables))) return;
+  const [first = ''] = Object.keys(stepsOf(tables));
+  for (const notes of [notesOf(tables), 'knex_migrations']) {
+    if (!(await isThere(knex, notes)) || !(await knex.schema.hasColumn(notes, 'name'))) continue;
+    if (await knex(notes).where({ name: first }).first()) return;
   }
+  for (const name of [...Object.values<string>({ ...tables }), notesOf(tables)]) {
+    if (!(await isThere(knex, name))) continue;
+    throw new Error(
+      `the table ${name} is there already and is not Portcullis's: give ours other names` +
+        ' ({ tables: { users: …, sessions: …, attempts: … } })',
+    );
+  }
+}
+
+/** Whether a table or view has this name; SQLite tells no case apart, whatever knex says. */
+async function isThere(knex: Knex, name: string): Promise<boolean> {
+  if (!isSqlite(knex)) return knex.schema.hasTable(name);
+  const found = knex('sqlite_master').whereRaw('lower(name) = ?', [name.toLowerCase()]);
+  return (await found.first()) !== undefined;
+}
+
+function leaseOf(tables: TableNames): string {
+  return `${notesOf(tables)}_lease`;
 }
 
 async function isUpToDate(knex: Knex, tables: TableNames): Promise<boolean> {
@@ -246,7 +259,7 @@ class Lease {
 
   constructor(knex: Knex, tables: TableNames) {
     this.#knex = knex;
-    this.#table = `${notesOf(tables)}_lease`;
+    this.#table = leaseOf(tables);
   }
 
   async take(): Promise<void> {

@@ -40,9 +40,29 @@ export function tablesOf(knex: Knex, { tables = {} }: KnexOptions): TableNames {
       );
     }
   }
-  const different = new Set(Object.values(names).map((name) => name.toLowerCase()));
-  if (different.size < 3) throw new RangeError('tables must all have different names');
+  const all = [...Object.values(names), ...derivedNames(names)];
+  if (new Set(all.map((name) => name.toLowerCase())).size < all.length) {
+    throw new RangeError(`tables must all have different names: there will be ${all.join(', ')}`);
+  }
   return names;
+}
+
+/** Where it is noted which migrations have been made. */
+export function notesOf({ users }: Pick<TableNames, 'users'>): string {
+  return `${users}_migrations`;
+}
+
+/** What is made beside the tables, in the same room of names on SQLite. */
+function derivedNames({ users, sessions, attempts }: TableNames): readonly string[] {
+  const notes = notesOf({ users });
+  return [
+    notes,
+    `${notes}_lock`,
+    `${notes}_lease`,
+    `${sessions}_user_id`,
+    `${sessions}_expires`,
+    `${attempts}_expires`,
+  ];
 }
 
 function withoutUndefined(tables: Partial<TableNames>): Partial<TableNames> {
