@@ -3,10 +3,11 @@ import express, { type Express } from 'express';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { authRouter, expressApp, requireUser } from '../src/adapters/http/express.ts';
+import { Argon2Hasher } from '../src/adapters/argon2/argon2-hasher.ts';
 import { JwtIssuer } from '../src/adapters/jwt/jwt-issuer.ts';
 import { fetchHandler, requireUser as requireUserOf } from '../src/adapters/http/fetch.ts';
 import { createAuth, type PageQuery } from '../src/application/index.ts';
-import { printedErrors } from './support/expect.ts';
+import { outcome, printedErrors } from './support/expect.ts';
 import { ADA as REGISTRATION, fakePorts, withAda, withMethods } from './support/fakes.ts';
 import { ADA, assertMessage, call } from './support/service.ts';
 
@@ -400,6 +401,52 @@ handler('lets origins that are named read its replies, and no other', async () =
 });
 
 const parts = suite('The parts of an embedded system');
+
+parts('are refused where they are told what is none', () => {
+  const ports = fakePorts();
+  for (const [policy, text] of [
+    [{ passwordMinLength: 'twelve' }, 'passwordMinLength of the policy cannot be twelve'],
+    [{ passwordMinLength: Number.NaN }, 'cannot be NaN'],
+    [{ passwordMinLength: 0 }, 'cannot be 0'],
+    [{ passwordMinLength: null }, 'cannot be null'],
+    [{ passwordMinLenght: 12 }, 'the policy has no member passwordMinLenght'],
+    [{ refreshRotation: 'off' }, 'refreshRotation of the policy cannot be off'],
+    [{ isCommonPassword: true }, 'isCommonPassword of the policy cannot be true'],
+  ] as [never, string][]) {
+    assert.throws(() => createAuth(ports, policy), text);
+  }
+  const auth = createAuth(ports);
+  for (const [options, text] of [
+    [{ usersAccess: 'disabledd' }, 'usersAccess cannot be disabledd'],
+    [{ usersAccess: null }, 'usersAccess cannot be null'],
+    [{ usersAcess: 'disabled' }, 'there is no option usersAcess'],
+    [{ only: 'POST /login' }, 'only must be an array'],
+  ] as [never, string][]) {
+    assert.throws(() => authRouter(auth, options), text);
+    assert.throws(() => fetchHandler(auth, options), text);
+  }
+  for (const none of [undefined, {}] as never[]) {
+    assert.throws(() => authRouter(none), 'there are no use cases');
+    assert.throws(() => fetchHandler(none), 'there are no use cases');
+    assert.throws(() => requireUser(none), 'there are no use cases');
+  }
+  const key = 'k'.repeat(32);
+  for (const ttl of ['15m', Number.NaN, 0, -1, 1.5, Infinity] as never[]) {
+    assert.throws(() => new JwtIssuer({ key, accessTokenTtl: ttl }), 'accessTokenTtl must be');
+    assert.throws(() => new JwtIssuer({ key, refreshTokenTtl: ttl }), 'refreshTokenTtl must be');
+  }
+  for (const name of ['memoryKib', 'passes', 'parallelism', 'concurrency']) {
+    for (const value of [0, -1, 1.5, Number.NaN, '2']) {
+      assert.throws(() => new Argon2Hasher({ [name]: value }), `${name} must be a whole number`);
+    }
+  }
+});
+
+parts('keep of the default policy what is not chosen otherwise', async () => {
+  const auth = createAuth(fakePorts(), { refreshRotation: true });
+  const short = { ...REGISTRATION, password: 'x', confirmPassword: 'x' };
+  assert.is(await outcome(auth.registerUser(short)), 'password_too_short');
+});
 
 parts('are asked for by name where one is missing', () => {
   for (const name of ['users', 'sessions', 'hasher', 'tokens', 'attempts'] as const) {

@@ -145,10 +145,13 @@ export interface GivenPorts
     Partial<Pick<Ports, 'clock' | 'ids'>> {}
 
 /**
- * The library's face: every use case on one set of ports, under one policy.
- * @throws TypeError where a port is missing, for those whom no compiler tells
+ * The library's face: every use case on one set of ports, under one policy: `defaultPolicy`, but for what
+ * is chosen.
+ * @throws TypeError where a port is missing, RangeError for a policy that is none: for those whom no
+ * compiler tells
  */
-export function createAuth(given: GivenPorts, policy: Policy = defaultPolicy): EmbeddedAuth {
+export function createAuth(given: GivenPorts, chosen: Partial<Policy> = {}): EmbeddedAuth {
+  const policy = policyOf(chosen);
   for (const name of NEEDED) {
     if (given[name] === undefined) throw new TypeError(`createAuth needs the port ${name}`);
   }
@@ -181,4 +184,22 @@ export function createAuth(given: GivenPorts, policy: Policy = defaultPolicy): E
     deleteAccount: deleteAccount.execute.bind(deleteAccount),
     on: events.on.bind(events),
   };
+}
+
+/** What each member of a policy must be. */
+const POLICY: Readonly<Record<keyof Policy, (value: unknown) => boolean>> = {
+  passwordMinLength: (value) => Number.isSafeInteger(value) && Number(value) >= 1,
+  isCommonPassword: (value) => typeof value === 'function',
+  refreshRotation: (value) => typeof value === 'boolean',
+};
+
+function policyOf(chosen: Partial<Policy>): Policy {
+  const members = Object.entries(chosen).filter(([, value]) => value !== undefined);
+  const checks = new Map(Object.entries(POLICY));
+  for (const [name, value] of members) {
+    const check = checks.get(name);
+    if (check === undefined) throw new RangeError(`the policy has no member ${name}`);
+    if (!check(value)) throw new RangeError(`${name} of the policy cannot be ${String(value)}`);
+  }
+  return { ...defaultPolicy, ...Object.fromEntries(members) };
 }

@@ -33,6 +33,7 @@ export class Argon2Hasher implements PasswordHasher {
   readonly #decoy: Promise<string>;
   readonly #onUnreadableHash: () => void;
 
+  /** @throws RangeError for an option that is no number, or too small */
   constructor(options: Argon2Options = {}) {
     this.#parameters = {
       memoryCost: options.memoryKib ?? 19_456,
@@ -40,6 +41,14 @@ export class Argon2Hasher implements PasswordHasher {
       parallelism: options.parallelism ?? 1,
     };
     const { concurrency = availableParallelism(), queue = 64 } = options;
+    const { memoryCost: memoryKib, timeCost: passes, parallelism } = this.#parameters;
+    const least = { memoryKib: 1, passes: 1, parallelism: 1, concurrency: 1, queue: 0 };
+    const chosen = { memoryKib, passes, parallelism, concurrency, queue };
+    for (const [name, value] of Object.entries(chosen)) {
+      const min = new Map(Object.entries(least)).get(name) ?? 0;
+      if (Number.isSafeInteger(value) && value >= min) continue;
+      throw new RangeError(`${name} must be a whole number from ${min} on, not ${String(value)}`);
+    }
     this.#gate = new Gate(concurrency, queue);
     this.#places = concurrency + queue;
     this.#onUnreadableHash = options.onUnreadableHash ?? (() => {});

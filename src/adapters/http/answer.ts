@@ -34,6 +34,18 @@ export interface HostOptions extends EndpointOptions, ReportOptions {
   readonly corsOrigins?: readonly string[];
 }
 
+const HOST_OPTIONS = ['only', 'usersAccess', 'publicKeys', 'report', 'corsOrigins'];
+
+/**
+ * For those whom no compiler tells: a name that is misspelt would be an option that does not hold.
+ * @throws TypeError where there are no use cases, RangeError for an option that is none
+ */
+export function checkHost(auth: Auth, options: object, own: readonly string[] = []): void {
+  if (typeof auth?.login !== 'function') throw new TypeError('there are no use cases to mount');
+  const unknown = Object.keys(options).find((name) => ![...HOST_OPTIONS, ...own].includes(name));
+  if (unknown !== undefined) throw new RangeError(`there is no option ${unknown}`);
+}
+
 /** Bytes; hosts refuse more with status 413. */
 export const MAX_BODY_LENGTH = 16 * 1024;
 

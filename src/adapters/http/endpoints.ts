@@ -66,10 +66,15 @@ export const FAILURE = 'An error occurred';
 
 /**
  * The wire contract as a table: what hosts mount, and what is documented of it.
- * @throws RangeError for a name of no endpoint
+ * @throws RangeError for a name of no endpoint, or a word that `usersAccess` does not know
  */
 export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
   const { only, usersAccess = 'public', publicKeys = [] } = options;
+  // A word that is misspelt must not show every user to everybody.
+  if (!['public', 'authenticated', 'disabled'].includes(usersAccess)) {
+    throw new RangeError(`usersAccess cannot be ${usersAccess}`);
+  }
+  if (typeof only === 'string') throw new RangeError('only must be an array');
   const all = Object.entries(rows(usersAccess, publicKeys));
   const unknown = only?.find((name) => all.every(([known]) => known !== name));
   if (unknown !== undefined) throw new RangeError(`no endpoint is named ${unknown}`);

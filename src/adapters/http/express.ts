@@ -14,6 +14,7 @@ import type { Auth, User as PortcullisUser } from '../../application/index.ts';
 import {
   answer,
   authorize,
+  checkHost,
   type HostOptions,
   type HttpRequest,
   LINGER,
@@ -60,13 +61,14 @@ export interface ExpressOptions extends HostOptions {
 }
 
 /**
- * The endpoints, to mount in an Express 5 application under any path, before or after its body
- * parsers. Paths that are none of the endpoints' go on to what is mounted after it; other methods of
+ * The endpoints, to mount in an Express 5 application under any path: before its body parsers, or it is they
+ * that answer for bodies which are broken or too large. Paths that are none of the endpoints' go on to what is mounted after it; other methods of
  * the endpoints' paths do not (405). The application's `trust proxy` says whose word on the client's
  * address is taken: limits on attempts go by it.
- * @throws RangeError for a name of no endpoint
+ * @throws RangeError for an option or endpoint that is none
  */
 export function authRouter(auth: Auth, options: HostOptions = {}): Router {
+  checkHost(auth, options, ['trustProxy']);
   const { report, corsOrigins = [] } = options;
   const find = routesOf(endpoints(options));
   const router = express.Router();
@@ -97,6 +99,7 @@ export function requireUser(
   auth: Pick<Auth, 'authorize'>,
   { report }: ReportOptions = {},
 ): RequestHandler {
+  if (typeof auth?.authorize !== 'function') throw new TypeError('there are no use cases to ask');
   return async (request, response, next) => {
     const identity = await authorize(auth, headerValues(request, 'authorization'), report);
     if ('reply' in identity) return send(response, identity.reply, report);

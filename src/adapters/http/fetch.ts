@@ -2,6 +2,7 @@ import type { Auth, User } from '../../application/index.ts';
 import {
   answer,
   authorize,
+  checkHost,
   type HostOptions,
   type HttpRequest,
   LINGER,
@@ -47,8 +48,10 @@ export function fetchHandler(
   auth: Auth,
   options: FetchOptions = {},
 ): (request: Request) => Promise<Response> {
+  checkHost(auth, options, ['prefix', 'address']);
   const { prefix = '', report, corsOrigins = [] } = options;
-  if (!/^(?:\/[^/?#]+)*$/.test(prefix)) throw new RangeError('prefix must be like /api/auth');
+  if (!/^(?:\/[\w.~-]*[\w~-][\w.~-]*)*$/.test(prefix))
+    throw new RangeError('prefix must be like /api/auth, without a slash at its end');
   const find = routesOf(endpoints(options));
 
   const reply = async (request: Request, url: URL, isAllowed: boolean): Promise<Reply> => {

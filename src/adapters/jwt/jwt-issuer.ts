@@ -53,10 +53,14 @@ export class JwtIssuer implements TokenIssuer {
   readonly #access: Kind;
   readonly #refresh: Kind;
 
-  /** @throws RangeError for a key that is not safe to sign or to verify with */
+  /** @throws RangeError for a key that cannot sign or verify, or a time that is none */
   constructor(options: JwtOptions) {
     const { audience = 'portcullis', issuer = 'portcullis' } = options;
     const { accessTokenTtl = 15 * 60, refreshTokenTtl = 30 * 24 * 60 * 60 } = options;
+    for (const [name, ttl] of Object.entries({ accessTokenTtl, refreshTokenTtl })) {
+      if (Number.isSafeInteger(ttl) && ttl > 0) continue;
+      throw new RangeError(`${name} must be a whole number of seconds, not ${String(ttl)}`);
+    }
     this.refreshTokenTtl = refreshTokenTtl;
     const signs = keyObject(options.key);
     if (signs.type === 'public') throw new RangeError('a public key cannot sign');
