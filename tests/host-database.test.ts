@@ -31,6 +31,10 @@ class StockSqlite extends SqliteDialect<object> {
 
 const HOSTS = ['SQLite', 'MariaDB'] as const;
 
+interface RawConnection {
+  query(sql: string, done: (error: unknown) => void): void;
+}
+
 /** A host's own pool, as its documentation says to make one. */
 function hostKnex(url: string, more: object = {}): Knex {
   if (!url.startsWith('sqlite:')) {
@@ -265,6 +269,56 @@ const giveTexts = async () => {
 };
 if (isAvailable('MariaDB')) settings(TEXTS, giveTexts);
 else settings.skip(TEXTS, giveTexts);
+
+/** Settings of a host by which what somebody types can end a text, and the rest of it is SQL. */
+const UNSAFE: readonly { what: string; charset?: string; sql: string; username: string }[] = [
+  {
+    what: 'a charset in which a letter becomes a quote',
+    charset: 'latin1',
+    sql: '',
+    username: 'ħ',
+  },
+  {
+    what: 'a server that takes a backslash for what it is',
+    sql: "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'",
+    username: "'",
+  },
+];
+for (const { what, charset = 'utf8mb4', sql, username } of UNSAFE) {
+  const test = async () => {
+    const { host, url, close } = await openHost('MariaDB');
+    const unsafe = knex({
+      client: 'mysql2',
+      connection: { uri: url, charset },
+      pool: {
+        min: 0,
+        afterCreate: (raw: RawConnection, done: (error: unknown) => void) =>
+          raw.query(sql || 'DO 0', done),
+      },
+    });
+    try {
+      await migrate(host);
+      const repositories = knexRepositories(unsafe);
+      const auth = createAuth({ ...fakePorts(), ...repositories });
+      const row = ['2020-01-01T00:00:00.000Z', 'eve@example.com', 'hash', 'Eve'];
+      const values = row.map((text) => `0x${Buffer.from(text).toString('hex')}`).join();
+      const evil = auth.registerUser({ ...ADA, username: `${username}), (${values})#` });
+      const registered = await outcome(evil);
+      assert.equal(await host('users').pluck('email'), []);
+      assert.is(registered, 'fault');
+      for (const work of [repositories.sessions.removeAll(1), migrate(unsafe)]) {
+        const refusal = await work.catch(String);
+        assert.match(String(refusal), /charset utf8mb4, and a sql_mode without NO_BACKSLASH/);
+      }
+    } finally {
+      await unsafe.destroy();
+      await close();
+    }
+  };
+  const title = `lets nobody write SQL by ${what}`;
+  if (isAvailable('MariaDB')) settings(title, test);
+  else settings.skip(title, test);
+}
 
 settings('is refused where it renames columns, or has another driver', async () => {
   const renaming = {

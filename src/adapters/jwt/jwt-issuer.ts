@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 import type { KeyObject } from 'node:crypto';
 import jsonwebtoken from 'jsonwebtoken';
 import type { TokenClaims, TokenIssuer } from '../../application/index.ts';

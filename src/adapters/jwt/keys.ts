@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 import { createHash, createHmac, createPublicKey, createSecretKey, KeyObject } from 'node:crypto';
 
 export type Algorithm = 'HS256' | 'RS256' | 'ES256';

@@ -1,6 +1,5 @@
-import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { dirname } from 'node:path';
 import knex, { type Knex } from 'knex';
 import SqliteDialect from 'knex/lib/dialects/better-sqlite3/index.js';
 import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
@@ -8,6 +7,7 @@ import type Database from 'libsql';
 import type { Connection, QueryError, SslOptions } from 'mysql2';
 import { loadMysql, loadSqlite } from './drivers.ts';
 import { migratorConfig } from './migrations.ts';
+import { createPrivately } from './private-file.ts';
 import { isBusy, whileBusy } from './retry.ts';
 
 /** Where the rows are: a file, or one of several equal servers. */
@@ -116,23 +116,6 @@ function knexConfig(
     connection: settings,
     useNullAsDefault: true,
   };
-}
-
-/** Made before SQLite would make it, so that nobody else can read the password hashes in it. */
-function createPrivately(path: string): void {
-  makeFolder(dirname(path));
-  closeSync(openSync(path, 'a', 0o600));
-}
-
-/** Not `recursive: true`, with which Node never returns where nothing can be made, as in /proc. */
-function makeFolder(path: string): void {
-  if (existsSync(path)) return;
-  makeFolder(dirname(path));
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if (!existsSync(path)) throw error; // Else another process was faster.
-  }
 }
 
 /** A single write, under the lock for it. */
@@ -269,6 +252,8 @@ function socketTo(host: string, port: number): Socket {
 
 /** mysql2 with limits on everything that can wait, several hosts, and real prepared statements. */
 class MysqlClient extends MysqlDialect<MysqlSettings> {
+  readonly preparesValues = true;
+
   /** Loaded with the first pool: whoever has no MySQL need not have it. */
   override _driver(): unknown {
     return {};

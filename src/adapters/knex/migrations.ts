@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
+import { refuseUnsafeValues } from './safe-values.ts';
 import {
   DEFAULT_TABLES,
   isSqlite,
@@ -184,11 +185,12 @@ const PATIENCE_MS = 60_000;
  * that dies on the way stops nobody for longer than its lease: knex's own lock would stay locked for
  * good. Of what else is in the database, migrations of its own included, nothing is touched.
  * A database that already has later steps, of a newer release, is left as it is.
- * @throws RangeError for what `knexRepositories` refuses; Error where a table of one of these names is
- * there that is somebody else's, before anything has been changed
+ * @throws RangeError for what `knexRepositories` refuses; before anything has been changed, Error where its
+ * methods would reject, and where a table of one of these names is there that is somebody else's
  */
 export async function migrate(knex: Knex, options: KnexOptions = {}): Promise<void> {
   const tables = tablesOf(knex, options);
+  await refuseUnsafeValues(knex);
   if (await isUpToDate(knex, tables)) return;
   await refuseForeignTables(knex, tables);
   const lease = new Lease(knex, tables);

@@ -87,7 +87,14 @@ interface HasClient {
   readonly client: {
     readonly driverName: string;
     readonly config: { readonly wrapIdentifier?: unknown; readonly postProcessResponse?: unknown };
+    /** Of our own client: its values never are part of a statement's text. */
+    readonly preparesValues?: boolean;
   };
+}
+
+/** Whether values go to the database apart from the text of a statement, so that none can be read as SQL. */
+export function sendsValuesApart({ client }: HasClient): boolean {
+  return client.driverName === 'better-sqlite3' || client.preparesValues === true;
 }
 
 export function isSqlite({ client }: HasClient): boolean {
