@@ -179,7 +179,19 @@ memory('take no room for long when they have passed, though nobody looks for the
   assert.is((await attempts.read(['lasting 0']))[0]?.count, 1);
 });
 
+memory('keep the time of a count that has been taken back to nothing, as in a table', () =>
+  keepsTime(memoryRepositories().attempts),
+);
+
 memory.run();
+
+async function keepsTime(attempts: AttemptCounter): Promise<void> {
+  await attempts.add('a', 1, 20);
+  assert.is((await attempts.add('a', -1, 60)).count, 0);
+  const { count, secondsLeft } = await attempts.add('a', 1, 60);
+  assert.is(count, 1);
+  assert.ok(secondsLeft <= 20);
+}
 
 const DATABASES: readonly StoreName[] = ['SQLite', 'MariaDB'];
 for (const name of DATABASES) {
@@ -207,6 +219,8 @@ for (const name of DATABASES) {
     assert.is(count, 1);
     assert.ok(secondsLeft <= 60);
   });
+
+  it('keep the time of a count that has been taken back to nothing', keepsTime);
 
   it('let nobody guess while they cannot be kept', async (attempts, knex) => {
     const ports = { ...fakePorts(), ...knexRepositories(knex), attempts };

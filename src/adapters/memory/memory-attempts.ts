@@ -23,12 +23,10 @@ export class MemoryAttempts implements AttemptCounter {
 
   async add(key: string, amount: 1 | -1, seconds: number): Promise<Count> {
     const id = idOf(key);
-    const entry = this.#live(id) ?? { count: 0, expires: this.#now() + seconds * 1000 };
-    const changed = { ...entry, count: entry.count + amount };
-    if (changed.count <= 0) {
-      this.#entries.delete(id);
-      return { count: 0, secondsLeft: 0 };
-    }
+    const found = this.#live(id);
+    if (found === undefined && amount < 0) return { count: 0, secondsLeft: 0 };
+    const entry = found ?? { count: 0, expires: this.#now() + seconds * 1000 };
+    const changed = { ...entry, count: Math.max(0, entry.count + amount) };
     this.#entries.set(id, changed);
     if (this.#entries.size >= this.#sweepAt) await this.removeExpired(Infinity);
     return this.#toCount(changed);
