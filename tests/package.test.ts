@@ -73,7 +73,7 @@ async function check({ folder, tarball: file, emptyFolder }: Packed): Promise<vo
   step('installs, for memory, without compiling or running anything');
   const memory = emptyFolder('memory');
   writeFileSync(join(memory, 'package.json'), '{"private":true,"type":"module"}');
-  await run(memory, 'npm', ['install', '--ignore-scripts', file]);
+  await run(memory, 'npm', ['install', '--prefer-offline', '--ignore-scripts', file]);
   const modules = join(memory, 'node_modules');
   for (const name of ['express', 'knex', 'mysql2', 'libsql', 'tsyringe', 'reflect-metadata']) {
     assert.is(existsSync(join(modules, name)), false, name);
@@ -105,7 +105,7 @@ async function check({ folder, tarball: file, emptyFolder }: Packed): Promise<vo
      console.log(JSON.stringify([performance.now() - started, Object.keys(face)]));`,
   );
   // What is only there for those who want it: of these, nothing but knex and express itself.
-  await run(memory, 'npm', ['install', '--no-save', 'knex@3', 'express@5']);
+  await run(memory, 'npm', ['install', '--prefer-offline', '--no-save', 'knex@3', 'express@5']);
   const faces = new Map<string, readonly string[]>();
   assert.equal([...entries().keys()].toSorted(), Object.keys(LOADS).toSorted());
   for (const name of entries().keys()) {
@@ -144,7 +144,14 @@ async function check({ folder, tarball: file, emptyFolder }: Packed): Promise<vo
   const programs = programsOf('docs/embedding.md');
   assert.is(programs.length, 8);
   await driverless(memory);
-  await run(memory, 'npm', ['install', '--no-save', 'knex@3', 'express@5', ...others]);
+  await run(memory, 'npm', [
+    'install',
+    '--prefer-offline',
+    '--no-save',
+    'knex@3',
+    'express@5',
+    ...others,
+  ]);
   await withService('memory', {}, async ({ url }) => {
     for (const program of programs) {
       const env = { PORTCULLIS_URL: url };
@@ -246,7 +253,7 @@ tarball('is refused by its types where it is used wrongly', () =>
     const folder = emptyFolder('types');
     writeFileSync(join(folder, 'package.json'), '{"private":true,"type":"module"}');
     const types = ['@types/express@5', '@types/node@20', 'express@5', 'knex@3'];
-    await run(folder, 'npm', ['install', '--ignore-scripts', file, ...types]);
+    await run(folder, 'npm', ['install', '--prefer-offline', '--ignore-scripts', file, ...types]);
     writeFileSync(join(folder, 'misuse.ts'), readFileSync('tests/support/misuse.ts.txt', 'utf8'));
     for (const kind of ['nodenext', 'bundler']) {
       const resolution = kind === 'bundler' ? ['--module', 'preserve'] : ['--module', 'nodenext'];
