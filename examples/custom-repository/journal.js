@@ -13,20 +13,20 @@ export async function journaledRepositories(path) {
     await parts[part][method](...args).catch(() => {}); // What was refused then is refused now.
   }
   const file = await open(path, 'a', 0o600); // It holds password hashes.
-  await file.truncate(whole.length);
+  let { length } = whole;
   const make = async (part, method, args) => {
-    const line = serialize([part, method, args]).toString('base64');
-    await file.appendFile(`${line}\n`, { flush: true });
+    const line = `${serialize([part, method, args]).toString('base64')}\n`;
+    await file.truncate(length); // Away with what a crash or a full disk has left of a line.
+    await file.appendFile(line);
+    await file.datasync();
+    length += line.length;
     return parts[part][method](...args);
   };
   let last = Promise.resolve(); // One change after the other: their order is that of the lines.
   const change = (...call) => (last = last.catch(() => {}).then(() => make(...call)));
-  const isRead = (method) => /^(find|page|list)/.test(method);
-  const get =
-    (part) =>
-    (target, method) =>
-    (...args) =>
-      isRead(method) ? target[method](...args) : change(part, method, args);
+  const call = (part, method, ...args) =>
+    /^(find|page|list)/.test(method) ? parts[part][method](...args) : change(part, method, args);
+  const get = (part) => (_, method) => call.bind(undefined, part, method);
   const journaled = (part) => new Proxy(parts[part], { get: get(part) });
   const close = () => file.close();
   return { ...parts, users: journaled('users'), sessions: journaled('sessions'), close };
