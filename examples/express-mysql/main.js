@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import express from 'express';
 import knex from 'knex';
 import { createAuth } from 'portcullis';
@@ -12,7 +13,8 @@ const database = knex({ client: 'mysql2', connection: DATABASE_URL });
 // The accounts, under names that are free here; then the app's own tables, which refer to them.
 const tables = { users: 'auth_users', sessions: 'auth_sessions', attempts: 'auth_attempts' };
 await migrate(database, { tables });
-await database.migrate.latest({ directory: new URL('./migrations', import.meta.url).pathname });
+const directory = fileURLToPath(new URL('./migrations', import.meta.url));
+await database.migrate.latest({ directory });
 
 const auth = createAuth({
   ...knexRepositories(database, { tables }),
