@@ -11,7 +11,7 @@ import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
 import { developmentSecretPath, keptSecret } from './adapters/config/kept-secret.ts';
 import type { EndpointOptions } from './adapters/http/endpoints.ts';
-import { expressApp } from './adapters/http/express.ts';
+import { expressApp, messageClasses } from './adapters/http/express.ts';
 import { affordableConnections, httpServer } from './adapters/http/server.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { openDatabase, openForMigration, openWithoutSync } from './adapters/knex/database.ts';
@@ -148,7 +148,8 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
     });
   }
   const maxConnections = affordableConnections(config.maxConnections);
-  const server = httpServer(composition.part('app'), { maxConnections });
+  const app = composition.part('app');
+  const server = httpServer(app, { maxConnections, ...messageClasses(app) });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve);
   }).catch((cause: unknown) => {

@@ -65,10 +65,12 @@ export class RefreshToken {
     const claims = await tokens.verifyRefreshToken(refreshToken, now);
     if (claims === undefined) throw new AuthError('invalid_refresh_token');
 
+    const [user, session] = await Promise.all([
+      users.findById(claims.userId),
+      sessions.find(claims.sessionId),
+    ]);
     // The user first: a deleted user's sessions are gone too, and "User not found" says more.
-    const user = await users.findById(claims.userId);
     if (user === undefined) throw new AuthError('user_not_found');
-    const session = await sessions.find(claims.sessionId);
     if (session === undefined || session.userId !== user.id || isExpired(session, now)) {
       throw new AuthError('invalid_refresh_token');
     }

@@ -62,18 +62,14 @@ const DEADLINE = 4_500;
  * Answers a request to an endpoint: always, and in time. Refusals get their documented answer; a
  * fault of a part, or a part that does not answer, gets the endpoint's own 500 and is reported.
  */
-export async function answer(
+export function answer(
   endpoint: Endpoint,
   auth: Auth,
   request: HttpRequest,
   report: ReportOptions['report'],
 ): Promise<Reply> {
-  const { reply } = await inTime(
-    async () => ({ reply: await handle(endpoint, auth, request) }),
-    endpoint.failure,
-    report,
-  );
-  return reply;
+  const work = () => handle(endpoint, auth, request);
+  return inTime<Reply>(work, (reply) => reply, endpoint.failure, report);
 }
 
 /** Tells whose request this is, or how it is to be answered. */
@@ -83,30 +79,44 @@ export function authorize(
   report: ReportOptions['report'],
 ): Promise<Identity | { readonly reply: TextReply }> {
   const work = () => auth.authorize({ accessToken: bearerToken(authorization) });
-  return inTime(work, FAILURE, report);
+  return inTime<Identity | { readonly reply: TextReply }>(
+    work,
+    (reply) => ({ reply }),
+    FAILURE,
+    report,
+  );
 }
 
 async function inTime<T>(
   work: () => Promise<T>,
+  refused: (reply: TextReply) => T,
   failure: string,
   report: ReportOptions['report'],
-): Promise<T | { readonly reply: TextReply }> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('deadline exceeded')), DEADLINE);
-  });
+): Promise<T> {
   try {
-    return await Promise.race([work(), deadline]);
+    return await withDeadline(work());
   } catch (error) {
     if (error instanceof AuthError) {
       const { status, message, headers } = answerTo(error);
-      return { reply: errorReply(status, message, headers) };
+      return refused(errorReply(status, message, headers));
     }
     tell(report, error);
-    return { reply: errorReply(500, failure) };
-  } finally {
-    clearTimeout(timer);
+    return refused(errorReply(500, failure));
   }
+}
+
+/** `Promise.race` would make four promises of it, on every request. */
+function withDeadline<T>(work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('deadline exceeded')), DEADLINE);
+    const settle =
+      <A>(pass: (outcome: A) => void) =>
+      (outcome: A) => {
+        clearTimeout(timer);
+        pass(outcome);
+      };
+    work.then(settle(resolve), settle(reject));
+  });
 }
 
 /** Tells of a fault whom it is to be told; what throws at that must not keep anybody from an answer. */
@@ -124,15 +134,51 @@ function reportByName(fault: unknown): void {
 }
 
 async function handle(endpoint: Endpoint, auth: Auth, request: HttpRequest): Promise<Reply> {
-  const body = endpoint.fields ? readJson(request) : { value: undefined };
+  if (endpoint.fields === undefined) return endpoint.handle(auth, new Said(request, {}));
+  const body = readJson(request);
   if ('reply' in body) return body.reply;
   const fields: Record<string, string> = {};
-  for (const name of endpoint.fields ?? []) fields[name] = textOf(body.value, name);
-  const { address, path, query, params, userAgent: device = '', prefer } = request;
-  const accessToken = bearerToken(request.authorization);
-  const wantsRepresentation = /(?:^|[,\s])return=representation(?=$|[,;\s])/i.test(prefer ?? '');
-  const said = { accessToken, device, address, fields, path, query, params, wantsRepresentation };
-  return endpoint.handle(auth, said);
+  for (const name of endpoint.fields) fields[name] = textOf(body.value, name);
+  return endpoint.handle(auth, new Said(request, fields));
+}
+
+/** Each part is made when an endpoint asks for it: most ask for one or two. */
+class Said implements Input {
+  readonly #request: HttpRequest;
+  readonly fields: Readonly<Record<string, string>>;
+
+  constructor(request: HttpRequest, fields: Readonly<Record<string, string>>) {
+    this.#request = request;
+    this.fields = fields;
+  }
+
+  get accessToken(): string {
+    return bearerToken(this.#request.authorization);
+  }
+
+  get device(): string {
+    return this.#request.userAgent ?? '';
+  }
+
+  get address(): string | undefined {
+    return this.#request.address;
+  }
+
+  get path(): string {
+    return this.#request.path;
+  }
+
+  get query(): URLSearchParams {
+    return this.#request.query;
+  }
+
+  get params(): Readonly<Record<string, string>> {
+    return this.#request.params;
+  }
+
+  get wantsRepresentation(): boolean {
+    return /(?:^|[,\s])return=representation(?=$|[,;\s])/i.test(this.#request.prefer ?? '');
+  }
 }
 
 /** What the body says; undefined, which has no members, where there is none. */

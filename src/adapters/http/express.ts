@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http';
+import { IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { finished, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -8,7 +8,6 @@ import express, {
   type Request,
   type RequestHandler,
   type Response,
-  type Router,
 } from 'express';
 import type { Auth, User as PortcullisUser } from '../../application/index.ts';
 import {
@@ -36,7 +35,7 @@ import {
   TOO_LARGE,
 } from './reply.ts';
 import { routesOf } from './routes.ts';
-import { isTooLarge } from './server.ts';
+import { isTooLarge, rawValues } from './server.ts';
 
 export type { EndpointName, EndpointOptions, HostOptions, ReportOptions };
 
@@ -67,12 +66,12 @@ export interface ExpressOptions extends HostOptions {
  * address is taken: limits on attempts go by it.
  * @throws RangeError for an option or endpoint that is none
  */
-export function authRouter(auth: Auth, options: HostOptions = {}): Router {
+export function authRouter(auth: Auth, options: HostOptions = {}): RequestHandler {
   checkHost(auth, options, ['trustProxy']);
   const { report, corsOrigins = [] } = options;
   const find = routesOf(endpoints(options));
-  const router = express.Router();
-  router.use(async (request, response, next) => {
+  // A function, not a Router: Express would walk through a second one on each request.
+  return async (request, response, next) => {
     const route = find(request.path);
     if (route === undefined) return next();
     const isAllowed = allowOrigin(corsOrigins, request, response);
@@ -85,10 +84,14 @@ export function authRouter(auth: Auth, options: HostOptions = {}): Router {
     }
     const body = endpoint.fields ? await readBody(request) : new Uint8Array();
     if ('status' in body) return refuseBody(request, response, body);
-    const reply = await answer(endpoint, auth, httpRequest(request, body, route.params), report);
+    const reply = await answer(
+      endpoint,
+      auth,
+      new ExpressRequest(request, body, route.params),
+      report,
+    );
     return send(response, reply, report);
-  });
-  return router;
+  };
 }
 
 /**
@@ -127,6 +130,24 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
     return send(response, errorReply(500, FAILURE), report);
   }) satisfies ErrorRequestHandler);
   return app;
+}
+
+/**
+ * The classes that a server of an application should make its messages of (`createServer(classes, app)`).
+ * Express gives every message the prototype of its application, and a change of prototype takes V8's
+ * shortcuts from the object: all that Node does with it afterwards is several times as dear. Messages
+ * that have the prototype from the start are left as they are.
+ */
+export function messageClasses(app: Express): {
+  readonly IncomingMessage: typeof IncomingMessage;
+  readonly ServerResponse: typeof ServerResponse;
+} {
+  class AppRequest extends IncomingMessage {}
+  class AppResponse<R extends IncomingMessage = IncomingMessage> extends ServerResponse<R> {}
+  Object.setPrototypeOf(AppRequest.prototype, app.request);
+  Object.setPrototypeOf(AppResponse.prototype, app.response);
+  Object.assign(app, { request: AppRequest.prototype, response: AppResponse.prototype });
+  return { IncomingMessage: AppRequest, ServerResponse: AppResponse };
 }
 
 /** Says to a browser whether it may let this origin's scripts read the reply. */
@@ -188,28 +209,51 @@ function refuseBody(request: IncomingMessage, response: Response, reply: TextRep
   finished(request.resume(), end);
 }
 
-function httpRequest(
-  request: Request,
-  body: HttpRequest['body'],
-  params: HttpRequest['params'],
-): HttpRequest {
-  const prefer = request.headers['prefer'];
-  return {
-    authorization: headerValues(request, 'authorization'),
-    contentType: request.headers['content-type'],
-    userAgent: request.headers['user-agent'],
-    prefer: Array.isArray(prefer) ? prefer.join() : prefer,
-    address: request.ip ?? '', // None when the client is gone already.
-    path: request.baseUrl + request.path,
-    query: new URLSearchParams(request.url?.replace(/^[^?]*/, '')),
-    params,
-    body,
-  };
+/** Each part is made when it is asked for. */
+class ExpressRequest implements HttpRequest {
+  readonly #request: Request;
+  readonly body: HttpRequest['body'];
+  readonly params: HttpRequest['params'];
+
+  constructor(request: Request, body: HttpRequest['body'], params: HttpRequest['params']) {
+    this.#request = request;
+    this.body = body;
+    this.params = params;
+  }
+
+  get authorization(): string | undefined {
+    return headerValues(this.#request, 'authorization');
+  }
+
+  get contentType(): string | undefined {
+    return this.#request.headers['content-type'];
+  }
+
+  get userAgent(): string | undefined {
+    return this.#request.headers['user-agent'];
+  }
+
+  get prefer(): string | undefined {
+    const prefer = this.#request.headers['prefer'];
+    return Array.isArray(prefer) ? prefer.join() : prefer;
+  }
+
+  get address(): string {
+    return this.#request.ip ?? ''; // None when the client is gone already.
+  }
+
+  get path(): string {
+    return this.#request.baseUrl + this.#request.path;
+  }
+
+  get query(): URLSearchParams {
+    return new URLSearchParams(this.#request.url?.replace(/^[^?]*/, ''));
+  }
 }
 
 /** Node keeps the first of several Authorization headers and drops the others silently. */
-function headerValues({ rawHeaders }: IncomingMessage, name: string): string | undefined {
-  const values = rawHeaders.filter((_, i) => rawHeaders[i - 1]?.toLowerCase() === name && i % 2);
+function headerValues(request: IncomingMessage, name: string): string | undefined {
+  const values = rawValues(request, name);
   return values.length > 0 ? values.join(', ') : undefined;
 }
 

@@ -12,31 +12,36 @@ export interface Route {
 
 /**
  * Finds the endpoints of a path, the same way for every host: byte by byte as it was sent, so that case,
- * a slash at the end and an escape make it another path.
+ * a slash at the end and an escape make it another path. Paths without `{names}` are looked up as they are.
  */
 export function routesOf(table: readonly Endpoint[]): (path: string) => Route | undefined {
   const paths = new Map<string, Endpoint[]>();
   for (const endpoint of table) {
     paths.set(endpoint.path, [...(paths.get(endpoint.path) ?? []), endpoint]);
   }
-  const routes = [...paths].map(([path, list]) => {
-    const endpoints = new Map<string, Endpoint>();
+  const plain = new Map<string, Route>();
+  const patterns: { readonly pattern: RegExp; readonly route: Route }[] = [];
+  for (const [path, list] of paths) {
+    const methods = new Map<string, Endpoint>();
     for (const endpoint of list) {
-      endpoints.set(endpoint.method, endpoint);
-      if (endpoint.method === 'GET') endpoints.set('HEAD', endpoint);
+      methods.set(endpoint.method, endpoint);
+      if (endpoint.method === 'GET') methods.set('HEAD', endpoint);
+    }
+    const route = { endpoints: methods, allow: [...methods.keys()].join(', '), params: {} };
+    if (!path.includes('{')) {
+      plain.set(path, route);
+      continue;
     }
     const pattern = path.replaceAll('.', '\\.').replaceAll(/\{(\w+)\}/g, '(?<$1>[^/]+)');
-    return {
-      pattern: new RegExp(`^${pattern}$`),
-      endpoints,
-      allow: [...endpoints.keys()].join(', '),
-    };
-  });
+    patterns.push({ pattern: new RegExp(`^${pattern}$`), route });
+  }
   return (path) => {
-    for (const { pattern, ...route } of routes) {
-      const found = pattern.exec(path);
-      if (found === null) continue;
-      const params = decode(found.groups ?? {});
+    const found = plain.get(path);
+    if (found !== undefined) return found;
+    for (const { pattern, route } of patterns) {
+      const groups = pattern.exec(path)?.groups;
+      if (groups === undefined) continue;
+      const params = decode(groups);
       return params && { ...route, params };
     }
     return undefined;

@@ -3,6 +3,7 @@ import {
   createServer,
   type IncomingMessage,
   type Server,
+  type ServerOptions as NodeServerOptions,
   type ServerResponse,
   STATUS_CODES,
 } from 'node:http';
@@ -26,14 +27,19 @@ const CHECK_INTERVAL = 1_000;
 /** What answers requests; it says where it does not. */
 type Handler = (request: IncomingMessage, response: ServerResponse, unhandled: () => void) => void;
 
-export interface ServerOptions {
+export interface ServerOptions
+  extends Pick<NodeServerOptions, 'IncomingMessage' | 'ServerResponse'> {
   /** At once; more are closed as they come. As many as there are, unless given. */
   readonly maxConnections?: number;
 }
 
 /** An HTTP server with limits on how long a client may take, whose own refusals are JSON too. */
-export function httpServer(app: Handler, { maxConnections }: ServerOptions = {}): Server {
+export function httpServer(
+  app: Handler,
+  { maxConnections, ...classes }: ServerOptions = {},
+): Server {
   const limits = {
+    ...classes,
     headersTimeout: HEADERS_TIMEOUT,
     requestTimeout: REQUEST_TIMEOUT,
     keepAliveTimeout: IDLE_TIMEOUT,
@@ -108,9 +114,23 @@ function makeRoom(server: Server): void {
 }
 
 /** One Host header, or none where the protocol is older than it: else hosts may differ on who is meant. */
-function isHostClear({ headersDistinct, httpVersion }: IncomingMessage): boolean {
-  const hosts = headersDistinct['host']?.length ?? 0;
-  return hosts === 1 || (hosts === 0 && httpVersion !== '1.1');
+function isHostClear(request: IncomingMessage): boolean {
+  const hosts = rawValues(request, 'host').length;
+  return hosts === 1 || (hosts === 0 && request.httpVersion !== '1.1');
+}
+
+/**
+ * All values of a header, given in small letters. `headers` has the first of some and drops the others;
+ * `headersDistinct` makes an object of all headers to find one.
+ */
+export function rawValues({ rawHeaders }: IncomingMessage, name: string): readonly string[] {
+  const values: string[] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const given = rawHeaders[i] ?? '';
+    if (given.length !== name.length || given.toLowerCase() !== name) continue;
+    values.push(rawHeaders[i + 1] ?? '');
+  }
+  return values;
 }
 
 interface HasResponse {

@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import jsonwebtoken from 'jsonwebtoken';
 import type { TokenClaims, TokenIssuer } from '../../application/index.ts';
+import { type VerifiedToken, VerifiedTokens } from './verified-tokens.ts';
 import { keyObject, type PublicJwk, type VerifyKey, verifyKey } from './keys.ts';
 
 export type { PublicJwk };
@@ -53,6 +54,10 @@ export class JwtIssuer implements TokenIssuer {
   readonly #issuer: string;
   readonly #access: Kind;
   readonly #refresh: Kind;
+  /** Of access tokens alone: refresh tokens come once in a while, and last for weeks. */
+  readonly #verified = new VerifiedTokens();
+  /** By their segment, those of tokens that were verified. */
+  readonly #headers = new Map<string, Header>();
 
   /** @throws RangeError for a key that cannot sign or verify, or a time that is none */
   constructor(options: JwtOptions) {
@@ -87,16 +92,18 @@ export class JwtIssuer implements TokenIssuer {
 
   /** What a valid access token says; undefined for everything else. */
   async verifyAccessToken(token: string, now: Date): Promise<TokenClaims | undefined> {
-    return this.#verify(this.#access, token, now);
+    const verified = this.#verified.get(token) ?? this.#verify(this.#access, token);
+    return verified && isInTime(verified, this.#access.ttl, now) ? verified.claims : undefined;
   }
 
   /** What a valid refresh token says; undefined for everything else. */
   async verifyRefreshToken(token: string, now: Date): Promise<TokenClaims | undefined> {
-    return this.#verify(this.#refresh, token, now);
+    const verified = this.#verify(this.#refresh, token);
+    return verified && isInTime(verified, this.#refresh.ttl, now) ? verified.claims : undefined;
   }
 
   async identifyRefreshToken(token: string): Promise<TokenClaims | undefined> {
-    return this.#verify(this.#refresh, token, undefined);
+    return this.#verify(this.#refresh, token)?.claims;
   }
 
   #sign(kind: Kind, { userId, sessionId, tokenId }: TokenClaims, now: Date, exp: number): string {
@@ -116,40 +123,40 @@ export class JwtIssuer implements TokenIssuer {
   }
 
   /**
-   * jsonwebtoken sees to the signature; what it lets pass with a good signature is checked here:
-   * the type, the times, the subject, and that the text of the token is the only one for it.
+   * jsonwebtoken sees to the signature; what it lets pass with a good signature is checked here: the
+   * type, the members, and that the text of the token is the only one for it. The times are not.
    */
-  #verify(kind: Kind, token: string, now: Date | undefined): TokenClaims | undefined {
-    if (!isCompactJws(token)) return undefined;
-    const jwt = this.#open(token);
-    if (jwt === undefined) return undefined;
-    const { header } = jwt;
-    if (header.typ !== kind.typ || 'crit' in header || 'b64' in header) return undefined;
+  #verify(kind: Kind, token: unknown): VerifiedToken | undefined {
+    if (typeof token !== 'string' || token.length > MAX_TOKEN_LENGTH) return undefined;
+    const [head = '', body = '', signature = '', more] = token.split('.');
+    if (more !== undefined || !isCanonicalBase64url(signature)) return undefined;
+    const header = this.#headers.get(head) ?? readHeader(head);
+    if (header?.typ !== kind.typ) return undefined;
+    const payload = this.#open(token, header);
+    if (!isObject(payload) || writtenPlainly(payload) !== body) return undefined;
     if (header.alg === 'ES256' && !hasLowS(token)) return undefined;
-    const { payload } = jwt;
-    if (!isObject(payload) || !isWrittenPlainly(token, [header, payload])) return undefined;
+    this.#headers.set(head, header); // As many as there are keys and types: this one is signed.
 
     const { iss, aud, sub, sid, jti, iat, exp } = payload;
     if (iss !== this.#issuer || aud !== kind.aud) return undefined;
     if (!isInteger(iat) || !isInteger(exp)) return undefined;
-    if (now && (now.getTime() >= exp * 1000 || iat > seconds(now) + LEEWAY)) return undefined;
-    if (now && (exp <= iat || exp - iat > kind.ttl)) return undefined;
     const userId = readUserId(sub);
     if (userId === undefined || !isId(sid) || !isId(jti)) return undefined;
-    return { userId, sessionId: sid, tokenId: jti };
+    const verified = { claims: { userId, sessionId: sid, tokenId: jti }, iat, exp };
+    if (kind === this.#access) this.#verified.add(token, verified);
+    return verified;
   }
 
-  /** The token as it is, if one of the keys signed it. */
-  #open(token: string): jsonwebtoken.Jwt | undefined {
-    for (const { key, algorithm } of this.#keysFor(token)) {
-      const jwt = attempt(() =>
+  /** What the token says, if one of the keys signed it. */
+  #open(token: string, header: Header): unknown {
+    for (const { key, algorithm } of this.#keysFor(header)) {
+      const payload = attempt(() =>
         jsonwebtoken.verify(token, key, {
           algorithms: [algorithm],
-          complete: true,
-          ignoreExpiration: true, // By #verify, with the port's time and to the instant.
+          ignoreExpiration: true, // By `isInTime`, with the port's time and to the instant.
         }),
       );
-      if (jwt !== undefined) return jwt;
+      if (payload !== undefined) return payload;
     }
     return undefined;
   }
@@ -158,15 +165,33 @@ export class JwtIssuer implements TokenIssuer {
    * The keys that may have signed a token: the one that its header names, if that is known; for a token
    * made before keys had names, all of its algorithm. The header picks among these, and brings none.
    */
-  #keysFor(token: string): readonly VerifyKey[] {
-    const header = attempt(() => jsonwebtoken.decode(token, { complete: true })?.header);
-    const { kid, alg }: { readonly kid?: unknown; readonly alg?: unknown } = header ?? {};
+  #keysFor({ kid, alg }: Header): readonly VerifyKey[] {
     if (kid === undefined) {
       return [...this.#verifiers.values()].filter(({ algorithm }) => algorithm === alg);
     }
     const named = typeof kid === 'string' ? this.#verifiers.get(kid) : undefined;
     return named ? [named] : [];
   }
+}
+
+interface Header {
+  readonly typ?: unknown;
+  readonly alg?: unknown;
+  readonly kid?: unknown;
+}
+
+/** Undefined for what is no header, or asks for what is not done here (RFC 7515 §4.1.11, RFC 7797). */
+function readHeader(head: string): Header | undefined {
+  const header: unknown = attempt((): unknown =>
+    JSON.parse(Buffer.from(head, 'base64url').toString()),
+  );
+  if (!isObject(header) || writtenPlainly(header) !== head) return undefined;
+  return 'crit' in header || 'b64' in header ? undefined : header;
+}
+
+function isInTime({ iat, exp }: VerifiedToken, ttl: number, now: Date): boolean {
+  if (now.getTime() >= exp * 1000 || iat > seconds(now) + LEEWAY) return false;
+  return exp > iat && exp - iat <= ttl;
 }
 
 /**
@@ -183,28 +208,19 @@ function attempt<T>(read: () => T): T | undefined {
 }
 
 /**
- * Three base64url segments in their one spelling: decoders ignore padding, stray bits and foreign
- * characters, and a token that can be rewritten and still verify is not one token but many.
+ * A segment in its one spelling: decoders ignore padding, stray bits and foreign characters, and a token
+ * that can be rewritten and still verify is not one token but many.
  */
-function isCompactJws(token: unknown): token is string {
-  if (typeof token !== 'string' || token.length > MAX_TOKEN_LENGTH) return false;
-  const segments = token.split('.');
-  return segments.length === 3 && segments.every(isCanonicalBase64url);
-}
-
 function isCanonicalBase64url(segment: string): boolean {
   return segment !== '' && Buffer.from(segment, 'base64url').toString('base64url') === segment;
 }
 
 /**
- * Header and payload as JSON.stringify writes them: with a member given twice, the text would say
- * more than the object that was read from it (RFC 7515 §4, RFC 7519 §4).
+ * The one segment for a header or payload, as JSON.stringify writes it: with a member given twice, the
+ * text would say more than the object that was read from it (RFC 7515 §4, RFC 7519 §4).
  */
-function isWrittenPlainly(token: string, parts: readonly object[]): boolean {
-  const segments = token.split('.');
-  return parts.every(
-    (part, i) => Buffer.from(JSON.stringify(part)).toString('base64url') === segments[i],
-  );
+function writtenPlainly(part: object): string {
+  return Buffer.from(JSON.stringify(part)).toString('base64url');
 }
 
 /** The order of P-256 (SEC 2 §2.4.2). */

@@ -19,6 +19,7 @@ import {
   type UserRepository,
 } from '../../application/index.ts';
 import { KnexAttempts } from './knex-attempts.ts';
+import { LookUps } from './look-ups.ts';
 import { whileBusy } from './retry.ts';
 import { guarded, safeValues } from './safe-values.ts';
 import { type KnexOptions, sendsValuesApart, type TableNames, tablesOf } from './tables.ts';
@@ -95,10 +96,13 @@ const SESSION_COLUMNS = [
 class KnexUsers implements UserRepository {
   readonly #knex: Knex;
   readonly #tables: TableNames;
+  readonly #byId: LookUps<UserId, UserRow>;
 
   constructor(knex: Knex, tables: TableNames) {
     this.#knex = knex;
     this.#tables = tables;
+    const select = `SELECT ${USER_COLUMNS.join(', ')} FROM \`${tables.users}\` WHERE id`;
+    this.#byId = new LookUps(knex, select, ({ id }) => toNumber(id));
   }
 
   async insert(account: NewAccount, session: FirstSession): Promise<User> {
@@ -125,10 +129,7 @@ class KnexUsers implements UserRepository {
   }
 
   async findById(id: UserId): Promise<User | undefined> {
-    const row = await this.#knex<UserRow>(this.#tables.users)
-      .select(...USER_COLUMNS)
-      .where({ id })
-      .first();
+    const row = await this.#byId.find(id);
     return row && toUser(row);
   }
 
@@ -186,10 +187,13 @@ class KnexUsers implements UserRepository {
 class KnexSessions implements SessionRepository {
   readonly #knex: Knex;
   readonly #tables: TableNames;
+  readonly #byId: LookUps<string, SessionRow>;
 
   constructor(knex: Knex, tables: TableNames) {
     this.#knex = knex;
     this.#tables = tables;
+    const select = `SELECT ${SESSION_COLUMNS.join(', ')} FROM \`${tables.sessions}\` WHERE id`;
+    this.#byId = new LookUps(knex, select, ({ id }) => id);
   }
 
   async insert(session: Session, passwordVersion: number): Promise<boolean> {
@@ -209,9 +213,7 @@ class KnexSessions implements SessionRepository {
   }
 
   async find(id: string): Promise<Session | undefined> {
-    const row = await this.#session(id)
-      .select(...SESSION_COLUMNS)
-      .first();
+    const row = await this.#byId.find(id);
     return row && toSession(row);
   }
 

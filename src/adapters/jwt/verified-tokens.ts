@@ -1,0 +1,39 @@
+import type { TokenClaims } from '../../application/index.ts';
+
+/** What a token says, whose signature and form are right. Whether it is in time is asked at each use. */
+export interface VerifiedToken {
+  readonly claims: TokenClaims;
+  /** Seconds since 1970. */
+  readonly iat: number;
+  readonly exp: number;
+}
+
+/** Tokens of a generation: two of them, of some 700 bytes each, are kept. */
+const GENERATION = 8_192;
+
+/**
+ * Tokens that have been verified, by their whole text, so that one that comes back costs a look-up and not
+ * an HMAC: 17 µs on a first use, 0.5 µs then. Only what was verified gets in, so that nobody can fill it
+ * with what he makes up; a full generation replaces the one before, where a token that is used again
+ * moves on from. As good as the issuer's keys, which never change: other keys are another issuer.
+ */
+export class VerifiedTokens {
+  #recent = new Map<string, VerifiedToken>();
+  #before = new Map<string, VerifiedToken>();
+
+  get(token: string): VerifiedToken | undefined {
+    const recent = this.#recent.get(token);
+    if (recent !== undefined) return recent;
+    const before = this.#before.get(token);
+    if (before !== undefined) this.add(token, before);
+    return before;
+  }
+
+  add(token: string, verified: VerifiedToken): void {
+    if (this.#recent.size >= GENERATION) {
+      this.#before = this.#recent;
+      this.#recent = new Map();
+    }
+    this.#recent.set(token, verified);
+  }
+}
