@@ -19,7 +19,7 @@ import {
   type UserRepository,
 } from '../../application/index.ts';
 import { KnexAttempts } from './knex-attempts.ts';
-import { LookUps } from './look-ups.ts';
+import { LookUps, runDirectly } from './look-ups.ts';
 import { whileBusy } from './retry.ts';
 import { guarded, safeValues } from './safe-values.ts';
 import { type KnexOptions, sendsValuesApart, type TableNames, tablesOf } from './tables.ts';
@@ -134,10 +134,9 @@ class KnexUsers implements UserRepository {
   }
 
   async findByEmail(email: Email): Promise<Account | undefined> {
-    const row = await this.#knex<AccountRow>(this.#tables.users)
-      .select(...USER_COLUMNS, 'password_hash', 'password_version')
-      .where({ email })
-      .first();
+    const columns = [...USER_COLUMNS, 'password_hash', 'password_version'].join(', ');
+    const select = `SELECT ${columns} FROM \`${this.#tables.users}\` WHERE email = ?`;
+    const [row] = await runDirectly<readonly AccountRow[]>(this.#knex, select, [email]);
     if (row === undefined) return undefined;
     const { password_hash: passwordHash, password_version: passwordVersion } = row;
     return { user: toUser(row), passwordHash, passwordVersion: toNumber(passwordVersion) };
@@ -188,28 +187,31 @@ class KnexSessions implements SessionRepository {
   readonly #knex: Knex;
   readonly #tables: TableNames;
   readonly #byId: LookUps<string, SessionRow>;
+  readonly #insert: string;
 
   constructor(knex: Knex, tables: TableNames) {
     this.#knex = knex;
     this.#tables = tables;
     const select = `SELECT ${SESSION_COLUMNS.join(', ')} FROM \`${tables.sessions}\` WHERE id`;
     this.#byId = new LookUps(knex, select, ({ id }) => id);
+    // One statement with the look at the user, whose row it locks against a change meanwhile.
+    const { sql } = knex(tables.users)
+      .select(SESSION_COLUMNS.map(() => knex.raw('?', [''])))
+      .where({ id: 0, password_version: 0 })
+      .forShare()
+      .toSQL()
+      .toNative();
+    const columns = SESSION_COLUMNS.join(', ');
+    this.#insert = `INSERT INTO \`${tables.sessions}\` (${columns}) ${sql}`;
   }
 
   async insert(session: Session, passwordVersion: number): Promise<boolean> {
     const row = toSessionRow(session);
-    // One statement with the look at the user, whose row it locks against a change meanwhile.
-    const { sql, bindings } = this.#knex(this.#tables.users)
-      .select(Object.values(row).map((value) => this.#knex.raw('?', [value])))
-      .where({ id: session.userId, password_version: passwordVersion })
-      .forShare()
-      .toSQL()
-      .toNative();
-    const columns = Object.keys(row).join(', ');
-    const insert = `INSERT INTO \`${this.#tables.sessions}\` (${columns}) ${sql}`;
-    return (
-      changedRows(await whileBusy(async () => this.#knex.raw<RawResult>(insert, bindings))) > 0
+    const values = [...SESSION_COLUMNS.map((column) => row[column]), row.user_id, passwordVersion];
+    const result = await whileBusy(async () =>
+      runDirectly<Changed>(this.#knex, this.#insert, values),
     );
+    return changedRows(result) > 0;
   }
 
   async find(id: string): Promise<Session | undefined> {
@@ -331,11 +333,11 @@ function toSessionRow(session: Session): SessionRow {
   };
 }
 
-/** What a statement in plain SQL gives: MySQL's header first in a list, or SQLite's own object. */
-type RawResult = readonly [{ readonly affectedRows: number }] | { readonly changes: number };
+/** What the drivers give for a statement that changes rows. */
+type Changed = { readonly affectedRows: number } | { readonly changes: number };
 
-function changedRows(result: RawResult): number {
-  return 'changes' in result ? result.changes : result[0].affectedRows;
+function changedRows(result: Changed): number {
+  return 'changes' in result ? result.changes : result.affectedRows;
 }
 
 function isUniqueViolation(error: unknown): boolean {

@@ -1,29 +1,30 @@
 /**
- * Runs a query on a connection of knex's pool, past what knex makes and watches queries with: that costs
- * as much as the rest of a small one. The connection's limits on time hold as ever.
+ * Runs a statement on a connection of knex's pool, past what knex makes and watches queries with: that
+ * costs as much as the rest of a small one. The connection's limits on time hold as ever. Resolves to
+ * what the driver gives: rows, or a note of what was changed.
  */
-export async function runDirectly<Row>(
-  { client }: HasDirectClient<Row>,
+export async function runDirectly<Result>(
+  { client }: HasDirectClient<Result>,
   sql: string,
-  bindings: readonly (string | number)[],
-): Promise<readonly Row[]> {
+  bindings: readonly (string | number | null)[],
+): Promise<Result> {
   const connection = await client.acquireConnection();
   try {
     if (client.driverName !== 'mysql2') {
       return (await client._query(connection, { sql, bindings })).response;
     }
-    const [rows] = (await client._query(connection, { sql, bindings })).response;
-    return rows;
+    const [result] = (await client._query(connection, { sql, bindings })).response;
+    return result;
   } finally {
     void client.releaseConnection(connection);
   }
 }
 
 /** What knex has, and says nothing of in its types. */
-export interface HasDirectClient<Row> {
+export interface HasDirectClient<Result> {
   readonly client:
-    | DirectClient<'mysql2', readonly [readonly Row[], unknown]>
-    | DirectClient<'better-sqlite3', readonly Row[]>;
+    | DirectClient<'mysql2', readonly [Result, unknown]>
+    | DirectClient<'better-sqlite3', Result>;
 }
 
 interface DirectClient<Name, Response> {
@@ -32,7 +33,7 @@ interface DirectClient<Name, Response> {
   releaseConnection(connection: object): Promise<void>;
   _query(
     connection: object,
-    query: { readonly sql: string; readonly bindings: readonly (string | number)[] },
+    query: { readonly sql: string; readonly bindings: readonly (string | number | null)[] },
   ): Promise<{ readonly response: Response }>;
 }
 
@@ -56,8 +57,8 @@ export class LookUps<Key extends string | number, Row> {
   #isDue = false;
 
   /** `select` is a query up to the names of the keys' column. */
-  constructor(knex: HasDirectClient<Row>, select: string, keyOf: (row: Row) => Key) {
-    this.#run = (sql, keys) => runDirectly<Row>(knex, sql, keys);
+  constructor(knex: HasDirectClient<readonly Row[]>, select: string, keyOf: (row: Row) => Key) {
+    this.#run = (sql, keys) => runDirectly(knex, sql, keys);
     this.#select = select;
     this.#keyOf = keyOf;
   }
