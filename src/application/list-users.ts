@@ -4,8 +4,8 @@ import { type Email, parseEmail } from '../domain/credentials.ts';
 import type { Ports } from './ports.ts';
 
 export const MAX_LIST_LIMIT = 10_000;
-/** Small pages keep V8's young generation small: 30 MB at a million users, 55 MB with 1,000. */
-const PAGE_SIZE = 500;
+/** Small pages keep V8's young generation small: with 2,048 the service takes twice as much for a million. */
+const PAGE_SIZE = 512;
 
 /** Which users are wanted. */
 export interface ListQuery {

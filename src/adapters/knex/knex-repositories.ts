@@ -22,7 +22,13 @@ import { KnexAttempts } from './knex-attempts.ts';
 import { LookUps, runDirectly } from './look-ups.ts';
 import { whileBusy } from './retry.ts';
 import { guarded, safeValues } from './safe-values.ts';
-import { type KnexOptions, sendsValuesApart, type TableNames, tablesOf } from './tables.ts';
+import {
+  isSqlite,
+  type KnexOptions,
+  sendsValuesApart,
+  type TableNames,
+  tablesOf,
+} from './tables.ts';
 
 /**
  * The repositories on the tables that `migrate` makes, the same for MySQL, MariaDB and SQLite. A knex of
@@ -172,14 +178,26 @@ class KnexUsers implements UserRepository {
   }
 
   async page({ after, limit, email }: PageQuery): Promise<readonly User[]> {
-    const query = this.#knex<UserRow>(this.#tables.users)
-      .select(...USER_COLUMNS)
-      .where('id', '>', after)
-      .orderBy('id')
-      // As text: MySQL takes no prepared LIMIT from a driver that sends numbers as doubles.
-      .limit(limit, { skipBinding: true });
-    const rows = await (email === undefined ? query : query.where({ email }));
-    return rows.map(toUser);
+    // A power of two: each other LIMIT would be a statement more that the server keeps prepared.
+    const most = 2 ** Math.ceil(Math.log2(limit));
+    const where = email === undefined ? 'id > ?' : 'id > ? AND email = ?';
+    const select = `SELECT ${USER_COLUMNS.join(', ')} FROM \`${this.#tables.users}\`
+      WHERE ${where} ORDER BY id LIMIT ${most}`;
+    const values = email === undefined ? [after] : [after, email];
+    const rows = await this.#rows(select, values);
+    return rows.slice(0, limit).map(toUser);
+  }
+
+  async #rows(select: string, values: readonly (string | number)[]): Promise<readonly UserRow[]> {
+    if (!isSqlite(this.#knex)) return runDirectly(this.#knex, select, values);
+    // As one text: its drivers take 1 µs to hand a row over, and a third of that for its part of a text.
+    const members = USER_COLUMNS.map((column) => `'${column}', ${column}`).join(', ');
+    const [found] = await runDirectly<readonly { readonly page: string }[]>(
+      this.#knex,
+      `SELECT json_group_array(json_object(${members})) AS page FROM (${select})`,
+      values,
+    );
+    return readPage(found?.page);
   }
 }
 
@@ -291,6 +309,10 @@ class KnexSessions implements SessionRepository {
   #session(id: string) {
     return this.#knex<RotatedRow>(this.#tables.sessions).where({ id });
   }
+}
+
+function readPage(page = '[]'): readonly UserRow[] {
+  return JSON.parse(page); // Of our own SELECT: its members are those of the row.
 }
 
 function toUser({ id, username, email, date_created }: UserRow): User {
