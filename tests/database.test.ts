@@ -1,4 +1,6 @@
+import { statSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import Database from 'libsql';
@@ -8,8 +10,8 @@ import { openDatabase } from '../src/adapters/knex/database.ts';
 import { knexRepositories } from '../src/adapters/knex/knex-repositories.ts';
 import { migrate } from '../src/adapters/knex/migrations.ts';
 import { canonicalEmail } from '../src/application/index.ts';
-import { freePort } from './support/programs.ts';
-import { isAvailable, openUrl, withDatabaseUrl } from './support/stores.ts';
+import { freePort, temporaryFolder, visitSqlite } from './support/programs.ts';
+import { isAvailable, openUrl, withDatabases, withDatabaseUrl } from './support/stores.ts';
 
 const database = suite('A pool on MariaDB');
 
@@ -178,6 +180,37 @@ sqlite('loses nothing, and stops nothing, when somebody else holds the lock now 
     await Promise.all([knex.destroy(), other.destroy()]);
   }),
 );
+
+sqlite('keeps its lock on a file that it opens again, and with it the log that it writes to', () =>
+  withDatabases('SQLite', async (knex, _, url) => {
+    const file = url.replace('sqlite:', '');
+    const again = openUrl(url);
+    try {
+      // Whoever closes a file last takes its log away.
+      assert.is(visitSqlite(file, 'SELECT * FROM users'), 'done');
+      const row = { username: 'A', email: 'ada@example.com', password_hash: 'x', date_created: '' };
+      await knex?.('users').insert(row);
+      const same = "INSERT INTO users VALUES (NULL, 'E', 'ada@example.com', 'y', '', 0)";
+      assert.is(visitSqlite(file, same), 'SQLITE_CONSTRAINT_UNIQUE');
+    } finally {
+      await again?.destroy();
+    }
+  }),
+);
+
+sqlite('makes a file that only its owner can read, where a link points to as well', () => {
+  const folder = temporaryFolder();
+  try {
+    for (const name of ['plain', 'link']) {
+      const file = join(folder.path, name);
+      if (name === 'link') symlinkSync(join(folder.path, 'target'), file);
+      openDatabase({ kind: 'sqlite', path: file });
+      assert.is(statSync(file).mode & 0o777, 0o600, name);
+    }
+  } finally {
+    folder.remove();
+  }
+});
 
 database.run();
 sqlite.run();

@@ -6,7 +6,7 @@ import Database from 'libsql';
 import { createConnection } from 'mysql2/promise';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { mariadbServer, temporaryFolder } from './support/programs.ts';
+import { mariadbServer, temporaryFolder, visitSqlite } from './support/programs.ts';
 import { ADA, call, rawRequest, registered, startProgram, TEST_ENV } from './support/service.ts';
 import { isAvailable, withDatabaseUrl } from './support/stores.ts';
 
@@ -234,6 +234,25 @@ service('shares one SQLite file between processes, and their accounts and tokens
   inFolder(async (path) => {
     const env = { ...CHEAP, DATABASE_URL: `sqlite:${join(path, 'p.sqlite')}` };
     await assertTwoAgree(env);
+  }),
+);
+
+service('lets each email in once, though a shell has looked into the SQLite file meanwhile', () =>
+  inFolder(async (path) => {
+    const file = join(path, 'p.sqlite');
+    const env = { ...CHEAP, DATABASE_URL: `sqlite:${file}` };
+    const one = await startProgram(env);
+    await registered(one.url);
+    // Whoever closes the file last takes its log away: never while another process writes to it.
+    assert.is(visitSqlite(file, 'SELECT * FROM users'), 'done');
+    const other = await startProgram(env);
+    const json = { ...ADA, email: 'second@example.com' };
+    assert.is((await call(one.url, 'POST /register', { json })).status, 201);
+    assert.is((await call(other.url, 'POST /register', { json })).status, 400);
+    await Promise.all([one.end('SIGKILL'), other.end('SIGKILL')]);
+    const again = await startProgram(env);
+    assert.is((await call(again.url, 'POST /login', { json })).status, 200);
+    await again.end('SIGTERM');
   }),
 );
 

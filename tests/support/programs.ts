@@ -72,6 +72,19 @@ export function findMariadb(): string | undefined {
   return program(names, ['--no-defaults', '--version'], 'mariadb-server');
 }
 
+/**
+ * Runs SQL in a process of its own that opens the SQLite file, and closes it again, for this alone;
+ * returns the code of the error that it ends with, or "done".
+ */
+export function visitSqlite(file: string, sql: string): string {
+  // By `exec`: libsql closes a file only when every prepared statement has been collected.
+  const visit = `const [file, sql] = process.argv.slice(1);
+    const db = new (require('libsql'))(file, { timeout: 2000 });
+    try { db.exec(sql); console.log('done'); } catch ({ code }) { console.log(code); }
+    db.close();`;
+  return execFileSync(process.execPath, ['-e', visit, file, sql], { encoding: 'utf8' }).trim();
+}
+
 export interface MariadbServer {
   /** Without a database name. */
   readonly url: string;
