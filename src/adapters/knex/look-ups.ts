@@ -1,41 +1,4 @@
-/**
- * Runs a statement on a connection of knex's pool, past what knex makes and watches queries with: that
- * costs as much as the rest of a small one. The connection's limits on time hold as ever. Resolves to
- * what the driver gives: rows, or a note of what was changed.
- */
-export async function runDirectly<Result>(
-  { client }: HasDirectClient<Result>,
-  sql: string,
-  bindings: readonly (string | number | null)[],
-): Promise<Result> {
-  const connection = await client.acquireConnection();
-  try {
-    if (client.driverName !== 'mysql2') {
-      return (await client._query(connection, { sql, bindings })).response;
-    }
-    const [result] = (await client._query(connection, { sql, bindings })).response;
-    return result;
-  } finally {
-    void client.releaseConnection(connection);
-  }
-}
-
-/** What knex has, and says nothing of in its types. */
-export interface HasDirectClient<Result> {
-  readonly client:
-    | DirectClient<'mysql2', readonly [Result, unknown]>
-    | DirectClient<'better-sqlite3', Result>;
-}
-
-interface DirectClient<Name, Response> {
-  readonly driverName: Name;
-  acquireConnection(): Promise<object>;
-  releaseConnection(connection: object): Promise<void>;
-  _query(
-    connection: object,
-    query: { readonly sql: string; readonly bindings: readonly (string | number | null)[] },
-  ): Promise<{ readonly response: Response }>;
-}
+import { type HasDirectClient, runDirectly } from './rows.ts';
 
 /** Rows of one query at most: a statement is kept for each power of two up to it. */
 const BATCH = 128;

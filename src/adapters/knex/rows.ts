@@ -1,0 +1,57 @@
+/**
+ * Runs a statement on a connection of knex's pool, past what knex makes and watches queries with: that
+ * costs as much as the rest of a small one. The connection's limits on time hold as ever. Resolves to
+ * what the driver gives: rows, or a note of what was changed.
+ */
+export async function runDirectly<Result>(
+  { client }: HasDirectClient<Result>,
+  sql: string,
+  bindings: readonly (string | number | null)[],
+): Promise<Result> {
+  const connection = await client.acquireConnection();
+  try {
+    if (client.driverName !== 'mysql2') {
+      return (await client._query(connection, { sql, bindings })).response;
+    }
+    const [result] = (await client._query(connection, { sql, bindings })).response;
+    return result;
+  } finally {
+    void client.releaseConnection(connection);
+  }
+}
+
+/** What knex has, and says nothing of in its types. */
+export interface HasDirectClient<Result> {
+  readonly client:
+    | DirectClient<'mysql2', readonly [Result, unknown]>
+    | DirectClient<'better-sqlite3', Result>;
+}
+
+interface DirectClient<Name, Response> {
+  readonly driverName: Name;
+  acquireConnection(): Promise<object>;
+  releaseConnection(connection: object): Promise<void>;
+  _query(
+    connection: object,
+    query: { readonly sql: string; readonly bindings: readonly (string | number | null)[] },
+  ): Promise<{ readonly response: Response }>;
+}
+
+/** What the drivers give for a statement that changes rows. */
+export type Changed = { readonly affectedRows: number } | { readonly changes: number };
+
+export function changedRows(result: Changed): number {
+  return 'changes' in result ? result.changes : result.affectedRows;
+}
+
+/** A driver can be told to give whole numbers as texts. */
+export function toNumber(value: number | string): number {
+  return Number(value);
+}
+
+/** Somebody else may have written the row: better a fault now than in the middle of a reply. */
+export function time(text: string): Date {
+  const date = new Date(text);
+  if (Number.isNaN(date.getTime())) throw new Error('a row has a time that cannot be read');
+  return date;
+}
