@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Express } from 'express';
 import type { Knex } from 'knex';
 import { container, type DependencyContainer, instanceCachingFactory } from 'tsyringe';
+import { isWorker, startWorkers, WorkerEnded } from './adapters/cluster/workers.ts';
 import { Argon2Hasher } from './adapters/argon2/argon2-hasher.ts';
 import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
@@ -140,14 +141,14 @@ export interface Service {
 
 /** Brings the database up to date and serves. */
 export async function serve(config: Config, overrides: Partial<Parts> = {}): Promise<Service> {
-  const { store, host, port, shutdownGrace } = config;
+  const { store, host, port, shutdownGrace, workers } = config;
   const composition = await compose(config, overrides);
   if (store.kind !== 'memory') {
     await migrateStore(store).catch((cause: unknown) => {
       throw new ConfigError([`DATABASE_URL cannot be used: ${nameFault(cause)}`]);
     });
   }
-  const maxConnections = affordableConnections(config.maxConnections);
+  const maxConnections = affordableConnections(Math.ceil(config.maxConnections / workers));
   const app = composition.part('app');
   const server = httpServer(app, { maxConnections, ...messageClasses(app) });
   await new Promise<void>((resolve, reject) => {
@@ -230,24 +231,42 @@ async function main(): Promise<void> {
     process.exit(1);
   });
   const config = readConfig(process.env);
-  const serving = serve(config);
+  const serving = config.workers > 1 && !isWorker() ? superviseWorkers(config) : serve(config);
   let stopping = false;
   const stop = () => {
     if (stopping) process.exit(1);
     stopping = true;
-    console.log('Stopping');
+    if (!isWorker()) console.log('Stopping');
     serving.then((service) => service.stop()).then(() => process.exit(0), fail);
   };
   process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  if (isWorker()) {
+    process.on('SIGINT', () => {}); // Of a terminal, which sends it to the whole group.
+    process.on('disconnect', stop); // Nobody is left to replace this one, or to stop it.
+  } else {
+    process.on('SIGINT', stop);
+  }
   const { url } = await serving;
-  if (!stopping) console.log(describe(config, url));
+  if (!stopping && !isWorker()) console.log(describe(config, url));
+}
+
+/** Serves by processes that share nothing but the port and the database. */
+async function superviseWorkers(config: Config): Promise<Pick<Service, 'url' | 'stop'>> {
+  const { workers, host, shutdownGrace } = config;
+  const { address, stop } = await startWorkers(workers, (line) => console.error(`alert ${line}`));
+  const { port, addressType } = address;
+  const family = addressType === 6 ? 'IPv6' : 'IPv4';
+  return {
+    url: urlOf({ address: address.address ?? host, port, family }),
+    stop: () => stop(shutdownGrace),
+  };
 }
 
 /** What it runs on, and what is only good for development. */
 function describe(config: Config, url: string): string {
-  const { store, profile, jwtKey } = config;
+  const { store, profile, jwtKey, workers } = config;
   const lines = [`Portcullis serves ${url} (${profile})`, `  store: ${describeStore(store)}`];
+  if (workers > 1) lines.push(`  workers: ${workers}`);
   for (const notice of config.notices) lines.push(`  ! ${notice}`);
   const connections = affordableConnections(config.maxConnections);
   if (connections < config.maxConnections) {
@@ -285,7 +304,7 @@ function alertUnreadableHash(): void {
 function fail(error: unknown): never {
   if (error instanceof ConfigError) {
     for (const fault of error.faults) console.error(printable(fault));
-  } else {
+  } else if (!(error instanceof WorkerEnded)) {
     console.error(`Portcullis cannot start: ${describeFault(error)}`);
   }
   process.exit(1);

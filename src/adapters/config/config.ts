@@ -12,7 +12,10 @@ export interface Config {
   readonly profile: Profile;
   readonly host: string;
   readonly port: number;
+  /** In all workers together. */
   readonly maxConnections: number;
+  /** Processes that serve. */
+  readonly workers: number;
   readonly store: StoreTarget;
   /** What signs: a private key, or a secret. Undefined in development only: then a secret is made and kept. */
   readonly jwtKey: KeyObject | string | undefined;
@@ -79,11 +82,14 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const previousSecrets = read.list('JWT_PREVIOUS_SECRETS');
   const hasKeyFile = read.optional('JWT_PRIVATE_KEY_FILE') !== undefined;
 
+  const workers = read.workers('WORKERS');
+
   const config = {
     profile: production ? 'production' : 'development',
     host: read.text('HOST', '127.0.0.1'),
     port: read.integer('PORT', 8000, 0, 65_535),
     maxConnections: read.integer('MAX_CONNECTIONS', 10_000, 1, 1_000_000),
+    workers,
     store: read.store('DATABASE_URL', production ? undefined : DEVELOPMENT_DATABASE),
     jwtKey: hasKeyFile ? read.privateKey('JWT_PRIVATE_KEY_FILE') : secret,
     jwtPreviousKeys: [...previousSecrets, ...read.publicKeys('JWT_PREVIOUS_KEY_FILES')],
@@ -110,7 +116,12 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       memoryKib: read.integer('ARGON2_MEMORY_KIB', 19_456, 8, 4 * 1024 * 1024),
       passes: read.integer('ARGON2_PASSES', 2, 1, 1_000),
       parallelism: read.integer('ARGON2_PARALLELISM', 1, 1, 255),
-      concurrency: read.integer('HASH_CONCURRENCY', availableParallelism(), 1, 1_024),
+      concurrency: read.integer(
+        'HASH_CONCURRENCY',
+        Math.max(1, Math.floor(availableParallelism() / workers)),
+        1,
+        1_024,
+      ),
       queue: read.integer('HASH_QUEUE', 64, 0, 1_000_000),
     },
     rateLimit: read.one('RATE_LIMIT', ['on', 'off'], 'on') === 'on',
@@ -155,6 +166,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   }
   if (production && config.store?.kind === 'memory') {
     read.fault('DATABASE_URL', 'memory: loses every user at a restart; refused in production');
+  }
+  if (workers > 1 && config.store?.kind === 'memory') {
+    read.fault('WORKERS', 'must be 1 with memory: each process would have users of its own');
   }
   if (!config.rateLimit) {
     notices.push('anybody may guess passwords without a limit (RATE_LIMIT=off)');
@@ -231,13 +245,18 @@ class Reader {
     return choice ?? otherwise;
   }
 
-  integer(name: string, otherwise: number, min: number, max: number): number {
+  integer(name: string, otherwise: number, min: number, max: number, or = ''): number {
     const value = this.optional(name);
     if (value === undefined) return otherwise;
     const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
     if (number >= min && number <= max) return number;
-    this.fault(name, `must be a whole number from ${min} to ${max}`);
+    this.fault(name, `must be a whole number from ${min} to ${max}${or}`);
     return otherwise;
+  }
+
+  workers(name: string): number {
+    if (this.optional(name) === 'auto') return availableParallelism();
+    return this.integer(name, 1, 1, 1_024, " or 'auto', one for each core");
   }
 
   /** Seconds, from a number with a unit: 90s, 15m, 12h, 30d. */
