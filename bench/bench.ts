@@ -1,0 +1,66 @@
+/**
+ * Every bar that the service has to reach, measured side by side with what it is compared to, and
+ * whether it did. Prints tables, and writes them with a plot to bench/results/. Asserts nothing:
+ * the machine decides too. `ROUNDS` (5) times, `SECONDS` (3) each; all sections unless some are named.
+ *
+ *   npm run bench
+ *   ROUNDS=3 SECONDS=2 npm run bench -- protected login
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Bar, type Findings, isMet, type Section } from './findings.ts';
+import { requireWrk } from './load.ts';
+import { drawBars } from './plot.ts';
+import { figure, markdown } from './report.ts';
+import { protectedSection } from './sections/protected.ts';
+import { PEERS, Stage } from './stage.ts';
+
+const SECTIONS: readonly Section[] = [protectedSection];
+const RESULTS = join(import.meta.dirname, 'results');
+
+const wanted = process.argv.slice(2);
+const names = SECTIONS.map(({ name }) => name);
+const strange = wanted.find((name) => !names.includes(name));
+if (strange !== undefined) {
+  console.error(`there is no section ${strange}, only ${names.join(', ')}`);
+  process.exit(2);
+}
+requireWrk();
+if (!existsSync(join(PEERS, 'node_modules'))) {
+  console.log('Installing what the service is compared to');
+  execFileSync('npm', ['ci', '--prefix', PEERS], { stdio: 'inherit' });
+}
+
+const found = new Map<string, Findings>();
+const stage = await Stage.open();
+try {
+  for (const { name, run } of SECTIONS) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    const started = performance.now();
+    stage.beginSection();
+    const findings = await run(stage);
+    await stage.endSection(name);
+    found.set(name, findings);
+    console.log(`\n${name} (${((performance.now() - started) / 1000).toFixed(0)} s)`);
+    for (const [title, table] of Object.entries(findings.tables)) {
+      console.log(title);
+      console.table(table);
+    }
+    console.table(findings.bars.map(line));
+  }
+} finally {
+  await stage.close();
+  mkdirSync(RESULTS, { recursive: true });
+  writeFileSync(join(RESULTS, 'latest.md'), markdown(found));
+  writeFileSync(join(RESULTS, 'latest.svg'), drawBars(found));
+}
+const bars = [...found.values()].flatMap((findings) => findings.bars);
+console.log('\nAll of them');
+console.table(bars.map(line));
+console.log(`${bars.filter(isMet).length} of ${bars.length} bars met`);
+
+function line(bar: Bar) {
+  const { measured, bound, met } = figure(bar);
+  return { bar: bar.bar, measured, bound, met };
+}
