@@ -13,10 +13,19 @@ import { type Bar, type Findings, isMet, type Section } from './findings.ts';
 import { requireWrk } from './load.ts';
 import { drawBars } from './plot.ts';
 import { figure, markdown } from './report.ts';
+import { floodSection } from './sections/flood.ts';
+import { loginSection, registerSection } from './sections/passwords.ts';
 import { protectedSection } from './sections/protected.ts';
+import { refreshSection } from './sections/refresh.ts';
 import { PEERS, Stage } from './stage.ts';
 
-const SECTIONS: readonly Section[] = [protectedSection];
+const SECTIONS: readonly Section[] = [
+  protectedSection,
+  refreshSection,
+  loginSection,
+  registerSection,
+  floodSection,
+];
 const RESULTS = join(import.meta.dirname, 'results');
 
 const wanted = process.argv.slice(2);

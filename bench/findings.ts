@@ -1,7 +1,7 @@
 /** What a section of the benchmark finds, and how its rounds become figures. */
 import type { Reading } from './load.ts';
 import { median } from './measure.ts';
-import { NAMES, type ServerName, type Stage } from './stage.ts';
+import { NAMES, type Stage } from './stage.ts';
 
 export const ROUNDS = Number(process.env['ROUNDS'] ?? 5);
 /** Of each visit. */
@@ -59,20 +59,30 @@ export function ratioBar(
   return barOf(bar, ratios, '×', bound);
 }
 
+/** What the rounds found of one of those that were visited. */
+export function roundsOf<Value>(
+  found: ReadonlyMap<string, readonly Value[]>,
+  name: string,
+): readonly Value[] {
+  const values = found.get(name);
+  if (values === undefined) throw new Error(`${name} was not visited`);
+  return values;
+}
+
 /** Requests a second, in each round. */
-export function rates<Name>(found: ReadonlyMap<Name, readonly Reading[]>, name: Name): number[] {
-  return (found.get(name) ?? []).map(({ rate }) => rate);
+export function rates(found: ReadonlyMap<string, readonly Reading[]>, name: string): number[] {
+  return roundsOf(found, name).map(({ rate }) => rate);
 }
 
 /**
  * Visits in turn, round by round, and each second round backwards, so that nobody always comes after
  * the same neighbour. Gives the values of each, in the order of the rounds.
  */
-export async function inRounds<Name extends string, Value>(
-  visits: ReadonlyMap<Name, () => Promise<Value>>,
+export async function inRounds<Value>(
+  visits: ReadonlyMap<string, () => Promise<Value>>,
   rounds: number = ROUNDS,
-): Promise<ReadonlyMap<Name, readonly Value[]>> {
-  const found = new Map<Name, Value[]>([...visits].map(([name]) => [name, []]));
+): Promise<ReadonlyMap<string, readonly Value[]>> {
+  const found = new Map<string, Value[]>([...visits].map(([name]) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
     const order = round % 2 === 0 ? [...visits] : [...visits].toReversed();
     for (const [name, visit] of order) found.get(name)?.push(await visit());
@@ -80,12 +90,14 @@ export async function inRounds<Name extends string, Value>(
   return found;
 }
 
+const SHOWN: ReadonlyMap<string, string> = new Map(Object.entries(NAMES));
+
 /** The medians of readings, a line for each server. */
-export function readingsTable(found: ReadonlyMap<ServerName, readonly Reading[]>): Table {
+export function readingsTable(found: ReadonlyMap<string, readonly Reading[]>): Table {
   return [...found].map(([name, readings]) => {
     const of = (measure: (reading: Reading) => number) => median(readings.map(measure));
     return {
-      server: NAMES[name],
+      server: SHOWN.get(name) ?? name,
       'a second': digits(of(({ rate }) => rate)),
       'p99 ms': digits(of(({ p99 }) => p99)),
       'CPU µs, server': digits(of(({ serverCpu }) => serverCpu)),
@@ -97,6 +109,7 @@ export function readingsTable(found: ReadonlyMap<ServerName, readonly Reading[]>
 /** As many digits as mean anything. */
 export function digits(value: number): string {
   if (!Number.isFinite(value)) return '–';
+  if (value === 0) return '0';
   if (value >= 100) return Math.round(value).toLocaleString('en');
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }

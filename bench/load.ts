@@ -73,7 +73,8 @@ export async function wrk(options: WrkOptions, workers: Workers): Promise<Readin
   };
 }
 
-function readNumbers(json: string): (name: string) => number {
+/** The numbers of an object in JSON, by their names. */
+export function readNumbers(json: string): (name: string) => number {
   const found: unknown = JSON.parse(json);
   const entries = new Map(Object.entries(typeof found === 'object' && found ? found : {}));
   return (name) => {

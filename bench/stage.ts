@@ -29,8 +29,8 @@ export const NAMES = {
 } as const;
 export type ServerName = keyof typeof NAMES;
 
-export const ACCOUNTS = 64;
-export const PASSWORD = 'fourteen grey herons';
+const ACCOUNTS = 64;
+const PASSWORD = 'fourteen grey herons';
 
 export interface Account {
   readonly email: string;
@@ -61,6 +61,8 @@ export class Stage {
   readonly database: MariadbServer;
   /** MB that the service took at most, by section. */
   readonly peaks = new Map<string, number>();
+  #peak = 0;
+  readonly #crowds = new Map<number, Promise<string>>();
   readonly #servers = new Map<ServerName, Promise<Peopled>>();
   readonly #services: Server[] = [];
   readonly #guests: Server[] = [];
@@ -104,6 +106,28 @@ export class Stage {
     return `${this.database.url}/${name}`;
   }
 
+  /** A database of the service with so many users, whose emails `crowdEmail` gives. */
+  crowd(users: number): Promise<string> {
+    const found = this.#crowds.get(users) ?? this.#fill(users);
+    this.#crowds.set(users, found);
+    return found;
+  }
+
+  async #fill(users: number): Promise<string> {
+    const url = await this.createDatabase();
+    const service = await this.#start('service', url); // It makes the tables.
+    const [first] = await register(service.url, 1);
+    await service.program.end('SIGTERM');
+    await this.sql(
+      `INSERT INTO users (username, email, password_hash, date_created)
+       SELECT CONCAT('User ', seq), CONCAT('crowd', seq, '@example.com'), password_hash, date_created
+       FROM seq_1_to_${users - 1}, (SELECT * FROM users WHERE email = '${first?.email}') AS first`,
+      url,
+    );
+    await this.sql('ANALYZE TABLE users', url);
+    return url;
+  }
+
   /** Runs statements on the server, or on the database of `url`. */
   async sql(statement: string, url: string = this.database.url): Promise<void> {
     const connection = await createConnection(url);
@@ -130,15 +154,23 @@ export class Stage {
     return this.#tokenFile(tokens);
   }
 
+  /** The most memory that a server takes while this goes on, in MB. */
+  async peakOf({ workers }: Server, work: () => Promise<unknown>): Promise<number> {
+    this.#peak = Math.max(this.#peak, peakMemory(workers.server));
+    forgetPeak(workers.server);
+    await work();
+    return peakMemory(workers.server);
+  }
+
   beginSection(): void {
+    this.#peak = 0;
     for (const { workers } of this.#services) forgetPeak(workers.server);
   }
 
   async endSection(section: string): Promise<void> {
-    if (this.#services.length > 0) {
-      const peaks = this.#services.map(({ workers }) => peakMemory(workers.server));
-      this.peaks.set(section, Math.max(...peaks));
-    }
+    const peaks = this.#services.map(({ workers }) => peakMemory(workers.server));
+    const most = Math.max(this.#peak, ...peaks);
+    if (most > 0) this.peaks.set(section, most);
     for (const guest of this.#guests.splice(0)) {
       this.#services.splice(this.#services.indexOf(guest), 1);
       await guest.program.end('SIGTERM');
@@ -158,7 +190,7 @@ export class Stage {
   async #startWithAccounts(name: ServerName): Promise<Peopled> {
     const server = await this.#start(name, await this.createDatabase());
     if (name === 'service') this.#services.push(server);
-    const accounts = await register(server.url);
+    const accounts = await register(server.url, ACCOUNTS);
     return {
       ...server,
       accounts,
@@ -199,11 +231,11 @@ export class Stage {
 /** Limits on attempts stay on, as by default: clients come from as many addresses as they like. */
 const OF_THE_SERVICE = { TRUST_PROXY: '1', USERS_ACCESS: 'public' } as const;
 
-async function register(url: string): Promise<Account[]> {
+async function register(url: string, count: number): Promise<Account[]> {
   const accounts: Account[] = [];
   const connections = await Promise.all([Connection.open(url), Connection.open(url)]);
   const one = async (connection: Connection, from: number) => {
-    for (let i = from; i < ACCOUNTS; i += connections.length) {
+    for (let i = from; i < count; i += connections.length) {
       const email = `user${i}@example.com`;
       const { status, body } = await connection.send(registration(`User ${i}`, email));
       if (status !== 201) throw new Error(`registration: ${status} ${body}`);
@@ -216,6 +248,15 @@ async function register(url: string): Promise<Account[]> {
   };
   await Promise.all(connections.map(one));
   return accounts;
+}
+
+/** One of a crowd of so many, by chance. */
+export function crowdEmail(users: number): string {
+  return `crowd${1 + Math.floor(Math.random() * (users - 1))}@example.com`;
+}
+
+export function login(email: string): string {
+  return requestText('POST /login', { json: { email, password: PASSWORD } });
 }
 
 /** The text of a request, from an address that nobody else has. */

@@ -1,17 +1,18 @@
 /** GET /protected: the user is looked up in MariaDB at each request. */
 import {
-  type Findings,
-  inRounds,
+  type Bar,
   ratioBar,
   rates,
   readingsTable,
   ROUNDS,
   SECONDS,
   type Section,
+  type Table,
   WARM_UP,
 } from '../findings.ts';
-import { type Reading, type TokenFile, wrk } from '../load.ts';
+import type { TokenFile } from '../load.ts';
 import { NAMES, type Peopled, type ServerName, type Stage } from '../stage.ts';
+import { wrkRounds } from '../visits.ts';
 
 /** At so many connections: what multiple of whose rate the service's is to be. */
 const BARS: readonly (readonly [connections: number, peer: ServerName, atLeast: number])[] = [
@@ -28,17 +29,16 @@ const FRESH_BAR = 1.3;
 /** Tokens a second that are made for a server which nobody has seen yet. */
 const FRESH_RATE = 25_000;
 
-type Visits = Map<ServerName, () => Promise<Reading>>;
-
 export const protectedSection: Section = {
   name: 'protected',
   async run(stage) {
-    const bars = [];
-    const tables: Record<string, Findings['tables'][string]> = {};
+    const bars: Bar[] = [];
+    const tables: Record<string, Table> = {};
     for (const connections of new Set(BARS.map(([each]) => each))) {
       const wanted = BARS.filter(([each]) => each === connections);
       const servers = await stage.servers('service', ...wanted.map(([, peer]) => peer));
-      const found = await measure(servers, connections, ({ accessTokens }) => accessTokens);
+      const load = { kind: 'protected', connections } as const;
+      const found = await wrkRounds(servers, load, ({ accessTokens }) => accessTokens);
       for (const [, peer, atLeast] of wanted) {
         const title = `req/s at ${connections} connections, against ${NAMES[peer]}`;
         bars.push(ratioBar(title, rates(found, 'service'), rates(found, peer), { atLeast }));
@@ -59,24 +59,8 @@ async function measureFresh(stage: Stage) {
   const servers = await stage.servers('service', 'fastify');
   const tokens = new Map<Peopled, TokenFile>();
   for (const server of servers.values()) {
-    tokens.set(server, stage.freshTokens(server, (ROUNDS + 1) * SECONDS * FRESH_RATE));
+    tokens.set(server, stage.freshTokens(server, (ROUNDS * SECONDS + WARM_UP) * FRESH_RATE));
   }
-  return measure(servers, 32, (server) => tokens.get(server) ?? server.accessTokens);
-}
-
-async function measure(
-  servers: ReadonlyMap<ServerName, Peopled>,
-  connections: number,
-  tokensOf: (server: Peopled) => TokenFile,
-) {
-  const visits = (seconds: number): Visits =>
-    new Map(
-      [...servers].map(([name, server]) => {
-        const { url, workers } = server;
-        const load = { url, kind: 'protected', tokens: tokensOf(server), connections } as const;
-        return [name, () => wrk({ ...load, seconds }, workers)];
-      }),
-    );
-  await inRounds(visits(WARM_UP), 1);
-  return inRounds(visits(SECONDS));
+  const load = { kind: 'protected', connections: 32 } as const;
+  return wrkRounds(servers, load, (server) => tokens.get(server) ?? server.accessTokens);
 }
