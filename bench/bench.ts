@@ -14,9 +14,14 @@ import { requireWrk } from './load.ts';
 import { drawBars } from './plot.ts';
 import { figure, markdown } from './report.ts';
 import { floodSection } from './sections/flood.ts';
+import { helloSection } from './sections/hello.ts';
+import { memorySection } from './sections/memory.ts';
 import { loginSection, registerSection } from './sections/passwords.ts';
 import { protectedSection } from './sections/protected.ts';
 import { refreshSection } from './sections/refresh.ts';
+import { scaleSection } from './sections/scale.ts';
+import { startSection } from './sections/start.ts';
+import { usersSection } from './sections/users.ts';
 import { PEERS, Stage } from './stage.ts';
 
 const SECTIONS: readonly Section[] = [
@@ -25,6 +30,11 @@ const SECTIONS: readonly Section[] = [
   loginSection,
   registerSection,
   floodSection,
+  helloSection,
+  startSection,
+  scaleSection,
+  usersSection,
+  memorySection,
 ];
 const RESULTS = join(import.meta.dirname, 'results');
 
@@ -44,19 +54,8 @@ if (!existsSync(join(PEERS, 'node_modules'))) {
 const found = new Map<string, Findings>();
 const stage = await Stage.open();
 try {
-  for (const { name, run } of SECTIONS) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue;
-    const started = performance.now();
-    stage.beginSection();
-    const findings = await run(stage);
-    await stage.endSection(name);
-    found.set(name, findings);
-    console.log(`\n${name} (${((performance.now() - started) / 1000).toFixed(0)} s)`);
-    for (const [title, table] of Object.entries(findings.tables)) {
-      console.log(title);
-      console.table(table);
-    }
-    console.table(findings.bars.map(line));
+  for (const section of SECTIONS) {
+    if (wanted.length === 0 || wanted.includes(section.name)) await measure(section);
   }
 } finally {
   await stage.close();
@@ -68,6 +67,27 @@ const bars = [...found.values()].flatMap((findings) => findings.bars);
 console.log('\nAll of them');
 console.table(bars.map(line));
 console.log(`${bars.filter(isMet).length} of ${bars.length} bars met`);
+
+/** A section that cannot be measured must not take the others with it. */
+async function measure({ name, run }: Section): Promise<void> {
+  const started = performance.now();
+  stage.beginSection();
+  try {
+    const findings = await run(stage);
+    found.set(name, findings);
+    console.log(`\n${name} (${((performance.now() - started) / 1000).toFixed(0)} s)`);
+    for (const [title, table] of Object.entries(findings.tables)) {
+      console.log(title);
+      console.table(table);
+    }
+    console.table(findings.bars.map(line));
+  } catch (fault) {
+    console.error(`${name} could not be measured:`, fault);
+    process.exitCode = 1;
+  } finally {
+    await stage.endSection(name);
+  }
+}
 
 function line(bar: Bar) {
   const { measured, bound, met } = figure(bar);

@@ -73,7 +73,9 @@ function row(bar: Bar, section: string, top: number): string {
 }
 
 function multiple({ bound }: Bar, value: number): number {
-  return 'atLeast' in bound ? value / bound.atLeast : bound.atMost / value;
+  if ('atLeast' in bound) return value / bound.atLeast;
+  if (bound.atMost === 0) return value > 0 ? 0 : 1;
+  return value > 0 ? bound.atMost / value : TO;
 }
 
 /** What lies beyond the axis is drawn at its end. */

@@ -7,9 +7,9 @@ export function figure(bar: Bar) {
   const { bound, unit, measured, spread } = bar;
   const limit = 'atLeast' in bound ? `>= ${bound.atLeast}` : `<= ${digits(bound.atMost)}`;
   return {
-    measured: `${digits(measured)} ${unit}`,
+    measured: `${digits(measured)} ${unit}`.trim(),
     spread: spread.map(digits).join(' … '),
-    bound: `${limit} ${unit}`,
+    bound: `${limit} ${unit}`.trim(),
     met: isMet(bar) ? 'yes' : 'NO',
   };
 }

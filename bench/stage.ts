@@ -151,7 +151,7 @@ export class Stage {
       const signed = `${header}.${Buffer.from(payload).toString('base64url')}`;
       return `${signed}.${createHmac('sha256', this.secret).update(signed).digest('base64url')}`;
     });
-    return this.#tokenFile(tokens);
+    return this.tokenFile(tokens);
   }
 
   /** The most memory that a server takes while this goes on, in MB. */
@@ -194,8 +194,8 @@ export class Stage {
     return {
       ...server,
       accounts,
-      accessTokens: this.#tokenFile(accounts.map(({ accessToken }) => accessToken)),
-      refreshTokens: this.#tokenFile(accounts.map(({ refreshToken }) => refreshToken ?? '')),
+      accessTokens: this.tokenFile(accounts.map(({ accessToken }) => accessToken)),
+      refreshTokens: this.tokenFile(accounts.map(({ refreshToken }) => refreshToken ?? '')),
     };
   }
 
@@ -221,7 +221,7 @@ export class Stage {
     return { name: NAMES[name], url: program.url, databaseUrl, workers, program };
   }
 
-  #tokenFile(tokens: readonly string[]): TokenFile {
+  tokenFile(tokens: readonly string[]): TokenFile {
     const path = join(this.folder.path, `tokens${(this.#count += 1)}`);
     writeFileSync(path, `${tokens.join('\n')}\n`);
     return { path, position: 0 };

@@ -12,10 +12,11 @@ import type { Server } from './stage.ts';
 
 /** By the names of the servers. */
 export type Found = ReadonlyMap<string, readonly Reading[]>;
+type Visitable = Pick<Server, 'url' | 'workers'>;
 type Others = ReadonlyMap<string, () => Promise<Reading>>;
 
 /** By wrk, with the tokens that `tokensOf` gives for each server. */
-export function wrkRounds<Visited extends Server>(
+export function wrkRounds<Visited extends Visitable>(
   servers: ReadonlyMap<string, Visited>,
   load: Pick<WrkOptions, 'kind' | 'connections'>,
   tokensOf: (server: Visited) => TokenFile,
@@ -27,7 +28,7 @@ export function wrkRounds<Visited extends Server>(
 }
 
 /** By the cheap client; `others` are visited along with the servers, and not warmed. */
-export function loopRounds<Visited extends Server>(
+export function loopRounds<Visited extends Visitable>(
   servers: ReadonlyMap<string, Visited>,
   load: Pick<Loop, 'inFlight' | 'status'>,
   nextOf: (server: Visited) => () => string,
@@ -38,7 +39,7 @@ export function loopRounds<Visited extends Server>(
   return warmRounds(servers, visit, others);
 }
 
-async function warmRounds<Visited extends Server>(
+async function warmRounds<Visited extends Visitable>(
   servers: ReadonlyMap<string, Visited>,
   visit: (server: Visited, seconds: number) => Promise<Reading>,
   others: Others = new Map(),
