@@ -48,7 +48,8 @@ if (strange !== undefined) {
 requireWrk();
 if (!existsSync(join(PEERS, 'node_modules'))) {
   console.log('Installing what the service is compared to');
-  execFileSync('npm', ['ci', '--prefix', PEERS], { stdio: 'inherit' });
+  const options = ['--prefix', PEERS, '--ignore-scripts', '--loglevel=error'];
+  execFileSync('npm', ['ci', ...options], { stdio: 'inherit' });
 }
 
 const found = new Map<string, Findings>();

@@ -1,10 +1,11 @@
 /** How the benchmarks put load on a server, and what it cost: rate, latency, CPU, all at once. */
 import { execFile } from 'node:child_process';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { program } from '../tests/support/programs.ts';
-import { Connection, cpuSeconds, quantile, type Reply } from './measure.ts';
+import { Connection, cpuSeconds, quantile, type Reply, requestText } from './measure.ts';
 
 const WRK_SCRIPT = join(import.meta.dirname, 'wrk.lua');
 
@@ -151,6 +152,40 @@ export async function paced(
   await Promise.all(pending);
   for (const connection of idle) connection.close();
   return replies;
+}
+
+/**
+ * Reads the reply to a GET to its end and keeps nothing of it. Once so many bytes are there, it stops
+ * until `stop` is over.
+ * @throws Error if the reply is not whole, or too short to stop in
+ */
+export function readToEnd(
+  url: string,
+  stopAt = 0,
+  stop: () => Promise<void> = async () => {},
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const { port, pathname, search } = new URL(url);
+    let length = 0;
+    let isStopped = false;
+    let tail = '';
+    const socket = connect(Number(port), '127.0.0.1');
+    const request = requestText(`GET ${pathname}${search}`);
+    socket.write(request.replace('\r\n', '\r\nConnection: close\r\n'));
+    socket.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - 5))).slice(-5);
+      if (isStopped || length < stopAt) return;
+      isStopped = true;
+      socket.pause();
+      stop().then(() => socket.resume(), reject);
+    });
+    socket.on('error', reject);
+    socket.on('close', () => {
+      if (tail === '0\r\n\r\n' && isStopped) resolve();
+      else reject(new Error(`${url}: the reply ended with ${JSON.stringify(tail)}`));
+    });
+  });
 }
 
 function openAll(url: string, count: number): Promise<Connection[]> {

@@ -4,7 +4,7 @@ import { figure } from './report.ts';
 
 const ROW = 22;
 const TOP = 64;
-const LABELS = 400;
+const LABELS = 420;
 const PLOT = 420;
 const FIGURES = 210;
 const WIDTH = LABELS + PLOT + FIGURES;

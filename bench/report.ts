@@ -21,7 +21,8 @@ export function markdown(found: ReadonlyMap<string, Findings>): string {
   const met = bars.filter((bar) => bar.met === 'yes').length;
   return [
     '# The bars, measured',
-    `${met} of ${bars.length} met: ${ROUNDS} rounds of ${SECONDS} s each on ${machine()}, written by`,
+    '',
+    `${met} of ${bars.length} met; rounds: ${ROUNDS}, of ${SECONDS} s a visit, on ${machine()}. Written by`,
     '`npm run bench`. Load maker, servers and database share the cores: ratios, taken within a',
     'round, say more than rates. "measured" is the median of the rounds, "spread" the least and the most.',
     '',

@@ -62,24 +62,31 @@ export class Stage {
   /** MB that the service took at most, by section. */
   readonly peaks = new Map<string, number>();
   #peak = 0;
+  /** Whether the section that runs has asked for the service. */
+  #isAsked = false;
   readonly #crowds = new Map<number, Promise<string>>();
   readonly #servers = new Map<ServerName, Promise<Peopled>>();
   readonly #services: Server[] = [];
   readonly #guests: Server[] = [];
   #count = 0;
 
-  private constructor(database: MariadbServer) {
+  readonly #settings: Readonly<Record<string, string>>;
+
+  private constructor(database: MariadbServer, settings: Readonly<Record<string, string>>) {
     this.database = database;
+    this.#settings = settings;
   }
 
-  static async open(): Promise<Stage> {
+  /** `settings`: of the service, beside those that it needs. */
+  static async open(settings: Readonly<Record<string, string>> = {}): Promise<Stage> {
     const daemon = findMariadb();
     if (daemon === undefined) throw new Error('the benchmarks need MariaDB');
-    return new Stage(await mariadbServer(daemon, ['--innodb-buffer-pool-size=1G']));
+    return new Stage(await mariadbServer(daemon, ['--innodb-buffer-pool-size=1G']), settings);
   }
 
   /** A server with its accounts; it stays up until the end. */
   server(name: ServerName): Promise<Peopled> {
+    if (name === 'service') this.#isAsked = true;
     const found = this.#servers.get(name) ?? this.#startWithAccounts(name);
     this.#servers.set(name, found);
     return found;
@@ -95,6 +102,7 @@ export class Stage {
   /** The service once more, on another database and with other settings, until the section ends. */
   async guest(databaseUrl: string, env: Readonly<Record<string, string>> = {}): Promise<Server> {
     const guest = await this.#start('service', databaseUrl, env);
+    this.#isAsked = true;
     this.#guests.push(guest);
     this.#services.push(guest);
     return guest;
@@ -163,6 +171,7 @@ export class Stage {
   }
 
   beginSection(): void {
+    this.#isAsked = false;
     this.#peak = 0;
     for (const { workers } of this.#services) forgetPeak(workers.server);
   }
@@ -170,7 +179,7 @@ export class Stage {
   async endSection(section: string): Promise<void> {
     const peaks = this.#services.map(({ workers }) => peakMemory(workers.server));
     const most = Math.max(this.#peak, ...peaks);
-    if (most > 0) this.peaks.set(section, most);
+    if (this.#isAsked) this.peaks.set(section, most);
     for (const guest of this.#guests.splice(0)) {
       this.#services.splice(this.#services.indexOf(guest), 1);
       await guest.program.end('SIGTERM');
@@ -211,7 +220,7 @@ export class Stage {
       DATABASE_URL: databaseUrl,
       JWT_SECRET: this.secret,
       ACCESS_TOKEN_TTL: '2h', // Longer than any run.
-      ...(name === 'service' && OF_THE_SERVICE),
+      ...(name === 'service' && { ...OF_THE_SERVICE, ...this.#settings }),
       ...more,
     };
     const program = await startProgram(env, command);

@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { startProgram } from '../../tests/support/service.ts';
 import { ratioBar, rates, readingsTable, type Section } from '../findings.ts';
-import { PEERS } from '../stage.ts';
 import { wrkRounds } from '../visits.ts';
 
 const BAR = 0.75;
@@ -16,7 +15,7 @@ export const helloSection: Section = {
   name: 'hello',
   async run(stage) {
     const start = (kind: string, env = {}) =>
-      startProgram(env, [process.execPath, join(PEERS, 'hello.mjs'), kind]);
+      startProgram(env, [process.execPath, join(import.meta.dirname, '../hello.mjs'), kind]);
     const host = await start('host');
     const bytes = await start('bytes', { TEMPLATE_URL: host.url });
     const plain = await start('plain');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ratioBar, rates, readingsTable, SECONDS, type Section } from '../findings.ts';
 import { type Reading, readNumbers } from '../load.ts';
-import { login, NAMES, PEERS, registration } from '../stage.ts';
+import { login, NAMES, registration } from '../stage.ts';
 import { inTurn, loopRounds } from '../visits.ts';
 
 const LOGIN_BAR = 0.95;
@@ -56,7 +56,7 @@ export const registerSection: Section = {
 
 /** In a process of its own, which does nothing else. */
 async function argon2(kind: 'verify' | 'hash'): Promise<Reading> {
-  const args = [join(PEERS, 'argon2.mjs'), kind, `${SECONDS}`];
+  const args = [join(import.meta.dirname, '../argon2.mjs'), kind, `${SECONDS}`];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   const found = readNumbers(stdout);
   const cpu = found('cpu') * 1e6;

@@ -31,7 +31,7 @@ export const scaleSection: Section = {
     });
     return {
       bars: [
-        ratioBar(`CPU a login with database, ${sizes}`, cpu('many'), cpu('few'), {
+        ratioBar(`CPU a login ${sizes}`, cpu('many'), cpu('few'), {
           atMost: 1 + FLAT,
         }),
         ratioBar(`logins/s ${sizes}`, rates(found, 'many'), rates(found, 'few'), {

@@ -1,6 +1,5 @@
 /** GET /users of a million: its time, its memory, and what a reader holds that stops. */
 import { execFile } from 'node:child_process';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -16,13 +15,16 @@ import {
   type Section,
   type Table,
 } from '../findings.ts';
-import { cpuSeconds, median, memory, requestText } from '../measure.ts';
+import { readToEnd } from '../load.ts';
+import { cpuSeconds, median, memory } from '../measure.ts';
 import type { Server, Stage } from '../stage.ts';
 
 const USERS = Number(process.env['USERS'] ?? 1_000_000);
 const COLUMNS = 'SELECT id, username, email, date_created FROM users ORDER BY id';
 const TIME_BAR = 2;
 const MEMORY_BAR = 50;
+/** Bytes: there are at least 75 for each user, so these are there in the middle of the list. */
+const HALF = USERS * 75;
 /** ms that the reader stops for, in the middle of the list. */
 const STOP = 3_000;
 
@@ -58,13 +60,13 @@ type Shell = () => Promise<Read>;
 
 async function compare(stage: Stage, store: string, server: Server, shell: Shell) {
   const pid = server.workers.server;
-  await readAll(`${server.url}/users?limit=10`); // Idle, but not cold.
+  await readToEnd(`${server.url}/users?limit=10`); // Idle, but not cold.
   const idle = memory(pid);
   const service = async (): Promise<Read> => {
     const [started, cpu] = [performance.now(), cpuSeconds(pid)];
     let seconds = 0;
     const peak = await stage.peakOf(server, async () => {
-      await readAll(`${server.url}/users`);
+      await readToEnd(`${server.url}/users`);
       seconds = (performance.now() - started) / 1000;
     });
     return { seconds, grownMb: peak - idle, cpu: cpuSeconds(pid) - cpu };
@@ -145,7 +147,7 @@ async function stopReading(stage: Stage, server: Server, idle: number) {
   let during = { held: 0, busy: 0 };
   let memoryDuring = 0;
   const peak = await stage.peakOf(server, () =>
-    readAll(`${server.url}/users`, async () => {
+    readToEnd(`${server.url}/users`, HALF, async () => {
       await sleep(STOP / 2); // What was under way comes to its end.
       for (const until = performance.now() + STOP / 2; performance.now() < until; ) {
         const now = await connections();
@@ -180,33 +182,4 @@ async function stopReading(stage: Stage, server: Server, idle: number) {
     ],
     table,
   };
-}
-
-/** Bytes of the list for each user, at least: so many of them are there in the middle of it. */
-const HALF = USERS * 75;
-
-/** Reads a reply to its end and keeps nothing; in the middle of a whole list it waits for `stop`. */
-function readAll(url: string, stop?: () => Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const { port, pathname, search } = new URL(url);
-    let length = 0;
-    let isStopped = stop === undefined;
-    let tail = '';
-    const socket = connect(Number(port), '127.0.0.1');
-    const request = requestText(`GET ${pathname}${search}`);
-    socket.write(request.replace('\r\n', '\r\nConnection: close\r\n'));
-    socket.on('data', (chunk: Buffer) => {
-      length += chunk.length;
-      tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - 5))).slice(-5);
-      if (isStopped || length < HALF) return;
-      isStopped = true;
-      socket.pause();
-      stop?.().then(() => socket.resume(), reject);
-    });
-    socket.on('error', reject);
-    socket.on('close', () => {
-      if (tail === '0\r\n\r\n' && isStopped) resolve();
-      else reject(new Error(`${url}: the reply ended with ${JSON.stringify(tail)}`));
-    });
-  });
 }
