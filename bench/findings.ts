@@ -109,7 +109,7 @@ export function readingsTable(found: ReadonlyMap<string, readonly Reading[]>): T
 /** As many digits as mean anything. */
 export function digits(value: number): string {
   if (!Number.isFinite(value)) return '–';
-  if (value === 0) return '0';
+  if (Number.isInteger(value)) return value.toLocaleString('en');
   if (value >= 100) return Math.round(value).toLocaleString('en');
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
