@@ -1,5 +1,5 @@
 /** What the benchmarks share: a cheap HTTP client, and readings of a process. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 
 export interface Reply {
@@ -80,7 +80,20 @@ export function requestText(
 
 /** Resident memory of a process, in MB. */
 export function memory(pid: number): number {
-  const [, kib = '0'] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return megabytes(pid, /VmRSS:\s+(\d+) kB/);
+}
+
+/** The most that it has been since `forgetPeak`, in MB: the kernel's own count, which misses nothing. */
+export function peakMemory(pid: number): number {
+  return megabytes(pid, /VmHWM:\s+(\d+) kB/);
+}
+
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+function megabytes(pid: number, line: RegExp): number {
+  const [, kib = '0'] = line.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return Number(kib) / 1024;
 }
 
@@ -101,4 +114,11 @@ export function busySeconds(): number {
 export function quantile(values: readonly number[], share: number): number {
   const sorted = Float64Array.from(values).toSorted();
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+}
+
+/** Of an even number of values the mean of the two in the middle: rounds are few. */
+export function median(values: readonly number[]): number {
+  const sorted = Float64Array.from(values).toSorted();
+  const [low, high] = [(sorted.length - 1) / 2, sorted.length / 2].map(Math.floor);
+  return ((sorted[low ?? 0] ?? Number.NaN) + (sorted[high ?? 0] ?? Number.NaN)) / 2;
 }

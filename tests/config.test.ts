@@ -47,6 +47,7 @@ profiles('need no setting at all in development', () => {
     host: '127.0.0.1',
     port: 8000,
     maxConnections: 10_000,
+    workers: 1,
     store: { kind: 'sqlite', path: 'data/portcullis.sqlite' },
     jwtKey: undefined,
     jwtPreviousKeys: [],
@@ -209,6 +210,7 @@ const LISTS = [',', ' ', 'a,', ',a', 'a,,b', 'a, b', 'a ,b', ' a', 'a\n'];
 const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
   NODE_ENV: ['prod', 'PRODUCTION', 'development ', 'constructor'],
   PORT: [...WHOLE_NUMBERS, '65536', '1'.repeat(400)],
+  WORKERS: [...WHOLE_NUMBERS, '0', '1025', 'Auto', 'all'],
   MAX_CONNECTIONS: [...WHOLE_NUMBERS, '0', '1000001'],
   ACCESS_TOKEN_TTL: TIMES,
   REFRESH_TOKEN_TTL: [...TIMES, '14m'],

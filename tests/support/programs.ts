@@ -24,7 +24,11 @@ export function freePort(): Promise<number> {
 }
 
 /** The path of the first program that answers, installing its Debian package where that is possible. */
-function program(names: readonly string[], probe: readonly string[], debianPackage: string) {
+export function program(
+  names: readonly string[],
+  probe: readonly string[],
+  debianPackage: string,
+): string | undefined {
   const find = () => names.find((name) => succeeds(name, probe));
   const found = find();
   if (found !== undefined || process.getuid?.() !== 0 || !succeeds('apt-get', ['--version'])) {
@@ -89,6 +93,8 @@ export interface MariadbServer {
   /** Without a database name. */
   readonly url: string;
   readonly port: number;
+  /** Of the process that runs now. */
+  readonly pid: () => number;
   /** Starts it, again after `kill`, on the same port and data. */
   start(): Promise<void>;
   /** Ends it as the loss of its machine would. */
@@ -166,6 +172,7 @@ export async function mariadbServer(
   return {
     url,
     port,
+    pid: () => server?.pid ?? 0,
     start,
     kill,
     signal: (name) => server?.kill(name),

@@ -1,0 +1,35 @@
+// A server whose GET /protected costs nothing but HTTP. node hello.mjs host|bytes|plain
+//   host   the service's own HTTP host, on use cases that answer at once
+//   bytes  node:http with the headers and the body that the server at TEMPLATE_URL answers
+//   plain  node:http at its shortest
+import { createServer } from 'node:http';
+import { expressApp } from '../dist/adapters/http/express.js';
+import { httpServer } from '../dist/adapters/http/server.js';
+
+const user = { id: 1, username: 'Ada', email: 'ada@example.com', dateCreated: new Date() };
+const auth = {
+  login: () => Promise.reject(new Error('nobody logs in')),
+  authorize: () => Promise.resolve({ user, sessionId: 'session' }),
+};
+/** Node adds these by itself. */
+const BY_NODE = ['date', 'connection', 'keep-alive'];
+
+const makers = {
+  host: () => httpServer(expressApp(auth)),
+  async bytes() {
+    const response = await fetch(`${process.env.TEMPLATE_URL}/protected`, {
+      headers: { Authorization: 'Bearer x' },
+    });
+    const headers = Object.fromEntries(
+      [...response.headers].filter(([name]) => !BY_NODE.includes(name)),
+    );
+    const body = await response.text();
+    return createServer((_, reply) => reply.writeHead(response.status, headers).end(body));
+  },
+  plain: () => createServer((_, reply) => reply.end('hello')),
+};
+
+const server = await makers[process.argv[2]]();
+server.listen(0, '127.0.0.1', () => {
+  console.log(`serves http://localhost:${server.address().port}`);
+});
