@@ -43,7 +43,7 @@ function clientOf(
     fetch: options.around?.(send) ?? send,
     tokens: options.tokens ?? memoryTokens(),
   });
-  return { client, requests };
+  return { client, requests, auth };
 }
 
 function service(ports: GivenPorts = fakePorts(), policy: Partial<Policy> = {}) {
@@ -76,6 +76,9 @@ type Step = (auth: Auth, state: TokenPair & { sessionId: string }) => Promise<un
 
 const password = 'battery staple';
 
+/** More than a service reads. */
+const much = 'x'.repeat(20_000);
+
 /** Everything that can be asked for, and every refusal of it. */
 const STEPS: Readonly<Record<string, Step>> = {
   'an account': (auth) => auth.registerUser(EVE),
@@ -99,6 +102,36 @@ const STEPS: Readonly<Record<string, Step>> = {
     const common = 'password1';
     return auth.registerUser({ ...EVE, password: common, confirmPassword: common });
   },
+  'a date for a password': (auth) => {
+    const date = new Date(0);
+    return auth.registerUser({ ...EVE, password: date, confirmPassword: date } as never);
+  },
+  'a big number': (auth) => auth.registerUser({ ...EVE, username: 7n } as never),
+  'a password of much': (auth) =>
+    auth.registerUser({ ...EVE, password: much, confirmPassword: much }),
+  'two passwords of much': (auth) =>
+    auth.registerUser({ ...EVE, password: much, confirmPassword: `${much}y` }),
+  'much, and no text': (auth) => {
+    const broken = `${much}\ud800`;
+    return auth.registerUser({ ...EVE, password: broken, confirmPassword: broken });
+  },
+  'a name of much': (auth) => auth.registerUser({ ...EVE, username: much }),
+  'an address of much': (auth) => auth.registerUser({ ...EVE, email: `${much}@example.com` }),
+  'much and nothing': (auth) => auth.registerUser({ ...EVE, email: much, username: ' ' }),
+  'much white space': (auth) =>
+    auth.registerUser({
+      ...EVE,
+      email: 'padded@example.com',
+      username: `Pad${' '.repeat(20_000)}`,
+    }),
+  'a broken address': (auth) => auth.registerUser({ ...EVE, email: 'a\ud800@example.com' }),
+  'a login of much': (auth) => auth.login({ ...EVE, password: much }),
+  'a login of a long address': (auth) => auth.login({ ...EVE, email: much }),
+  'a login of much nothing': (auth) => auth.login({ ...EVE, email: ' '.repeat(20_000) }),
+  'a login from nowhere': (auth) =>
+    auth.login({ ...EVE, password: 'wrong horse', address: 7 } as never),
+  'a login from no address': (auth) =>
+    auth.login({ ...EVE, password: 'wrong horse', address: 'x\r\nEvil: x' }),
   'a login': (auth) => auth.login({ ...EVE, device: 'Other \n browser/2.0' }),
   'a wrong login': (auth) => auth.login({ ...EVE, password: 'wrong horse' }),
   'an empty login': (auth) => auth.login({ email: ' ', password: '' }),
@@ -112,7 +145,11 @@ const STEPS: Readonly<Record<string, Step>> = {
   'a refresh of nothing': (auth) => auth.refreshToken({ refreshToken: '' }),
   'a refresh of nonsense': (auth) => auth.refreshToken({ refreshToken: 'x' }),
   'a refresh of much': (auth) => auth.refreshToken({ refreshToken: 'x'.repeat(90_000) }),
-  sessions: (auth, { accessToken }) => auth.listSessions({ accessToken }),
+  'a refresh of a date': (auth) => auth.refreshToken({ refreshToken: new Date(0) } as never),
+  async sessions(auth, { accessToken }) {
+    const sessions = await auth.listSessions({ accessToken });
+    return sessions.toSorted((one, other) => (`${one.device}` < `${other.device}` ? -1 : 1));
+  },
   'no session': (auth, { accessToken }) => auth.endSession({ accessToken, sessionId: '../x' }),
   'the session of nothing': (auth, { accessToken }) =>
     auth.endSession({ accessToken, sessionId: undefined } as never),
@@ -123,6 +160,12 @@ const STEPS: Readonly<Record<string, Step>> = {
   'nobody of the list': (auth) => listed(auth, { email: 'nobody@example.com' }),
   'a list without bounds': (auth) => listed(auth, { limit: 10_001 }),
   'a list from nowhere': (auth) => listed(auth, { after: -1 }),
+  'a list from a text': (auth) => listed(auth, { after: '1' } as never),
+  'a list of a text': (auth) => listed(auth, { limit: '1' } as never),
+  'a list of null': (auth) => listed(auth, { limit: null } as never),
+  'a list of a number': (auth) => listed(auth, { email: 7 } as never),
+  'a list of a broken address': (auth) => listed(auth, { email: 'a\ud800@example.com' }),
+  'a list of a long address': (auth) => listed(auth, { email: `${much}@example.com` }),
   'a list of no address': (auth) => listed(auth, { email: 'x' }),
   'a change': (auth, { accessToken }) =>
     auth.changePassword({
@@ -138,6 +181,27 @@ const STEPS: Readonly<Record<string, Step>> = {
       password,
       confirmPassword: password,
     }),
+  'a change to much': (auth, { accessToken }) =>
+    auth.changePassword({
+      accessToken,
+      currentPassword: password,
+      password: much,
+      confirmPassword: much,
+    }),
+  'a change from much': (auth, { accessToken }) =>
+    auth.changePassword({
+      accessToken,
+      currentPassword: much,
+      password: EVE.password,
+      confirmPassword: EVE.password,
+    }),
+  'a change of much by nobody': (auth) =>
+    auth.changePassword({
+      accessToken: 'x',
+      currentPassword: much,
+      password: much,
+      confirmPassword: much,
+    }),
   'a change to nothing': (auth, { accessToken }) =>
     auth.changePassword({ accessToken, currentPassword: password } as never),
   'a session': (auth, { accessToken, sessionId }) => auth.endSession({ accessToken, sessionId }),
@@ -145,9 +209,12 @@ const STEPS: Readonly<Record<string, Step>> = {
     auth.endSession({ accessToken, sessionId }),
   'a refresh of what has ended': (auth, { refreshToken }) => auth.refreshToken({ refreshToken }),
   'a logout': (auth, { refreshToken }) => auth.logout({ refreshToken }),
+  'a logout of much': (auth) => auth.logout({ refreshToken: much }),
   'a logout of nothing': (auth) => auth.logout({ refreshToken: '' }),
   everywhere: (auth, { accessToken }) => auth.logoutAll({ accessToken }),
   'a wrong end': (auth, { accessToken }) => auth.deleteAccount({ accessToken, password: 'wrong' }),
+  'an end of much': (auth, { accessToken }) => auth.deleteAccount({ accessToken, password: much }),
+  'an end of much by nobody': (auth) => auth.deleteAccount({ accessToken: 'x', password: much }),
   'an end of nothing': (auth, { accessToken }) =>
     auth.deleteAccount({ accessToken, password: undefined } as never),
   'the end': (auth, { accessToken }) => auth.deleteAccount({ accessToken, password }),
@@ -267,11 +334,66 @@ parity('registers at a service that has nothing beyond the document', async () =
   assert.equal((await client.authorize({ accessToken })).user, user);
 });
 
+parity('keeps the tokens of a registration whose login failed there', async () => {
+  const { client, auth } = clientOf(service(), {
+    around: (send) => (input, init) => {
+      if (new Request(input, init).url.endsWith('/login')) throw new TypeError('fetch failed');
+      const headers = new Headers(init?.headers);
+      headers.delete('prefer');
+      return send(input, { ...init, headers });
+    },
+  });
+  const fault = await client.registerUser(ADA).catch((error: unknown) => error);
+  assert.instance(fault, UnexpectedReplyError);
+  assert.is((await client.authorize()).user.username, 'Ada');
+  assert.equal(await listed(auth, {}), await listed(client, {}));
+});
+
+parity('stops where the ids of a list do not rise', async () => {
+  const page = (ids: readonly number[]) =>
+    ids.map((id) => ({
+      id,
+      username: 'x',
+      email: `${id}@x.co`,
+      date_created: '2026-01-02T03:04:05Z',
+    }));
+  const numbers = (from: number) => Array.from({ length: 500 }, (_, i) => from + i);
+  const lists: Readonly<Record<string, (after: number) => number[]>> = {
+    'the same page again': () => numbers(1),
+    'a page that falls': () => numbers(1).toReversed(),
+    'a page with one twice': (after) => numbers(after + 1).with(7, after + 7),
+    'one user for ever': () => numbers(1).fill(1),
+  };
+  for (const [name, ids] of Object.entries(lists)) {
+    let requests = 0;
+    const send: Fetch = async (input) => {
+      requests += 1;
+      if (requests > 9) throw new Error('for ever');
+      const after = Number(new URL(new Request(input).url).searchParams.get('after') ?? 0);
+      return Response.json(page(ids(after)));
+    };
+    const client = createClient({ baseUrl: 'https://x', fetch: send });
+    const fault = await listed(client, {}).catch((error: unknown) => error);
+    assert.instance(fault, UnexpectedReplyError, name);
+    assert.match(String((fault as Error).cause), 'the ids do not rise', name);
+    assert.ok(requests < 3, name);
+  }
+  // Whole lists of a server that has nothing beyond the document may come in any order.
+  const whole = createClient({
+    baseUrl: 'https://x',
+    fetch: async () => Response.json(page([7, 3])),
+  });
+  assert.is(((await listed(whole, {})) as { users: [] }).users.length, 2);
+});
+
 parity('is not made for what is no address of a service', () => {
   for (const baseUrl of ['', 'example.com', '/auth', 'ftp://x', 'https://x?a=1', 'https://a:b@x']) {
     assert.throws(() => createClient({ baseUrl }), /^a base URL or origin must be like/);
   }
   assert.throws(() => createClient({ baseUrl: 'https://x', origins: ['x'] }), TypeError);
+  for (const timeout of [0, -1, Number.NaN, Infinity, 2 ** 31]) {
+    assert.throws(() => createClient({ baseUrl: 'https://x', timeout }), RangeError);
+  }
 });
 
 const keeping = suite('Kept tokens');
@@ -305,6 +427,149 @@ for (const refreshRotation of [false, true]) {
     assert.equal(requests, ['GET /account']);
   });
 }
+
+/** Tokens in a storage of many clients, which takes its time. */
+function slowStorage(ms: number) {
+  let stored: TokenPair | undefined;
+  return {
+    async get() {
+      await sleep(ms);
+      return stored;
+    },
+    async set(pair: TokenPair | undefined) {
+      await sleep(ms);
+      stored = pair;
+    },
+  };
+}
+
+keeping('whose refresh fails are not tried again by calls that were under way', async () => {
+  for (const status of [200, 500, 'no answer'] as const) {
+    let isDown = false;
+    const ports = fakePorts();
+    const { client, requests } = clientOf(service(ports), {
+      tokens: slowStorage(2),
+      around: (send) => async (input, init) => {
+        const answer = await send(input, init);
+        if (!isDown || !new Request(input, init).url.endsWith('/refresh')) return answer;
+        if (status === 'no answer') throw new TypeError('fetch failed');
+        return status === 500 ? new Response('<html>', { status }) : answer;
+      },
+    });
+    const { user } = await client.registerUser(ADA);
+    ports.clock.advance(15 * 60);
+    if (status === 200) await ports.sessions.removeAll(user.id);
+    isDown = true;
+    requests.length = 0;
+    const calls = Array.from({ length: 50 }, (_, i) =>
+      i % 2 ? client.listSessions() : client.authorize(),
+    );
+    const faults = new Set(
+      await Promise.all(calls.map((call) => call.catch((error: unknown) => error))),
+    );
+    assert.is(requests.filter((each) => each === 'POST /refresh').length, 1, `${status}`);
+    assert.is(faults.size, 1, 'and all are told the same');
+    isDown = false;
+    const later = await result(client.authorize());
+    if (status === 200) assert.is((later as { code: string }).code, 'missing_access_token');
+    else assert.is((later as { user: { username: string } }).user.username, 'Ada');
+  }
+});
+
+/** A service whose tokens say nothing; each access token is good until the next is made. */
+function opaqueService(rotates: boolean) {
+  const names = new Map<string, string>(); // by either token
+  const good = new Set<string>();
+  let last = 0;
+  const pair = (name: string) => {
+    last += 1;
+    names.set(`access-${last}`, name).set(`refresh-${last}`, name);
+    good.add(`access-${last}`);
+    return { access_token: `access-${last}`, refresh_token: `refresh-${last}` };
+  };
+  const user = (username: string) => ({
+    id: 1,
+    username,
+    email: `${username}@x.co`,
+    date_created: '2026-01-02T03:04:05.678Z',
+  });
+  const send: Fetch = async (input, init) => {
+    const request = new Request(input, init);
+    const body = JSON.parse((await request.text()) || '{}') as Record<string, string>;
+    const path = new URL(request.url).pathname;
+    if (path === '/login') {
+      const name = body['email']?.split('@')[0] ?? '';
+      return Response.json({ ...pair(name), user: user(name) });
+    }
+    if (path === '/refresh') {
+      const { access_token, refresh_token } = pair(names.get(body['refresh_token'] ?? '') ?? '');
+      return Response.json({ access_token, ...(rotates && { refresh_token }) });
+    }
+    const token = request.headers.get('authorization')?.slice(7) ?? '';
+    if (!good.has(token)) {
+      return Response.json({ message: 'Token is invalid or expired!' }, { status: 401 });
+    }
+    done.push(`${request.method} ${path} for ${names.get(token)}`);
+    if (request.method !== 'GET' || path === '/logout-all')
+      return new Response(null, { status: 204 });
+    return Response.json({ user: user(names.get(token) ?? ''), session_id: 'x' });
+  };
+  const done: string[] = [];
+  return { send, done, expire: () => good.clear() };
+}
+
+for (const rotates of [false, true]) {
+  const how = rotates ? 'with' : 'without';
+  keeping(`that say nothing of whose they are serve one sign-in, ${how} rotation`, async () => {
+    const { send, done, expire } = opaqueService(rotates);
+    const tokens = slowStorage(1);
+    let hold = Promise.resolve();
+    const client = createClient({
+      baseUrl: 'https://x',
+      tokens,
+      async fetch(input, init) {
+        const answer = await send(input, init);
+        if (init?.method === 'DELETE') await hold;
+        return answer;
+      },
+    });
+    const other = createClient({ baseUrl: 'https://x', tokens, fetch: send });
+    await client.login({ email: 'ada@x.co', password });
+    expire();
+    assert.is((await client.authorize()).user.username, 'ada', 'refreshed');
+    expire();
+    let release = () => {};
+    hold = new Promise((resolve) => (release = resolve));
+    const deletion = result(client.deleteAccount({ password }));
+    await sleep(20);
+    await other.login({ email: 'eve@x.co', password });
+    release();
+    assert.equal(await deletion, { code: 'invalid_access_token', limit: undefined });
+    assert.not(
+      done.some((each) => each.startsWith('DELETE')),
+      done.join(),
+    );
+    assert.is((await client.authorize()).user.username, 'eve', 'who is still signed in');
+
+    // What has ended is Eve's session, and by then Ada has signed in elsewhere.
+    hold = new Promise((resolve) => (release = resolve));
+    const ending = client.deleteAccount({ password });
+    await sleep(20);
+    await other.login({ email: 'ada@x.co', password });
+    release();
+    await ending;
+    assert.is((await client.authorize()).user.username, 'ada', 'who is still signed in');
+  });
+}
+
+keeping('of one session go on where another client has refreshed them', async () => {
+  const tokens = slowStorage(1);
+  const { client, auth, expire } = await withKept({ refreshRotation: true }, tokens);
+  const { client: other } = clientOf(auth, { tokens });
+  expire();
+  const names = await Promise.all([client.authorize(), other.authorize(), client.authorize()]);
+  assert.equal(new Set(names.map(({ user }) => user.username)), new Set(['Ada']));
+});
 
 keeping('are used by every call that is given none', async () => {
   const { client, auth } = await withKept();
@@ -732,11 +997,33 @@ hostile('does not wait for ever', async () => {
       init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error));
     });
   const client = createClient({ baseUrl: 'https://x', fetch: never, timeout: 30 });
-  const alive = setInterval(() => {}, 1000); // As a socket would keep the process.
   const error = await client.login(ADA).catch((fault: unknown) => fault);
-  clearInterval(alive);
   assert.instance(error, UnexpectedReplyError);
   assert.is(((error as Error).cause as Error).name, 'TimeoutError');
+});
+
+hostile('does not wait for a fetch that heeds no signal', async () => {
+  const cancelled: string[] = [];
+  const silent = (name: string) =>
+    new Response(new ReadableStream({ cancel: () => void cancelled.push(name) }));
+  const deaf: readonly Fetch[] = [
+    () => new Promise(() => {}),
+    async () => silent('silent'),
+    async () => {
+      await sleep(60);
+      return silent('late');
+    },
+  ];
+  for (const send of deaf) {
+    const client = createClient({ baseUrl: 'https://x', fetch: send, timeout: 30 });
+    const started = Date.now();
+    const error = await client.login(ADA).catch((fault: unknown) => fault);
+    assert.instance(error, UnexpectedReplyError);
+    assert.is(((error as Error).cause as Error).name, 'TimeoutError');
+    assert.ok(Date.now() - started < 1000);
+  }
+  await sleep(60);
+  assert.equal(cancelled, ['silent', 'late'], 'and nothing is left open');
 });
 
 hostile('goes nowhere else with a password', () =>
@@ -771,7 +1058,19 @@ hostile('says which device it is, in what a header can hold', async () => {
       return send(input, init);
     },
   });
-  await passing.client.login({ ...ADA, address: '192.0.2.1' });
+  await passing.client.login({ ...ADA, address: ' 192.0.2.1' });
+  const sent: (string | null)[] = [];
+  const { client: careless } = clientOf(auth, {
+    around: (send) => (input, init) => {
+      sent.push(new Headers(init?.headers).get('x-forwarded-for'));
+      return send(input, init);
+    },
+  });
+  for (const address of [undefined, '', 7, null, 'a, b', 'x\r\nEvil: x', '::1']) {
+    await careless.login({ ...ADA, address } as never);
+  }
+  const unknown = Array<string>(5).fill('unknown');
+  assert.equal(sent, [null, ...unknown, '::1'], 'no address is counted as one and the same');
 });
 
 hostile('has a method for every endpoint', async () => {

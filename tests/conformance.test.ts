@@ -1,19 +1,21 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text as readAll } from 'node:stream/consumers';
+import { inspect } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { fetchHandler } from '../src/adapters/http/fetch.ts';
-import { createAuth } from '../src/application/index.ts';
+import { createAuth, type Email } from '../src/application/index.ts';
+import { ask, type Send } from '../src/testing/http/asking.ts';
 import {
   type Case,
   conformance,
   type ConformanceOptions,
   httpContract,
 } from '../src/testing/index.ts';
+import { elementsOf } from '../src/testing/http/json-list.ts';
 import { fakePorts } from './support/fakes.ts';
 import { HTTP_HOSTS } from './support/hosts.ts';
-import { call } from './support/service.ts';
 
 /** What each failing case said, by its name. */
 async function failures(cases: readonly Case[]): Promise<Map<string, string>> {
@@ -34,11 +36,9 @@ for (const host of HTTP_HOSTS) {
         const knex = part('knex');
         const deleteUser = async (email: string) => {
           if (knex) return knex('users').where({ email }).delete();
-          const json = { email, password: 'conformance: 42 horses, stapled' };
-          const { access_token: token } = (await call(url, 'POST /login', { json })).json as {
-            access_token: string;
-          };
-          return call(url, 'DELETE /account', { token, json });
+          const users = part('users');
+          const { user, passwordVersion = 0 } = (await users.findByEmail(email as Email)) ?? {};
+          return users.delete(user?.id ?? 0, passwordVersion);
         };
         // An application of somebody else's says itself what is not there.
         const scope = host.isAlone ? 'everything' : 'document';
@@ -67,14 +67,189 @@ ours('is plain data, which comes through JSON as it is', () => {
   assert.is(new Set(names).size, names.length, 'each name is one case');
 });
 
-ours('is tried on nothing that is no address, and says where nobody answers', async () => {
-  for (const url of ['', 'localhost:8000', '/auth', 'ftp://x', 'http://x?a', 'http://x#a']) {
-    assert.throws(() => conformance(url), /^the base URL must be like/);
+ours('is tried on nothing that is no address, and with no option that is none', () => {
+  const urls = ['', 'localhost:8000', '/auth', 'ftp://x', 'http://x?a', 'http://x#a'];
+  for (const url of [...urls, 'http://x?', 'http://x/#', 'http://me:canary@x', 'http://canary@x']) {
+    assert.throws(
+      () => conformance(url),
+      ({ message }: Error) =>
+        message.startsWith('the base URL must be like') && !message.includes('canary'),
+      url,
+    );
   }
-  const [first] = conformance('http://127.0.0.1:9');
-  const error = await first?.run().catch((fault: unknown) => fault);
-  assert.match(String(error), 'http://127.0.0.1:9 does not answer');
+  const wrong: readonly [object, string][] = [
+    [{ scope: 'all' }, 'the option scope cannot be all'],
+    [{ usersAccess: 'nobody' }, 'the option usersAccess cannot be nobody'],
+    [{ deleteUser: 'DELETE' }, 'the option deleteUser cannot be DELETE'],
+    [{ fetch: null }, 'the option fetch cannot be null'],
+    [{ usersaccess: 'public' }, 'there is no option usersaccess'],
+  ];
+  for (const [options, message] of wrong) {
+    assert.throws(() => conformance('http://x', options), new RegExp(`^${message}$`));
+  }
+  assert.is(conformance('http://x', { fetch: undefined } as never).length > 20, true);
 });
+
+ours('says once, and in one line, that nobody answers', async () => {
+  let requests = 0;
+  const send = (url: string, init: RequestInit) => {
+    requests += 1;
+    return fetch(url, init);
+  };
+  const cases = conformance('http://127.0.0.1:9', { fetch: send });
+  const faults = await Promise.all(cases.map(({ run }) => run().catch((fault: unknown) => fault)));
+  const [first, ...others] = faults.map((fault) => (fault as Error).stack);
+  assert.match(first ?? '', /^http:\/\/127\.0\.0\.1:9 does not answer \(.+\)$/);
+  assert.equal(new Set(others), new Set(['not tried: nobody answers']));
+  assert.is(requests, 1);
+});
+
+ours('waits for nobody for ever, and reads no answer without an end', async () => {
+  const endless = () => {
+    const part = new TextEncoder().encode(' '.repeat(65_536));
+    return new ReadableStream({
+      pull(controller) {
+        read += part.length;
+        controller.enqueue(part);
+      },
+    });
+  };
+  let read = 0;
+  const handler = fetchHandler(createAuth(fakePorts()));
+  const send = async (url: string, init: RequestInit) => {
+    if (!url.endsWith('/login')) return handler(new Request(url, init));
+    return new Response(endless(), { headers: { 'content-type': 'application/json' } });
+  };
+  const failed = await failures(conformance('https://example.com', { fetch: send }));
+  assert.is(failed.size, 5, 'every case of a login');
+  for (const text of failed.values()) assert.match(text, 'more than 1 MiB');
+  assert.ok(read < failed.size * 2_000_000, `${read} bytes`);
+});
+
+ours('gives up on who heeds no signal', async () => {
+  const started = Date.now();
+  const deaf: readonly Send[] = [
+    () => new Promise(() => {}),
+    async () => new Response(new ReadableStream()),
+  ];
+  for (const send of deaf) {
+    const fault = await ask(send, 'http://x', {}, { timeout: 50 }).catch((error: unknown) => error);
+    assert.is((fault as Error).message, 'no answer within 0.05 s');
+  }
+  assert.ok(Date.now() - started < 2_000);
+});
+
+ours('looks at a list of any length as it comes', async () => {
+  const user = {
+    id: 1,
+    username: 'x',
+    email: 'x@example.com',
+    password: '*',
+    confirm_password: '*',
+    date_created: '2026-01-02T03:04:05.678Z',
+  };
+  const handler = fetchHandler(createAuth(fakePorts()));
+  const rest = 20_000;
+  let tail = ']';
+  let last: object = user;
+  const list = (own: string) => {
+    let sent = -1;
+    const texts = function* () {
+      yield `\n[${JSON.stringify({ ...user, email: own, username: 'Ada' })}`;
+      for (; sent < rest; sent += 1) yield `,\r\n${JSON.stringify({ ...user, username: '"]}\\' })}`;
+      yield `,${JSON.stringify(last)}${tail}`;
+    };
+    const parts = texts();
+    return new ReadableStream({
+      pull(controller) {
+        const { value, done } = parts.next();
+        // In pieces that heed neither characters nor elements.
+        if (done) controller.close();
+        else
+          for (const half of [value.slice(0, 9), value.slice(9)]) controller.enqueue(encode(half));
+      },
+    });
+  };
+  let own = '';
+  const send = async (url: string, init: RequestInit) => {
+    if (url.endsWith('/register')) own = (JSON.parse(textOf(init)) as { email: string }).email;
+    if (!url.endsWith('/users')) return handler(new Request(url, init));
+    return new Response(list(own), { headers: { 'content-type': 'application/json' } });
+  };
+  const name = 'GET /users lists every user';
+  const told = async () => {
+    const cases = conformance('https://example.com', { fetch: send });
+    return (await failures(cases.filter((each) => each.name === name))).get(name);
+  };
+  assert.is(await told(), undefined);
+  last = { ...user, password: 'canary' };
+  assert.is(await told(), undefined);
+  last = { ...user, password: 7, confirm_password: 'canary' };
+  assert.match((await told()) ?? '', `element ${rest + 2}: password is "7"`);
+  last = { ...user, note: 'canary' };
+  assert.match((await told()) ?? '', `element ${rest + 2}: it has a member note`);
+  last = user;
+  for (const end of [
+    '',
+    ',]',
+    '}',
+    '}[1]',
+    ']]',
+    '],',
+    '][]',
+    '] x',
+    `,"${'x'.repeat(70_000)}"]`,
+  ]) {
+    tail = end;
+    assert.match((await told()) ?? '', /no JSON array|more than 64 KiB/, end.slice(0, 9));
+  }
+});
+
+ours('takes an array apart as JSON.parse does', async () => {
+  const elementsIn = async (text: string): Promise<unknown[]> => {
+    const parts = async function* () {
+      for (const byte of encode(text)) yield Uint8Array.of(byte);
+    };
+    const found: unknown[] = [];
+    for await (const element of elementsOf(parts())) found.push(element);
+    return found;
+  };
+  const sound = [
+    '[]',
+    ' [ ]\n',
+    '[1]',
+    '["é😀",[1,[2]],{"a":[{}]}]',
+    '["]\\"[,\\\\",\t"}"]',
+    '[[],{}]',
+  ];
+  for (const text of sound) assert.equal(await elementsIn(text), JSON.parse(text), text);
+  const unsound = [
+    '',
+    '{}',
+    '[',
+    '[1',
+    '[1}',
+    '[1}[2]',
+    '[1]]',
+    '[1],',
+    '[,]',
+    '[1,]',
+    'x[1]',
+    '["]',
+  ];
+  for (const text of [...unsound, '[1][2]', '[{]', '[tru]', '"[1]"', '[1]x']) {
+    const fault = await elementsIn(text).catch((error: unknown) => error);
+    assert.is((fault as Error).message, 'no JSON array', text);
+  }
+});
+
+function textOf({ body }: RequestInit): string {
+  return typeof body === 'string' ? body : '{}';
+}
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
 
 ours.run();
 
@@ -111,14 +286,65 @@ const WRONG: readonly Wrong[] = [
   {
     name: 'answers 200 to a registration',
     spoil: at('POST /register', 201, (answer) => (answer.status = 200)),
-    fails: httpContract
-      .filter(({ source, steps, usersAccess }) => {
-        const registers = JSON.stringify(steps).includes('User created successfully');
-        const deletes = steps.some((step) => 'deleteUser' in step);
-        return source === 'document' && registers && !deletes && usersAccess !== 'disabled';
-      })
-      .map(({ name }) => name),
+    fails: ['POST /register creates a user'],
   },
+  {
+    name: 'adds a member to a registration, and gives tokens that say nothing',
+    options: everything,
+    spoil: at('POST /register', 201, (answer) => members(answer, (json) => (json['user'] = {}))),
+    fails: [
+      'POST /register creates a user',
+      'Replies are JSON that nobody keeps, sniffs or frames',
+    ],
+  },
+  {
+    name: 'tells an unknown email by a header',
+    options: everything,
+    spoil: at('POST /login', 401, (answer, body) => {
+      if (body.includes('-2@example.com')) answer.headers.set('x-reason', 'unknown');
+    }),
+    fails: ['POST /login tells an email that nobody has by nothing from a wrong password'],
+  },
+  {
+    name: 'tells an unknown email by white space',
+    options: everything,
+    spoil: at('POST /login', 401, (answer, body) => {
+      if (body.includes('-2@example.com')) answer.text += ' ';
+    }),
+    fails: ['POST /login tells an email that nobody has by nothing from a wrong password'],
+  },
+  {
+    name: 'tells an unknown email by its message',
+    spoil: at('POST /login', 401, (answer, body) => {
+      if (!body.includes('wrong')) answer.text = '{"message":"Unknown email"}';
+    }),
+    fails: ['POST /login refuses an email that nobody has'],
+  },
+  {
+    name: 'leads to another server',
+    options: everything,
+    spoil: at('GET /users', 200, ({ headers }) => {
+      const link = headers.get('link')?.replace('</users', '<https://evil.example/users');
+      if (link) headers.set('link', link);
+    }),
+    fails: ['GET /users lists a part, and says where the rest is'],
+  },
+  ...[
+    (answer: Answer) => (answer.status = 204),
+    (answer: Answer) => (answer.text = '{}'),
+    (answer: Answer) => answer.headers.delete('content-type'),
+    (answer: Answer) => answer.headers.set('content-length', '1'),
+  ].map((change, i) => ({
+    name: `answers HEAD otherwise than GET (${i})`,
+    options: everything,
+    spoil: (answer: Answer, endpoint: string) => {
+      if (endpoint.startsWith('HEAD')) change(answer);
+    },
+    fails: [
+      'HEAD is answered as GET is, without the body',
+      'HEAD /users is answered as GET is, without the body',
+    ],
+  })),
   {
     name: 'writes another full stop',
     spoil: at('GET /protected', 401, (answer) => {
@@ -240,8 +466,10 @@ for (const { name, options = {}, spoil, fails } of WRONG) {
       const { status, headers } = response;
       const answer = { status, headers: new Headers(headers), text: await response.text() };
       spoil(answer, `${request.method} ${pathname}`, said);
-      const body = answer.status === 204 ? null : answer.text;
-      return new Response(body, { status: answer.status, headers: answer.headers });
+      return new Response(answer.status === 204 ? null : answer.text, {
+        status: answer.status,
+        headers: answer.headers,
+      });
     };
     const failed = await failures(conformance('https://example.com', { ...options, fetch: send }));
     assert.equal([...failed.keys()], fails);
@@ -251,6 +479,80 @@ for (const { name, options = {}, spoil, fails } of WRONG) {
     }
   });
 }
+
+broken('and says again what it was sent and gave has that shown by no failure', async () => {
+  const handler = fetchHandler(createAuth(fakePorts()));
+  const given = new Set<string>();
+  const opaque = new Map<string, string>();
+  /** Tokens that look like nothing, in the place of ours. */
+  const hidden = (text: string) =>
+    text.replaceAll(/eyJ[\w.-]+/g, (token) => {
+      const name = ['<', '"', '\\', '.>', '%'].join(String(opaque.size));
+      opaque.set(name, token);
+      given.add(name);
+      return JSON.stringify(name).slice(1, -1);
+    });
+  const send = async (url: string, init: RequestInit) => {
+    const body = typeof init.body === 'string' ? init.body : '';
+    const headers = new Headers(init.headers);
+    const said = headers.get('authorization') ?? '';
+    const real = opaque.get(said.slice(7));
+    if (real) headers.set('authorization', `Bearer ${real}`);
+    if (said.length > 30) given.add(said.slice('Bearer '.length)); // Forged, too.
+    for (const [, password = ''] of body.matchAll(/"\w*password":"([^"]+)"/g)) {
+      if (password.length > 10) given.add(password);
+    }
+    const response = await handler(new Request(url, { ...init, headers }));
+    const isMade = response.status === 201;
+    const text = isMade ? hidden(await response.text()) : '';
+    const status = response.status === 204 ? 204 : 400 + (given.size % 5);
+    const echoes = [
+      JSON.stringify({ message: `not ${body} ${said} ${[...given].join(' ')}`, [said]: 1 }),
+      `<p>not ${body} ${said} ${[...given].join(' ')} ${encodeURIComponent(said)}`,
+      JSON.stringify([...given]),
+    ];
+    const echo = isMade ? text : (echoes[given.size % echoes.length] ?? '');
+    const type = given.size % 2 ? `text/${said.slice(7) || 'html'}` : 'application/json';
+    return new Response(status === 204 ? null : echo, {
+      status: isMade ? 201 : status,
+      headers: { 'content-type': isMade ? 'application/json' : type },
+    });
+  };
+  const cases = conformance('https://example.com', { fetch: send, scope: 'everything' });
+  const failed = new Map<string, Error>();
+  for (const { name, run } of cases) {
+    await run().catch((fault: unknown) => failed.set(name, fault as Error));
+  }
+  assert.ok(failed.size > 50, `${failed.size} cases`);
+  for (const error of failed.values()) {
+    const told = inspect(error, { depth: 9, showHidden: true });
+    for (const secret of given) {
+      for (const form of [
+        secret,
+        JSON.stringify(secret).slice(1, -1),
+        encodeURIComponent(secret),
+      ]) {
+        assert.not(told.includes(form), `${form} in ${told}`);
+      }
+    }
+  }
+  assert.ok(given.size > 50, `${given.size} secrets`);
+});
+
+broken('and takes no other password than one that is published is found out', async () => {
+  const passwords = new Set<string>();
+  for (let i = 0; i < 2; i += 1) {
+    const send = async (_: string, init: RequestInit) => {
+      const { password } = JSON.parse(textOf(init)) as { password?: string };
+      if (password) passwords.add(password);
+      return new Response(null, { status: 500 });
+    };
+    const [first] = conformance('https://example.com', { fetch: send });
+    await first?.run().catch(() => {});
+  }
+  assert.is(passwords.size, 2, 'each run has a password of its own');
+  for (const password of passwords) assert.match(password, /[\da-f-]{36}$/);
+});
 
 broken('and registers an email twice when both come at once fails the race alone', async () => {
   const handler = fetchHandler(createAuth(fakePorts()));

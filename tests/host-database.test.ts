@@ -36,12 +36,12 @@ interface RawConnection {
 }
 
 /** A host's own pool, as its documentation says to make one. */
-function hostKnex(url: string, more: object = {}): Knex {
+function hostKnex(url: string, more: object = {}, migrations: object = {}): Knex {
   if (!url.startsWith('sqlite:')) {
-    return knex({ client: 'mysql2', connection: { uri: url, ...more } });
+    return knex({ client: 'mysql2', connection: { uri: url, ...more }, migrations });
   }
   const connection = { filename: url.slice('sqlite:'.length) };
-  return knex({ client: StockSqlite, connection, useNullAsDefault: true });
+  return knex({ client: StockSqlite, connection, useNullAsDefault: true, migrations });
 }
 
 /** The host's own migrations: a table with the name that ours would have, and one that goes with it. */
@@ -143,6 +143,54 @@ for (const name of HOSTS) {
     const { user } = await auth.registerUser(ADA);
     assert.equal(await pool(TABLES.users).pluck('id'), [user.id]);
     assert.is((await pool(TABLES.sessions).pluck('user_id'))[0], user.id);
+  });
+
+  if (name === 'SQLite') {
+    for (let looks = 1; looks <= 8; looks += 1) {
+      it(`is migrated by another process after ${looks} looks at what is there`, async (pool) => {
+        let count = 0;
+        const looking = new Proxy(pool, {
+          apply(target, _self, [table]: [string]) {
+            const builder = target(table);
+            if (table !== 'sqlite_master') return builder;
+            return Object.assign(builder, {
+              async first() {
+                const [found] = (await builder.limit(1)) as unknown[];
+                count += 1;
+                if (count === looks) await migrate(pool);
+                return found;
+              },
+            });
+          },
+        });
+        await migrate(looking);
+        assert.is((await pool('users_migrations')).length, 3);
+      });
+    }
+  }
+
+  it('has settings for its own migrations that are not heeded by ours', async (pool, url) => {
+    const told: unknown[] = [];
+    const tell = async (_: Knex, migrations: unknown) => void told.push(migrations);
+    const theirs = {
+      schemaName: 'elsewhere',
+      tableName: 'theirs',
+      directory: './nowhere',
+      beforeAll: tell,
+      beforeEach: tell,
+      afterEach: tell,
+      afterAll: tell,
+    };
+    const other = hostKnex(url, {}, theirs);
+    try {
+      await migrate(other);
+      await migrate(other);
+    } finally {
+      await other.destroy();
+    }
+    assert.is((await pool('users_migrations')).length, 3);
+    assert.is(await pool.schema.hasTable('theirs'), false);
+    assert.equal(told, []);
   });
 
   it('has room for two sets of tables', async (pool) => {

@@ -324,7 +324,8 @@ function serveBriefly(url: string): Promise<Ended> {
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
       const [, address] = /^Portcullis serves (\S+) /.exec(stdout) ?? [];
-      const stop = () => child.kill('SIGTERM');
+      // Once: at a second signal it ends at once, by code 1.
+      const stop = () => child.killed || child.kill('SIGTERM');
       // Only an answer tells that it has gone on from what it printed, and hears signals.
       if (address !== undefined) fetch(`${address}/users`).then(stop, stop);
     });

@@ -69,6 +69,7 @@ async function check({ folder, tarball: file, emptyFolder }: Packed): Promise<vo
     const types = readFileSync(join(folder, path), 'utf8').replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, '');
     assert.not.match(types, /\bany\b/, path);
   }
+  assert.equal(unnamedBases(folder, files), []);
 
   step('installs, for memory, without compiling or running anything');
   const memory = emptyFolder('memory');
@@ -242,6 +243,38 @@ function sources(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((path) => /\.(?:ts|js|cjs)$/.test(path) && !path.includes('node_modules'))
     .map((path) => readFileSync(join(folder, path), 'utf8'));
+}
+
+/**
+ * What public types extend or implement without its being public: TypeDoc finds every other type that
+ * lacks a name, but not these.
+ */
+function unnamedBases(folder: string, files: readonly string[]): string[] {
+  const read = (path: string) => readFileSync(join(folder, path), 'utf8');
+  const named = new Set(['Error', 'Omit', 'Partial', 'Pick']);
+  for (const { types } of entries().values()) {
+    const source = read(types);
+    for (const [, list = ''] of source.matchAll(/export (?:type )?\{([^}]*)\}/g)) {
+      for (const each of list.split(',')) named.add(/(\w+)\s*$/.exec(each)?.[1] ?? '');
+    }
+    for (const [, name = ''] of source.matchAll(/^export .*?(?:interface|class|type) (\w+)/gm)) {
+      named.add(name);
+    }
+  }
+  return files
+    .filter((path) => path.endsWith('.d.ts'))
+    .flatMap((path) => {
+      const source = read(path);
+      const original = (name: string) =>
+        new RegExp(`(\\w+) as ${name}\\b`).exec(source)?.[1] ?? name;
+      return [...source.matchAll(/(?:interface|class) (\w+)(?:<[^>]*>)? ((?:extends|impl)[^{]+)/g)]
+        .filter(([, name = '']) => named.has(name))
+        .flatMap(([, name, bases = '']) =>
+          (bases.replaceAll(/'[^']*'/g, '').match(/\b[A-Z]\w+/g) ?? [])
+            .filter((base) => !named.has(original(base)))
+            .map((base) => `${name} in ${path} is of ${base}`),
+        );
+    });
 }
 
 tarball('has a reference without a gap', async () => {

@@ -1,8 +1,8 @@
 import {
   canonicalPassword,
-  checkNewPassword,
   isMissing,
   isPassword,
+  parsePasswordChange,
 } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
 import type { Account, User } from '../domain/user.ts';
@@ -54,17 +54,11 @@ export class ChangePassword {
   async execute(input: PasswordChanging): Promise<void> {
     const { users, hasher, events } = this.#ports;
     const { user, sessionId } = await this.#authorize.execute(input);
-    const { currentPassword, confirmPassword } = input;
-    if (isMissing(currentPassword) || isMissing(input.password) || isMissing(confirmPassword)) {
-      throw new AuthError('missing_fields');
-    }
-    const password = canonicalPassword(input.password);
-    if (password !== canonicalPassword(confirmPassword)) throw new AuthError('passwords_differ');
-    checkNewPassword(password, this.#policy);
+    const password = parsePasswordChange(input, this.#policy);
 
     const { passwordVersion } = await this.#attempts.within(
       passwordLimits(user.email, input.address),
-      () => provePassword(this.#ports, user, currentPassword),
+      () => provePassword(this.#ports, user, input.currentPassword),
     );
     const changed = await users.changePassword({
       userId: user.id,

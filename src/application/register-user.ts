@@ -1,12 +1,4 @@
-import {
-  canonicalPassword,
-  checkNewPassword,
-  isBlank,
-  isMissing,
-  parseEmail,
-  parseUsername,
-} from '../domain/credentials.ts';
-import { AuthError } from '../domain/errors.ts';
+import { parseRegistration } from '../domain/credentials.ts';
 import { deviceLabel, startSession } from '../domain/session.ts';
 import type { User } from '../domain/user.ts';
 import { PasswordAttempts, registrationLimits } from './attempts.ts';
@@ -48,17 +40,10 @@ export class RegisterUser {
    * `checkNewPassword` refuse, `email_taken`, `too_many_attempts`, `service_busy`
    */
   async execute(registration: Registration): Promise<SignedIn> {
-    const { username, email, password, confirmPassword } = registration;
-    if (isBlank(username) || isBlank(email) || isMissing(password) || isMissing(confirmPassword)) {
-      throw new AuthError('missing_fields');
-    }
-    const secret = canonicalPassword(password);
-    if (secret !== canonicalPassword(confirmPassword)) throw new AuthError('passwords_differ');
-    const identity = { email: parseEmail(email), username: parseUsername(username) };
-    checkNewPassword(secret, this.#policy);
+    const { password, ...identity } = parseRegistration(registration, this.#policy);
     const limits = registrationLimits(registration.address);
     const device = deviceLabel(registration.device);
-    return this.#attempts.within(limits, () => this.#create(identity, secret, device));
+    return this.#attempts.within(limits, () => this.#create(identity, password, device));
   }
 
   async #create(

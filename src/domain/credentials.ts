@@ -52,9 +52,9 @@ function isOneAddress(canonical: string): canonical is Email {
   return codePoints(canonical) <= MAX_EMAIL_LENGTH && ADDRESS.test(canonical);
 }
 
-/** @throws AuthError `invalid_email` */
-export function parseEmail(text: string): Email {
-  const email = canonicalEmail(text);
+/** @throws AuthError `invalid_email`, also for what is no text */
+export function parseEmail(text: unknown): Email {
+  const email = typeof text === 'string' ? canonicalEmail(text) : undefined;
   if (email === undefined) throw new AuthError('invalid_email');
   return email;
 }
@@ -101,6 +101,47 @@ export function checkNewPassword(password: string, policy: PasswordPolicy): void
     throw new AuthError('password_too_long', MAX_PASSWORD_BYTES);
   }
   if (policy.isCommonPassword?.(password)) throw new AuthError('password_too_common');
+}
+
+/**
+ * A new account's fields as they are stored and hashed, in the order in which they are found wanting.
+ * @throws AuthError `missing_fields`, `passwords_differ`, and what the checks above refuse
+ */
+export function parseRegistration(
+  given: { readonly username: string; readonly email: string } & GivenPassword,
+  policy: PasswordPolicy,
+): { readonly username: string; readonly email: Email; readonly password: string } {
+  if (isBlank(given.username) || isBlank(given.email)) throw new AuthError('missing_fields');
+  const password = parseAgreed(given);
+  const identity = { email: parseEmail(given.email), username: parseUsername(given.username) };
+  checkNewPassword(password, policy);
+  return { ...identity, password };
+}
+
+/**
+ * A new password in the place of one that is not looked at yet.
+ * @throws AuthError `missing_fields`, `passwords_differ`, and what `checkNewPassword` refuses
+ */
+export function parsePasswordChange(
+  given: { readonly currentPassword: string } & GivenPassword,
+  policy: PasswordPolicy,
+): string {
+  if (isMissing(given.currentPassword)) throw new AuthError('missing_fields');
+  const password = parseAgreed(given);
+  checkNewPassword(password, policy);
+  return password;
+}
+
+interface GivenPassword {
+  readonly password: string;
+  readonly confirmPassword: string;
+}
+
+function parseAgreed({ password, confirmPassword }: GivenPassword): string {
+  if (isMissing(password) || isMissing(confirmPassword)) throw new AuthError('missing_fields');
+  const canonical = canonicalPassword(password);
+  if (canonical !== canonicalPassword(confirmPassword)) throw new AuthError('passwords_differ');
+  return canonical;
 }
 
 function isTextOfPassword(password: string): boolean {

@@ -2,10 +2,10 @@
  * The part of an IP address that tells one client from another: all of an IPv4 address, the first
  * 64 bits of an IPv6 one, since whoever has one of its addresses has all of them (RFC 6177). An
  * IPv4 address in IPv6 form is the IPv4 one. A port, which some proxies add, and a zone are
- * left out. All that is no address is one and the same.
+ * left out. All that is no address, or no text at all, is one and the same.
  */
-export function networkOf(address: string): string {
-  const text = address.trim();
+export function networkOf(address: unknown): string {
+  const text = typeof address === 'string' ? address.trim() : '';
   const [, bare = text] = /^\[([^\]]*)\](?::\d+)?$/.exec(text) ?? [];
   const [host = ''] = bare.split('%');
   return networkIn(host) ?? networkIn(host.replace(/:\d+$/, '')) ?? 'no address';

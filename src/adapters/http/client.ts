@@ -9,10 +9,10 @@ import type {
   Refreshed,
   Refreshing,
   SessionEnding,
-  User,
   UserList,
 } from '../../application/index.ts';
 import { AuthError, type AuthErrorCode } from '../../domain/errors.ts';
+import { changeBody, credentialsBody, deletionBody, registrationBody } from './bodies.ts';
 import {
   arrayIn,
   exchanger,
@@ -26,6 +26,7 @@ import {
   userOf,
 } from './exchange.ts';
 import { KeptTokens, memoryTokens, type TokenStorage } from './kept-tokens.ts';
+import { listUsers } from './user-pages.ts';
 
 export { AuthError, type AuthErrorCode, type Fetch, memoryTokens, type TokenStorage };
 export { UnexpectedReplyError };
@@ -58,7 +59,8 @@ export type Kept<Input, Token extends keyof Input> = Omit<Input, Token> & {
  *
  * With `tokens`, `registerUser` and `login` keep those that they return. Where a token is left out it is
  * the kept one, and a kept access token that has expired is refreshed: once for any number of calls
- * at once, each of which is then repeated. A token that is given is used as it is, undefined too.
+ * at once, each of which is then repeated, for the sign-in that it was made for. A token that is given
+ * is used as it is, undefined too.
  *
  * An input's `device` is sent as the User-Agent; its `address` as X-Forwarded-For, which the
  * service believes only of those whom it is told to trust.
@@ -90,28 +92,23 @@ export interface AuthClient extends Auth {
 
 const NOTHING_KEPT: TokenStorage = { get: () => undefined, set: () => {} };
 
-/** As many users are asked for at a time. */
-const PAGE_SIZE = 500;
-/** Bytes that a user can take in a list, and more. */
-const MAX_USER_LENGTH = 8 * 1024;
-
 /**
  * The same use cases as `createAuth`, at a service: `Auth` in, `Auth` out.
- * @throws TypeError for a base URL or an origin that is none
+ * @throws TypeError for a base URL or an origin that is none, RangeError for such a timeout
  */
 export function createClient(options: ClientOptions): AuthClient {
   const { timeout = 10_000, origins = [], tokens = NOTHING_KEPT } = options;
   // Looked up at each call: a test may have replaced it.
   const { fetch: send = (input, init) => globalThis.fetch(input, init) } = options;
+  if (!(timeout >= 1 && timeout < 2 ** 31))
+    throw new RangeError('the timeout must be milliseconds');
   const base = parseBaseUrl(options.baseUrl);
   const trusted = new Set([base, ...origins].map((origin) => new URL(parseBaseUrl(origin)).origin));
   const exchange = exchanger(base, send, timeout);
 
   const refresh = async (given: Refreshing): Promise<Refreshed> => {
     const { refreshToken: refresh_token, address } = given;
-    if (typeof refresh_token === 'string' && refresh_token.length > 4096) {
-      throw new AuthError('invalid_refresh_token');
-    }
+    if (isTooLong(refresh_token)) throw new AuthError('invalid_refresh_token');
     const json = { refresh_token };
     const answer = await exchange({ method: 'POST', path: '/refresh', json, address });
     const successor = memberOf(answer.json, 'refresh_token');
@@ -131,10 +128,12 @@ export function createClient(options: ClientOptions): AuthClient {
     call: (accessToken: string) => Promise<T>,
     { ends = false } = {},
   ): Promise<T> => {
-    const { generation } = await kept.snapshot();
+    const moment = kept.snapshot();
+    const { generation } = await moment;
     const isKept = !Object.hasOwn(input, 'accessToken');
     const given = memberOf(input, 'accessToken');
-    const result = await (isKept ? kept.use(call) : call(typeof given === 'string' ? given : ''));
+    const token = typeof given === 'string' ? given : '';
+    const result = await (isKept ? kept.use(call, moment) : call(token));
     if (ends) {
       await kept.drop(({ accessToken }, now) =>
         isKept ? now === generation : accessToken === given,
@@ -143,8 +142,19 @@ export function createClient(options: ClientOptions): AuthClient {
     return result;
   };
 
-  const login: Auth['login'] = async ({ email, password, device, address }) => {
-    const json = { email, password };
+  /** A body; where it is refused before it is sent, then as in process: first goes whose token it is. */
+  const bodyFor = async (accessToken: string, make: () => object): Promise<object> => {
+    try {
+      return make();
+    } catch (refusal) {
+      await exchange({ method: 'GET', path: '/account', accessToken });
+      throw refusal;
+    }
+  };
+
+  const login: Auth['login'] = async (credentials) => {
+    const { device, address } = credentials;
+    const json = credentialsBody(credentials);
     const answer = await exchange({ method: 'POST', path: '/login', json, device, address });
     const signedIn = signedInOf(answer);
     await kept.keep(signedIn);
@@ -155,8 +165,8 @@ export function createClient(options: ClientOptions): AuthClient {
     login,
 
     async registerUser(registration) {
-      const { username, email, password, confirmPassword, device, address } = registration;
-      const json = { username, email, password, confirm_password: confirmPassword };
+      const { device, address } = registration;
+      const json = registrationBody(registration);
       const headers = { Prefer: 'return=representation' };
       const said = {
         method: 'POST',
@@ -168,8 +178,13 @@ export function createClient(options: ClientOptions): AuthClient {
         status: 201,
       };
       const answer = await exchange(said);
-      // A service that has nothing beyond the document tells of the user at a login.
-      if (memberOf(answer.json, 'user') === undefined) return login(registration);
+      if (memberOf(answer.json, 'user') === undefined) {
+        // A service that has nothing beyond the document tells of the user at a login. If that fails
+        // the account is there all the same, and its tokens are kept.
+        const accessToken = textIn(answer, 'access_token');
+        await kept.keep({ accessToken, refreshToken: textIn(answer, 'refresh_token') });
+        return login(registration);
+      }
       const signedIn = signedInOf(answer);
       await kept.keep(signedIn);
       return signedIn;
@@ -200,24 +215,10 @@ export function createClient(options: ClientOptions): AuthClient {
 
     async listUsers(query = {}) {
       const { pair } = await kept.snapshot();
-      const call = (bounds: ListQuery) => {
-        const said = { method: 'GET', path: '/users', query: queryOf(bounds) };
-        const { limit = PAGE_SIZE } = bounds;
-        const maxLength = MAX_USER_LENGTH * (limit > 1 && limit <= 10_000 ? limit : 1);
-        if (pair === undefined) return exchange({ ...said, maxLength });
-        return kept.use((accessToken) => exchange({ ...said, maxLength, accessToken }));
-      };
-      const pageOf = async (bounds: ListQuery) => {
-        const answer = await call(bounds);
-        const list = arrayIn(answer).map((each) => userOf(each, answer));
-        return { list, isCut: answer.headers.has('link') };
-      };
-      const { limit = PAGE_SIZE } = query;
-      const first = await pageOf({ ...query, limit });
-      const next = query.limit !== undefined && first.isCut ? first.list.at(-1)?.id : undefined;
-      const goOn = async (after: User['id']) => (await pageOf({ ...query, limit, after })).list;
-      const isWhole = query.limit === undefined;
-      return { pages: pagesFrom(first.list, isWhole ? goOn : undefined), next };
+      return listUsers(query, (said) => {
+        if (pair === undefined) return exchange(said);
+        return kept.use((accessToken) => exchange({ ...said, accessToken }));
+      });
     },
 
     async logout(token = {}) {
@@ -226,7 +227,8 @@ export function createClient(options: ClientOptions): AuthClient {
       const refresh_token = isKept ? pair?.refreshToken : token.refreshToken;
       if (refresh_token === undefined) throw new AuthError('missing_refresh_token');
       try {
-        await exchange({ method: 'POST', path: '/logout', json: { refresh_token }, status: 204 });
+        const said = { method: 'POST', path: '/logout', json: { refresh_token }, status: 204 };
+        if (!isTooLong(refresh_token)) await exchange(said);
       } finally {
         // By its sign-in: a refresh that was under way may have replaced it.
         await kept.drop((now, of) =>
@@ -259,18 +261,21 @@ export function createClient(options: ClientOptions): AuthClient {
     },
 
     async changePassword(change) {
-      const { currentPassword: current_password, password, address } = change;
-      const json = { current_password, password, confirm_password: change.confirmPassword };
+      const { address } = change;
       await withAccess(change, async (accessToken) => {
+        const json = await bodyFor(accessToken, () => changeBody(change));
         const said = { method: 'POST', path: '/password', accessToken, json, address };
         textIn(await exchange(said), 'message');
       });
     },
 
     async deleteAccount(deletion) {
-      const { password, address } = deletion;
-      const said = { method: 'DELETE', path: '/account', json: { password }, address, status: 204 };
-      const call = (accessToken: string) => exchange({ ...said, accessToken });
+      const { address } = deletion;
+      const call = async (accessToken: string) => {
+        const json = await bodyFor(accessToken, () => deletionBody(deletion));
+        const said = { method: 'DELETE', path: '/account', json, address };
+        return exchange({ ...said, accessToken, status: 204 });
+      };
       await withAccess(deletion, call, { ends: true });
     },
 
@@ -316,27 +321,9 @@ function parseBaseUrl(text: string): string {
   return url.origin + url.pathname.replace(/\/+$/, '');
 }
 
-function queryOf({ after, limit, email }: ListQuery): Record<string, string> {
-  return {
-    ...(limit !== undefined && { limit: String(limit) }),
-    ...(after !== undefined && { after: String(after) }),
-    ...(email !== undefined && { email }),
-  };
-}
-
-/** The pages after the first too, where there is a way to them; the next is fetched while one is read. */
-async function* pagesFrom(
-  first: readonly User[],
-  goOn: ((after: User['id']) => Promise<readonly User[]>) | undefined,
-): AsyncGenerator<readonly User[]> {
-  let page = first;
-  while (goOn && page.length === PAGE_SIZE) {
-    const next = goOn(page.at(-1)?.id ?? 0);
-    next.catch(() => {}); // Reported by the await below, if the reader comes back for it.
-    yield page;
-    page = await next;
-  }
-  if (page.length > 0) yield page;
+/** No service gives a token that is so long: it need not be asked. */
+function isTooLong(token: unknown): boolean {
+  return typeof token === 'string' && token.length > 4096;
 }
 
 /** Whether a body can be sent but once: a stream, or what is iterated. */

@@ -2,6 +2,7 @@ import type { ListedSession, SignedIn, User } from '../../application/index.ts';
 import { canonicalEmail } from '../../domain/credentials.ts';
 import { AuthError } from '../../domain/errors.ts';
 import { deviceLabel } from '../../domain/session.ts';
+import { jsonOf } from './bodies.ts';
 import { refusalIn } from './messages.ts';
 
 /** How a request leaves and its answer comes back: the global `fetch`, or any other of its form. */
@@ -38,6 +39,7 @@ export interface Said {
   readonly id?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly accessToken?: string | undefined;
+  /** What of it is no text is left out, and so is missing as it is in process. */
   readonly json?: object;
   readonly headers?: Readonly<Record<string, string>>;
   readonly device?: string | undefined;
@@ -61,37 +63,62 @@ export interface Answer {
 const MAX_LENGTH = 64 * 1024;
 
 /**
- * Exchanges requests for answers, one each.
+ * Exchanges requests for answers, one each, in at most `timeout` milliseconds.
  * @throws AuthError for a refusal, UnexpectedReplyError for every other answer that is no success
  */
 export function exchanger(baseUrl: string, fetch: Fetch, timeout: number) {
   return async (said: Said): Promise<Answer> => {
-    let response: Response;
-    let text: string;
     const query = new URLSearchParams(said.query).toString();
     const url = baseUrl + said.path.replace('{id}', said.id ?? '') + (query && `?${query}`);
-    try {
-      response = await fetch(url, {
-        method: said.method,
-        headers: headersOf(said),
-        body: said.json === undefined ? null : JSON.stringify(said.json),
-        // Neither a password nor a token goes on to where somebody else points.
-        redirect: 'error',
-        signal: AbortSignal.timeout(timeout),
-      });
-      text = await readText(response, said.maxLength ?? MAX_LENGTH);
-    } catch (cause) {
-      if (cause instanceof AuthError) throw cause;
+    const headers = headersOf(said);
+    const body = said.json === undefined ? null : jsonOf(said.json);
+    // Neither a password nor a token goes on to where somebody else points.
+    const init = { method: said.method, headers, body, redirect: 'error' } as const;
+    const work = async (signal: AbortSignal) => {
+      const response = await fetch(url, { ...init, signal });
+      const text = await readText(response, said.maxLength ?? MAX_LENGTH, signal);
+      return { status: response.status, headers: response.headers, text };
+    };
+    const received = await inTime(timeout, work).catch((cause: unknown) => {
       throw new UnexpectedReplyError(said, undefined, cause);
-    }
-    const { status, headers } = response;
-    const unexpected = new UnexpectedReplyError(said, status);
-    const json = text === '' ? undefined : parse(text);
-    if (status === (said.status ?? 200)) return { status, headers, json, unexpected };
-    const message = memberOf(json, 'message');
-    const retryAfter = headers.get('retry-after');
-    throw (typeof message === 'string' && refusalIn(status, message, retryAfter)) || unexpected;
+    });
+    return answerIn(said, received);
   };
+}
+
+/** @throws AuthError, UnexpectedReplyError */
+function answerIn(
+  said: Said,
+  received: { readonly status: number; readonly headers: Headers; readonly text: string },
+): Answer {
+  const { status, headers, text } = received;
+  const unexpected = new UnexpectedReplyError(said, status);
+  const json = text === '' ? undefined : parse(text);
+  if (status === (said.status ?? 200)) return { status, headers, json, unexpected };
+  const message = memberOf(json, 'message');
+  const retryAfter = headers.get('retry-after');
+  throw (typeof message === 'string' && refusalIn(status, message, retryAfter)) || unexpected;
+}
+
+/**
+ * What work comes to, if it does so in time. Its signal is aborted after that; but nobody waits for those
+ * who do not heed it.
+ */
+async function inTime<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const error = new DOMException(`no answer within ${ms} ms`, 'TimeoutError');
+      reject(error);
+      controller.abort(error);
+    }, ms);
+  });
+  try {
+    return await Promise.race([work(controller.signal), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function headersOf({ accessToken, json, headers, device, address }: Said): Headers {
@@ -104,10 +131,14 @@ function headersOf({ accessToken, json, headers, device, address }: Said): Heade
   }
   const label = deviceLabel(device)?.replaceAll(/[^\x20-\x7e]/gu, '?');
   if (label) all.set('User-Agent', label);
-  if (typeof address === 'string' && /^[\w.:%[\]-]{1,100}$/.test(address)) {
-    all.set('X-Forwarded-For', address);
-  }
+  if (address !== undefined) all.set('X-Forwarded-For', forwarded(address));
   return all;
+}
+
+/** All that is no address is one and the same, as it is in process, and not this client's. */
+function forwarded(address: unknown): string {
+  const text = typeof address === 'string' ? address.trim() : '';
+  return /^[\w.:%[\]-]{1,100}$/.test(text) ? text : 'unknown';
 }
 
 /** Whether it may be a token: no service gives any that is longer. */
@@ -115,9 +146,16 @@ export function isToken(text: string): boolean {
   return text.length <= 4096 && /^[\x21-\x2b\x2d-\x7e]+$/.test(text);
 }
 
-async function readText({ body }: Response, maxLength: number): Promise<string> {
+async function readText(
+  { body }: Response,
+  maxLength: number,
+  signal: AbortSignal,
+): Promise<string> {
   if (body === null) return '';
   const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader();
+  const stop = () => void reader.cancel().catch(() => {});
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop);
   const decoder = new TextDecoder();
   let text = '';
   for (let length = 0; ; ) {

@@ -25,22 +25,33 @@ export function memoryTokens(): TokenStorage {
 type Refresh = (refreshToken: string) => Promise<Refreshed>;
 
 /** What is kept at a moment, and of which sign-in it is. */
-interface Snapshot {
+export interface Snapshot {
   readonly pair: TokenPair | undefined;
   readonly generation: number;
+  /** How many refreshes were over when it was asked for. */
+  readonly refreshes: number;
+}
+
+/** An exchange of tokens, under way or over, and of which sign-in it is. */
+interface Exchange {
+  readonly generation: number;
+  readonly pair: Promise<TokenPair | undefined>;
 }
 
 /**
  * The tokens of whoever uses a client, refreshed when need be: once, however many calls need it. A call
- * is only ever repeated for the sign-in that it was made for: each begins a generation.
+ * is only ever repeated for the sign-in that it was made for: each begins a generation, also one that
+ * somebody else has written to the storage.
  */
 export class KeptTokens {
   readonly #storage: TokenStorage;
   readonly #refresh: Refresh;
+  /** What the storage was last known to hold. */
+  #seen: TokenPair | undefined;
   #generation = 0;
-  #refreshing:
-    | { readonly generation: number; readonly pair: Promise<TokenPair | undefined> }
-    | undefined;
+  #refreshes = 0;
+  #underWay: Exchange | undefined;
+  #latest: Exchange | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(storage: TokenStorage, refresh: Refresh) {
@@ -49,21 +60,25 @@ export class KeptTokens {
   }
 
   snapshot(): Promise<Snapshot> {
-    return this.#alone(async () => ({ pair: await this.#get(), generation: this.#generation }));
+    const refreshes = this.#refreshes;
+    return this.#alone(async () => {
+      const pair = await this.#get();
+      return { pair, generation: this.#generation, refreshes };
+    });
   }
 
   /** Keeps other tokens: of a sign-in. */
   keep({ accessToken, refreshToken }: TokenPair): Promise<void> {
-    return this.#alone(async () => {
+    return this.#alone(() => {
       this.#generation += 1;
-      await this.#storage.set({ accessToken, refreshToken });
+      return this.#set({ accessToken, refreshToken });
     });
   }
 
   /** Keeps the successor of a refresh token, if that is the one which is kept. */
   replace(refreshToken: string, successor: TokenPair): Promise<void> {
     return this.#alone(async () => {
-      if ((await this.#get())?.refreshToken === refreshToken) await this.#storage.set(successor);
+      if ((await this.#get())?.refreshToken === refreshToken) await this.#set(successor);
     });
   }
 
@@ -73,16 +88,17 @@ export class KeptTokens {
       const kept = await this.#get();
       if (kept === undefined || !isMeant(kept, this.#generation)) return;
       this.#generation += 1;
-      await this.#storage.set(undefined);
+      await this.#set(undefined);
     });
   }
 
   /**
-   * Calls with the kept access token; if that is refused, once more with a fresh one of the same sign-in.
+   * Calls with the access token that is kept, or was a moment before; if that is refused, once more with
+   * a fresh one of the same sign-in.
    * @throws AuthError `missing_access_token` where none is kept; what the refresh and the call throw
    */
-  async use<T>(call: (accessToken: string) => Promise<T>): Promise<T> {
-    const before = await this.snapshot();
+  async use<T>(call: (accessToken: string) => Promise<T>, moment = this.snapshot()): Promise<T> {
+    const before = await moment;
     if (before.pair === undefined) throw new AuthError('missing_access_token');
     try {
       return await call(before.pair.accessToken);
@@ -94,29 +110,35 @@ export class KeptTokens {
     }
   }
 
-  async #fresh({ pair: stale, generation }: Snapshot): Promise<TokenPair | undefined> {
-    const now = await this.snapshot();
-    if (now.generation !== generation || !now.pair || !stale) return undefined;
-    if (now.pair.accessToken === stale.accessToken) return this.refresh(now);
-    return isOfSameUser(now.pair, stale) ? now.pair : undefined; // Another was faster.
+  async #fresh(before: Snapshot): Promise<TokenPair | undefined> {
+    const { pair, generation } = await this.snapshot();
+    const isSame = generation === before.generation;
+    // Another was faster.
+    if (isSame && pair && pair.accessToken !== before.pair?.accessToken) return pair;
+    return this.refresh({ ...before, pair: isSame ? pair : undefined });
   }
 
   /**
-   * A younger pair; all who ask for it meanwhile get the same. Undefined where somebody has signed in or
-   * out since. A refusal that ends the session takes away what is kept; any other failure leaves it.
+   * A younger pair, or no more than a failure; all who ask for it meanwhile get the same, and so does
+   * whoever began before it was over: with a slow storage some only come to ask afterwards. Undefined
+   * where somebody has signed in or out since. A refusal that ends the session takes away what is kept;
+   * any other failure leaves it.
    */
-  refresh({ pair, generation }: Snapshot): Promise<TokenPair | undefined> {
+  refresh({ pair, generation, refreshes }: Snapshot): Promise<TokenPair | undefined> {
+    const isOver = this.#refreshes > refreshes && this.#latest?.generation === generation;
+    if (isOver && this.#latest) return this.#latest.pair;
+    if (this.#underWay?.generation === generation) return this.#underWay.pair;
     if (pair === undefined) return Promise.resolve(undefined);
-    if (this.#refreshing?.generation !== generation) {
-      const refreshing = {
-        generation,
-        pair: this.#exchange(pair, generation).finally(() => {
-          if (this.#refreshing === refreshing) this.#refreshing = undefined;
-        }),
-      };
-      this.#refreshing = refreshing;
-    }
-    return this.#refreshing.pair;
+    const exchange: Exchange = {
+      generation,
+      pair: this.#exchange(pair, generation).finally(() => {
+        this.#refreshes += 1;
+        this.#latest = exchange;
+        if (this.#underWay === exchange) this.#underWay = undefined;
+      }),
+    };
+    this.#underWay = exchange;
+    return exchange.pair;
   }
 
   async #exchange(kept: TokenPair, generation: number): Promise<TokenPair | undefined> {
@@ -132,19 +154,25 @@ export class KeptTokens {
     const { accessToken, refreshToken = kept.refreshToken } = refreshed;
     const pair = { accessToken, refreshToken };
     return this.#alone(async () => {
+      const now = await this.#get();
       // Whoever has signed in or out meanwhile knows better.
       if (this.#generation !== generation) return undefined;
-      const now = await this.#get();
-      if (now?.refreshToken !== kept.refreshToken) {
-        return now && isOfSameUser(now, kept) ? now : undefined;
-      }
-      await this.#storage.set(pair);
+      if (now?.refreshToken !== kept.refreshToken) return now;
+      await this.#set(pair);
       return pair;
     });
   }
 
   async #get(): Promise<TokenPair | undefined> {
-    return (await this.#storage.get()) ?? undefined;
+    const pair = (await this.#storage.get()) ?? undefined;
+    if (!isSameSignIn(pair, this.#seen)) this.#generation += 1;
+    this.#seen = pair;
+    return pair;
+  }
+
+  async #set(pair: TokenPair | undefined): Promise<void> {
+    this.#seen = pair;
+    await this.#storage.set(pair);
   }
 
   /** One after the other: what has been looked at is still so when it is changed. */
@@ -155,16 +183,25 @@ export class KeptTokens {
   }
 }
 
-/** Where others write to the same storage: whether two pairs are of one user, if they say so at all. */
-function isOfSameUser(one: TokenPair, other: TokenPair): boolean {
-  return subjectOf(one) === subjectOf(other);
+/**
+ * Where others write to the same storage: whether two pairs are surely of one sign-in. They are if they
+ * have a refresh token in common, or access tokens that say so.
+ */
+function isSameSignIn(one: TokenPair | undefined, other: TokenPair | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  if (one.refreshToken && one.refreshToken === other.refreshToken) return true;
+  const session = sessionOf(one);
+  return session !== undefined && session === sessionOf(other);
 }
 
-function subjectOf({ accessToken }: TokenPair): unknown {
+/** The user and the session that an access token names; undefined where it names none. */
+function sessionOf({ accessToken }: TokenPair): string | undefined {
   try {
     const [, payload = ''] = accessToken.split('.');
     const json: unknown = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/')));
-    return memberOf(json, 'sub');
+    const [iss, sub, sid] = ['iss', 'sub', 'sid'].map((name) => memberOf(json, name));
+    if (typeof sub !== 'string' || typeof sid !== 'string') return undefined;
+    return JSON.stringify([iss, sub, sid]);
   } catch {
     return undefined;
   }

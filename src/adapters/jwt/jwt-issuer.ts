@@ -21,7 +21,8 @@ export interface JwtOptions {
   /**
    * What signs, and says how: a secret HS256, an RSA private key of 2048 bits or more RS256, a private
    * key on P-256 ES256. A text is a secret, its UTF-8 bytes, so that other services can verify access
-   * tokens with it.
+   * tokens with it. A shorter one than 32 bytes (RFC 7518 §3.2) is taken, though whoever has a token
+   * could guess it: what length to insist on is the caller's to say, as the service does in production.
    */
   readonly key: string | KeyObject;
   /** What verifies only: the keys of before, secret, public or private, until their tokens expired. */

@@ -161,9 +161,12 @@ async function byteCollation(knex: Knex): Promise<string> {
 
 /**
  * How knex and its command line make the steps. Which have been made is noted in tables of our own, named
- * after the users': a database's other migrations have theirs.
+ * after the users': a database's other migrations have theirs, and settings of a host's for them would
+ * hold for ours as well, but for those that are given here.
  */
-export function migratorConfig(tables: TableNames = DEFAULT_TABLES): Knex.MigratorConfig {
+export function migratorConfig(
+  tables: TableNames = DEFAULT_TABLES,
+): Knex.MigratorConfigWithLifecycleHooks {
   const steps = stepsOf(tables);
   const migrationSource: Knex.MigrationSource<{ readonly file: string }> = {
     getMigrations: async () => Object.keys(steps).map((file) => ({ file })),
@@ -174,8 +177,17 @@ export function migratorConfig(tables: TableNames = DEFAULT_TABLES): Knex.Migrat
       return migration;
     },
   };
-  return { migrationSource, tableName: notesOf(tables) };
+  return {
+    migrationSource,
+    tableName: notesOf(tables),
+    schemaName: '', // That of the connection, where the tables are.
+    disableTransactions: false,
+    disableMigrationsListValidation: false,
+    ...Object.fromEntries(HOOKS.map((hook) => [hook, async () => {}])),
+  };
 }
+
+const HOOKS = ['beforeAll', 'beforeEach', 'afterEach', 'afterAll'];
 
 const LEASE_MS = 30_000;
 const PATIENCE_MS = 60_000;
@@ -211,19 +223,24 @@ export async function migrate(knex: Knex, options: KnexOptions = {}): Promise<vo
  * release had them where knex has its own), or the lease of a run that was not finished.
  */
 async function refuseForeignTables(knex: Knex, tables: TableNames): Promise<void> {
-  if (await isThere(knex, leaseOf(tables))) return;
+  const names = [...Object.values<string>({ ...tables }), notesOf(tables)];
+  const taken = await firstThere(knex, names);
+  // In this order: another process may be making them, and the lease comes before any table.
+  if (taken === undefined || (await isThere(knex, leaseOf(tables)))) return;
   const [first = ''] = Object.keys(stepsOf(tables));
   for (const notes of [notesOf(tables), 'knex_migrations']) {
     if (!(await isThere(knex, notes)) || !(await knex.schema.hasColumn(notes, 'name'))) continue;
     if (await knex(notes).where({ name: first }).first()) return;
   }
-  for (const name of [...Object.values<string>({ ...tables }), notesOf(tables)]) {
-    if (!(await isThere(knex, name))) continue;
-    throw new Error(
-      `the table ${name} is there already and is not Portcullis's: give ours other names` +
-        ' ({ tables: { users: …, sessions: …, attempts: … } })',
-    );
-  }
+  throw new Error(
+    `the table ${taken} is there already and is not Portcullis's: give ours other names` +
+      ' ({ tables: { users: …, sessions: …, attempts: … } })',
+  );
+}
+
+async function firstThere(knex: Knex, names: readonly string[]): Promise<string | undefined> {
+  for (const name of names) if (await isThere(knex, name)) return name;
+  return undefined;
 }
 
 /** Whether a table or view has this name; SQLite tells no case apart, whatever knex says. */

@@ -16,9 +16,19 @@ export interface Exchange {
   readonly json?: Json;
   readonly text?: string;
   readonly answer: ExpectedAnswer;
+  /**
+   * It only prepares for the rest, or asks whether at all: `answer` is what is promised, but any 2xx will do
+   * that has what is kept. Another case is about that answer.
+   */
+  readonly setUp?: true;
+  /**
+   * Its answer must be that of the exchange before, header by header but for Date and
+   * those of the connection; to HEAD with no body.
+   */
+  readonly asBefore?: true;
   /** Sent so often at once: one gets `answer`, and each of the others this. */
   readonly race?: { readonly times: number; readonly others: ExpectedAnswer };
-  /** What is kept of the body, by the name of its member. */
+  /** What is kept of the body, by the name of its member: a text. */
   readonly keep?: readonly string[];
 }
 
@@ -44,12 +54,13 @@ export type Step =
 /**
  * One promise, and how to try it. Texts in it, sent and expected, hold names in double braces:
  * - `{{email}}`, `{{email2}}`: addresses that nobody has, other ones at each run; `{{EMAIL}}` the first
- *   in capitals; `{{password}}` one that every policy takes;
+ *   in capitals; `{{password}}` one that every policy takes, and that nobody could guess;
+ * - `{{base}}`: the path that the endpoints are under, without a slash at its end;
  * - what has been kept, as `{{access_token}}`; `{{unsigned access_token}}` with `alg` none and no
  *   signature, `{{changed access_token}}` with another user in its payload.
  *
- * And in what is expected: `{{integer}}`, `{{string}}`, `{{jwt}}`, `{{date}}`, `{{digits}}`; as members
- * `{{each}}` and `{{some}}`, what each element of an array, and at least one of them, must be.
+ * And in what is expected: `{{integer}}`, `{{string}}`, `{{jwt}}`, `{{date}}`, `{{digits}}`; as the members
+ * of a body `{{each}}` and `{{some}}`, what each element of an array, and at least one of them, must be.
  */
 export interface ContractCase {
   readonly name: string;
@@ -101,8 +112,14 @@ export function get(path: string, answer: ExpectedAnswer, authorization?: string
   return { method: 'GET', path, headers, answer };
 }
 
-export const register = post('/register', REGISTRATION, CREATED, ['access_token', 'refresh_token']);
+export const register = settingUp(
+  post('/register', REGISTRATION, CREATED, ['access_token', 'refresh_token']),
+);
 export const hello = say(200, 'Hello, Ada. This is a protected route.');
+
+export function settingUp(exchange: Exchange): Exchange {
+  return { ...exchange, setUp: true };
+}
 
 /** The same without one member. */
 export function without(json: Readonly<Record<string, string>>, name: string): Json {

@@ -10,6 +10,7 @@ import {
   register,
   registering,
   say,
+  settingUp,
   type UnsourcedCase,
   USER,
 } from './contract.ts';
@@ -37,15 +38,24 @@ export const decidedAccountCases: readonly UnsourcedCase[] = [
     ],
   },
   {
+    name: 'HEAD /users is answered as GET is, without the body',
+    usersAccess: 'public',
+    steps: [
+      register,
+      get('/users?email={{email}}', { status: 200, body: [{ ...USER, ...LISTED }] }),
+      { method: 'HEAD', path: '/users?email={{email}}', answer: { status: 200 }, asBefore: true },
+    ],
+  },
+  {
     name: 'GET /users lists a part, and says where the rest is',
     usersAccess: 'public',
     steps: [
       register,
-      registering({ email: '{{email2}}' }, CREATED),
+      settingUp(registering({ email: '{{email2}}' }, CREATED)),
       get('/users?limit=1', {
         status: 200,
         body: [{ ...USER, username: '{{string}}', email: '{{string}}', ...LISTED }],
-        headers: { link: '<{{string}}?limit=1&after={{digits}}>; rel="next"' },
+        headers: { link: '<{{base}}/users?limit=1&after={{digits}}>; rel="next"' },
       }),
       ...['0', 'x', '', '-1', '1.5', '10001'].map((limit) =>
         get(`/users?limit=${limit}`, say(400, 'Limit must be between 1 and 10000')),

@@ -11,6 +11,7 @@ import {
   registering,
   REGISTRATION,
   say,
+  settingUp,
   TAKEN,
   TOKENS,
   type UnsourcedCase,
@@ -32,6 +33,16 @@ function withPassword(password: string, message: string): Exchange {
   return registering({ password, confirm_password: password }, say(400, message));
 }
 
+const SIGNED_IN: ExpectedAnswer = {
+  status: 200,
+  body: { message: 'Login successful', ...TOKENS, user: USER },
+};
+
+function wrongLogin(email: string): Exchange {
+  const json = { email, password: 'wrong {{password}}' };
+  return post('/login', json, say(401, 'Invalid email or password'));
+}
+
 const NO_TEXTS: readonly Json[] = [null, 0, 7, true, false, [], ['x'], {}, { a: 1 }, ''];
 const NO_OBJECTS: readonly Json[] = [null, 7, true, 'text', [], [REGISTRATION]];
 const NEEDS: readonly (readonly [
@@ -50,6 +61,12 @@ const ALLOWED: readonly (readonly [path: string, allow: string])[] = [
   ['/refresh', 'POST'],
   ['/protected', 'GET, HEAD'],
 ];
+
+/** An exchange, and the same with HEAD. */
+function withHead(exchange: Exchange): readonly Exchange[] {
+  const { status } = exchange.answer;
+  return [exchange, { ...exchange, method: 'HEAD', answer: { status }, asBefore: true }];
+}
 
 /** What Portcullis has decided on input and tokens, where the document is silent. */
 export const decidedCases: readonly UnsourcedCase[] = [
@@ -114,49 +131,39 @@ export const decidedCases: readonly UnsourcedCase[] = [
   {
     name: 'An address is the same in every spelling, and shown in one',
     steps: [
-      registering({ email: ' {{EMAIL}} ' }, CREATED),
+      settingUp(registering({ email: ' {{EMAIL}} ' }, CREATED)),
       registering({}, TAKEN),
-      post(
-        '/login',
-        { ...CREDENTIALS, email: '{{EMAIL}}' },
-        {
-          status: 200,
-          body: { message: 'Login successful', ...TOKENS, user: USER },
-        },
-      ),
+      post('/login', { ...CREDENTIALS, email: '{{EMAIL}}' }, SIGNED_IN),
     ],
   },
   {
     name: 'A password is the same in every normal form',
     steps: [
-      registering(
-        { password: '{{password}} \u00e9', confirm_password: '{{password}} e\u0301' },
-        CREATED,
+      settingUp(
+        registering(
+          { password: '{{password}} \u00e9', confirm_password: '{{password}} e\u0301' },
+          CREATED,
+        ),
       ),
-      post(
-        '/login',
-        { ...CREDENTIALS, password: '{{password}} e\u0301' },
-        {
-          status: 200,
-          body: { message: 'Login successful', ...TOKENS, user: USER },
-        },
-      ),
+      settingUp(post('/login', { ...CREDENTIALS, password: '{{password}} e\u0301' }, SIGNED_IN)),
     ],
   },
   {
     name: 'A password is taken as it is, white space and all',
     steps: [
-      registering({ password: ' {{password}} ', confirm_password: ' {{password}} ' }, CREATED),
+      settingUp(
+        registering({ password: ' {{password}} ', confirm_password: ' {{password}} ' }, CREATED),
+      ),
       post('/login', CREDENTIALS, say(401, 'Invalid email or password')),
     ],
   },
   {
     name: 'A name is greeted as it is stored',
     steps: [
-      {
-        ...post('/register', { ...REGISTRATION, username: ' <script>"é😀\\ ' }, CREATED),
+      settingUp({
+        ...registering({ username: ' <script>"é😀\\ ' }, CREATED),
         keep: ['access_token'],
-      },
+      }),
       get(
         '/protected',
         say(200, 'Hello, <script>"é😀\\. This is a protected route.'),
@@ -230,6 +237,25 @@ export const decidedCases: readonly UnsourcedCase[] = [
     ],
   },
   {
+    name: 'POST /login tells an email that nobody has by nothing from a wrong password',
+    steps: [
+      register,
+      wrongLogin('{{email}}'),
+      { ...wrongLogin('{{email2}}'), asBefore: true },
+      { ...wrongLogin('{{email}}'), asBefore: true },
+    ],
+  },
+  {
+    name: 'HEAD is answered as GET is, without the body',
+    steps: [
+      register,
+      ...withHead(get('/protected', hello, 'Bearer {{access_token}}')),
+      ...withHead(get('/protected', MISSING_TOKEN)),
+      ...withHead(get('/protected', INVALID_TOKEN, 'Bearer x')),
+      ...withHead(get('/nothing', NOT_FOUND)),
+    ],
+  },
+  {
     name: 'A refusal of a token carries a challenge',
     steps: [
       get('/protected', { ...MISSING_TOKEN, headers: { 'www-authenticate': 'Bearer' } }),
@@ -244,7 +270,7 @@ export const decidedCases: readonly UnsourcedCase[] = [
     name: 'Replies are JSON that nobody keeps, sniffs or frames',
     steps: [
       {
-        ...register,
+        ...registering({}, CREATED),
         answer: {
           ...CREATED,
           headers: {

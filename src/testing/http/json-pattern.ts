@@ -1,7 +1,12 @@
 import type { Json } from './contract.ts';
+import type { Secrets } from './secrets.ts';
 
-/** What names in double braces stand for, by name. */
-export type Values = ReadonlyMap<string, string>;
+/** What patterns are read by, and what must not be shown of what does not fit them. */
+export interface Terms {
+  /** What names in double braces stand for, by name. */
+  readonly values: ReadonlyMap<string, string>;
+  readonly secrets: Secrets;
+}
 
 const DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -17,27 +22,25 @@ const WHOLE: Readonly<Record<string, (seen: unknown) => boolean>> = {
 const PARTS: Readonly<Record<string, string>> = { digits: String.raw`\d+`, string: '.+' };
 
 /** What is wrong with a value by its pattern; undefined where it fits. */
-export function fits(pattern: Json, seen: unknown, values: Values, at = 'it'): string | undefined {
+export function fits(pattern: Json, seen: unknown, terms: Terms, at = 'it'): string | undefined {
+  const is = (what: string) => `${at} is ${shown(seen, terms)}, not ${what}`;
   if (typeof pattern === 'string') {
     const isFit =
-      WHOLE[pattern]?.(seen) ?? (typeof seen === 'string' && matches(pattern, seen, values));
-    return isFit ? undefined : `${at} is ${shown(seen)}, not ${shown(pattern)}`;
+      WHOLE[pattern]?.(seen) ?? (typeof seen === 'string' && matches(pattern, seen, terms));
+    return isFit ? undefined : is(JSON.stringify(pattern));
   }
   if (typeof pattern !== 'object' || pattern === null) {
-    return seen === pattern ? undefined : `${at} is ${shown(seen)}, not ${shown(pattern)}`;
+    return seen === pattern ? undefined : is(JSON.stringify(pattern));
   }
-  if (Array.isArray(pattern)) return fitsArray(pattern, seen, values, at);
+  if (Array.isArray(pattern)) return fitsArray(pattern, seen, terms, at);
+  if (typeof seen !== 'object' || seen === null || Array.isArray(seen)) return is('an object');
   const members = new Map(Object.entries(pattern));
-  const [each, some] = [members.get('{{each}}'), members.get('{{some}}')];
-  if (each !== undefined && some !== undefined) return fitsList(each, some, seen, values, at);
-  if (typeof seen !== 'object' || seen === null || Array.isArray(seen)) {
-    return `${at} is ${shown(seen)}, not an object`;
-  }
   const found = new Map<string, unknown>(Object.entries(seen));
-  for (const name of found.keys()) if (!members.has(name)) return `${at} has a member ${name}`;
+  const extra = [...found.keys()].find((name) => !members.has(name));
+  if (extra !== undefined) return `${at} has a member ${terms.secrets.shown(extra)}`;
   for (const [name, member] of members) {
     if (!found.has(name)) return `${at} has no member ${name}`;
-    const fault = fits(member, found.get(name), values, name);
+    const fault = fits(member, found.get(name), terms, name);
     if (fault !== undefined) return fault;
   }
   return undefined;
@@ -46,36 +49,52 @@ export function fits(pattern: Json, seen: unknown, values: Values, at = 'it'): s
 function fitsArray(
   patterns: readonly Json[],
   seen: unknown,
-  values: Values,
+  terms: Terms,
   at: string,
 ): string | undefined {
-  if (!Array.isArray(seen)) return `${at} is ${shown(seen)}, not an array`;
+  if (!Array.isArray(seen)) return `${at} is ${shown(seen, terms)}, not an array`;
   if (seen.length !== patterns.length)
     return `${at} has ${seen.length} elements, not ${patterns.length}`;
   for (const [i, pattern] of patterns.entries()) {
-    const fault = fits(pattern, seen[i], values, `element ${i}`);
+    const fault = fits(pattern, seen[i], terms, `element ${i}`);
     if (fault !== undefined) return fault;
   }
   return undefined;
 }
 
-function fitsList(
-  each: Json,
-  some: Json,
-  seen: unknown,
-  values: Values,
-  at: string,
-): string | undefined {
-  if (!Array.isArray(seen)) return `${at} is ${shown(seen)}, not an array`;
-  for (const [i, element] of seen.entries()) {
-    const fault = fits(each, element, values, `element ${i}`);
-    if (fault !== undefined) return `element ${i}: ${fault}`;
-  }
-  const isThere = seen.some((element) => fits(some, element, values) === undefined);
-  return isThere ? undefined : `${at} does not hold what was made`;
+/** What each element of a list must be, and at least one of them. */
+export interface ListPattern {
+  readonly each: Json;
+  readonly some: Json;
 }
 
-function matches(pattern: string, seen: string, values: Values): boolean {
+/** The pattern of a body that is a list of any length; undefined for any other. */
+export function listPatternIn(body: Json | undefined): ListPattern | undefined {
+  if (typeof body !== 'object' || body === null) return undefined;
+  const members = new Map(Object.entries(body));
+  const [each, some] = [members.get('{{each}}'), members.get('{{some}}')];
+  return each === undefined || some === undefined ? undefined : { each, some };
+}
+
+/** What is wrong with a list, whose elements are looked at as they come and let go. */
+export async function fitsList(
+  { each, some }: ListPattern,
+  elements: AsyncIterable<unknown>,
+  terms: Terms,
+): Promise<string | undefined> {
+  let [index, isThere] = [0, false];
+  for await (const element of elements) {
+    if (fits(each, element, terms) !== undefined) {
+      terms.secrets.note(element);
+      return `element ${index}: ${fits(each, element, terms)}`;
+    }
+    isThere ||= fits(some, element, terms) === undefined;
+    index += 1;
+  }
+  return isThere ? undefined : 'it does not hold what was made';
+}
+
+function matches(pattern: string, seen: string, { values }: Terms): boolean {
   const parts = pattern.split(/(\{\{\w+\}\})/).map((part) => {
     const [, name = ''] = /^\{\{(\w+)\}\}$/.exec(part) ?? [];
     return PARTS[name] ?? escaped(values.get(name) ?? part);
@@ -87,8 +106,6 @@ function escaped(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 }
 
-/** Short, and with nothing that can be used: of a token its beginning. */
-function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'missing');
-  return JSON.stringify(text.replaceAll(/(eyJ[\w-]{8})[\w.-]+/g, '$1…').slice(0, 200));
+function shown(value: unknown, { secrets }: Terms): string {
+  return JSON.stringify(secrets.shownValue(value));
 }
