@@ -3,7 +3,7 @@
 //   bytes  node:http with the headers and the body that the server at TEMPLATE_URL answers
 //   plain  node:http at its shortest
 import { createServer } from 'node:http';
-import { expressApp } from '../dist/adapters/http/express.js';
+import { expressApp, messageClasses } from '../dist/adapters/http/express.js';
 import { httpServer } from '../dist/adapters/http/server.js';
 
 const user = { id: 1, username: 'Ada', email: 'ada@example.com', dateCreated: new Date() };
@@ -15,7 +15,10 @@ const auth = {
 const BY_NODE = ['date', 'connection', 'keep-alive'];
 
 const makers = {
-  host: () => httpServer(expressApp(auth)),
+  host() {
+    const app = expressApp(auth);
+    return httpServer(app, messageClasses(app));
+  },
   async bytes() {
     const response = await fetch(`${process.env.TEMPLATE_URL}/protected`, {
       headers: { Authorization: 'Bearer x' },

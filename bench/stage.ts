@@ -14,7 +14,11 @@ import type { TokenFile, Workers } from './load.ts';
 import { Connection, forgetPeak, peakMemory, requestText } from './measure.ts';
 
 /** The service as it runs in production. */
-export const SERVICE = [process.execPath, '--enable-source-maps', resolve('dist/main.js')] as const;
+export const SERVICE = [
+  process.execPath,
+  '--enable-source-maps',
+  resolve('dist/service.cjs'),
+] as const;
 export const PEERS = join(import.meta.dirname, 'peers');
 
 /** For the tables; every peer is a file of that name in `peers/`. */

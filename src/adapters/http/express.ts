@@ -178,8 +178,11 @@ async function readBody(request: Request): Promise<Uint8Array | ParsedBody | Tex
       if (length <= MAX_BODY_LENGTH) chunks.push(chunk);
       else resolve(TOO_LARGE);
     });
+    request.on('end', () => resolve(Buffer.concat(chunks)));
     // A client that gave up in the middle asked for nothing, whatever its bytes up to there may mean.
-    finished(request, (fault) => resolve(fault ? INCOMPLETE : Buffer.concat(chunks)));
+    const giveUp = () => resolve(INCOMPLETE);
+    request.on('error', giveUp).on('close', giveUp);
+    if (request.destroyed) giveUp();
     request.resume(); // Something before may have stopped it.
   });
 }

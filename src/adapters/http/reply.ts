@@ -32,7 +32,8 @@ export function json(
   body: object,
   headers?: Readonly<Record<string, string>>,
 ): TextReply {
-  return { status, headers: { ...JSON_HEADERS, ...headers }, body: JSON.stringify(body) };
+  const all = headers === undefined ? JSON_HEADERS : { ...JSON_HEADERS, ...headers };
+  return { status, headers: all, body: JSON.stringify(body) };
 }
 
 /** Done, and nothing to say. */

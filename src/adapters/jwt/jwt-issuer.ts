@@ -41,6 +41,8 @@ interface Kind {
   readonly typ: string;
   readonly aud: string;
   readonly ttl: number;
+  /** Of this kind alone: one of the other must never be found here. */
+  readonly verified: VerifiedTokens;
 }
 
 /** Both tokens as JWS (RFC 7515). */
@@ -55,8 +57,6 @@ export class JwtIssuer implements TokenIssuer {
   readonly #issuer: string;
   readonly #access: Kind;
   readonly #refresh: Kind;
-  /** Of access tokens alone: refresh tokens come once in a while, and last for weeks. */
-  readonly #verified = new VerifiedTokens();
   /** By their segment, those of tokens that were verified. */
   readonly #headers = new Map<string, Header>();
 
@@ -76,8 +76,18 @@ export class JwtIssuer implements TokenIssuer {
     this.#verifiers = new Map([this.#signer, ...previous].map((key) => [key.kid, key]));
     this.publicKeys = [...this.#verifiers.values()].flatMap(({ jwk }) => (jwk ? [jwk] : []));
     this.#issuer = issuer;
-    this.#access = { typ: ACCESS_TYPE, aud: audience, ttl: accessTokenTtl };
-    this.#refresh = { typ: REFRESH_TYPE, aud: `${audience}/refresh`, ttl: refreshTokenTtl };
+    this.#access = {
+      typ: ACCESS_TYPE,
+      aud: audience,
+      ttl: accessTokenTtl,
+      verified: new VerifiedTokens(),
+    };
+    this.#refresh = {
+      typ: REFRESH_TYPE,
+      aud: `${audience}/refresh`,
+      ttl: refreshTokenTtl,
+      verified: new VerifiedTokens(),
+    };
   }
 
   /** An access token of this session, good for `accessTokenTtl`. */
@@ -93,7 +103,7 @@ export class JwtIssuer implements TokenIssuer {
 
   /** What a valid access token says; undefined for everything else. */
   async verifyAccessToken(token: string, now: Date): Promise<TokenClaims | undefined> {
-    const verified = this.#verified.get(token) ?? this.#verify(this.#access, token);
+    const verified = this.#verify(this.#access, token);
     return verified && isInTime(verified, this.#access.ttl, now) ? verified.claims : undefined;
   }
 
@@ -128,6 +138,8 @@ export class JwtIssuer implements TokenIssuer {
    * type, the members, and that the text of the token is the only one for it. The times are not.
    */
   #verify(kind: Kind, token: unknown): VerifiedToken | undefined {
+    const known = kind.verified.get(token);
+    if (known !== undefined) return known;
     if (typeof token !== 'string' || token.length > MAX_TOKEN_LENGTH) return undefined;
     const [head = '', body = '', signature = '', more] = token.split('.');
     if (more !== undefined || !isCanonicalBase64url(signature)) return undefined;
@@ -144,7 +156,7 @@ export class JwtIssuer implements TokenIssuer {
     const userId = readUserId(sub);
     if (userId === undefined || !isId(sid) || !isId(jti)) return undefined;
     const verified = { claims: { userId, sessionId: sid, tokenId: jti }, iat, exp };
-    if (kind === this.#access) this.#verified.add(token, verified);
+    kind.verified.add(token, verified);
     return verified;
   }
 
