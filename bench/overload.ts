@@ -26,7 +26,7 @@ import {
 const ROUNDS = Number(process.env['ROUNDS'] ?? 3);
 const SLICES = Number(process.env['SLICES'] ?? 4);
 const SECONDS = Number(process.env['SECONDS'] ?? 6);
-const PRODUCTION = [process.execPath, 'dist/service.cjs'];
+const PRODUCTION = [process.execPath, 'dist/service/main.cjs'];
 const CORES = availableParallelism();
 const PERMITS = Number(process.env['HASH_CONCURRENCY'] ?? CORES);
 const HASH_MB = 19_456 / 1024;

@@ -17,7 +17,7 @@ import { Connection, forgetPeak, peakMemory, requestText } from './measure.ts';
 export const SERVICE = [
   process.execPath,
   '--enable-source-maps',
-  resolve('dist/service.cjs'),
+  resolve('dist/service/main.cjs'),
 ] as const;
 export const PEERS = join(import.meta.dirname, 'peers');
 

@@ -17,7 +17,7 @@ import { registered, startProgram } from '../tests/support/service.ts';
 import { Connection, quantile, requestText } from './measure.ts';
 
 const PAIRS = Number(process.env['PAIRS'] ?? 1_000);
-const PRODUCTION = [process.execPath, 'dist/service.cjs'];
+const PRODUCTION = [process.execPath, 'dist/service/main.cjs'];
 /** Milliseconds. */
 const BOUND = 2;
 const RESAMPLES = 2_000;

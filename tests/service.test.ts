@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
 import { createConnection } from 'mysql2/promise';
@@ -39,6 +39,29 @@ service('starts with no settings but a place, and says what is for development o
     assert.not.match(output, secret);
     assert.is(await program.end('SIGTERM'), 0, 'npm passes the signal on');
     await assertGone(program.url);
+  }),
+);
+
+service('starts from what was compiled at the build, and names the sources of a fault', () =>
+  inFolder(async (path) => {
+    const file = join(path, 'p.sqlite');
+    const program = await startProgram({ ...CHEAP, DATABASE_URL: `sqlite:${file}` }, NPM_START);
+    await registered(program.url);
+    const database = new Database(file);
+    database.exec("UPDATE users SET date_created = 'no time'");
+    database.close();
+    assert.is((await call(program.url, 'GET /users')).status, 500);
+    assert.match(
+      program.output(),
+      /^error Error .* at \w+ \(.*\/src\/adapters\/knex\/\S+\.ts:\d+:\d+\)/m,
+    );
+    assert.is(await program.end('SIGTERM'), 0);
+    const ask = `process.argv[1] = ${JSON.stringify(resolve('dist/service/main.cjs'))};
+      console.log(require(process.argv[1]).script.cachedDataRejected);
+      process.exit();`;
+    const env = { PATH: process.env['PATH'], PORT: '0' };
+    const said = execFileSync(process.execPath, ['--eval', ask], { cwd: path, env });
+    assert.is(String(said), 'false\n');
   }),
 );
 
