@@ -22,6 +22,7 @@ import {
   type ReportOptions,
   tell,
 } from './answer.ts';
+import { writeTogether } from './bursts.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
 import { type EndpointName, type EndpointOptions, endpoints, FAILURE } from './endpoints.ts';
 import {
@@ -256,42 +257,61 @@ class ExpressRequest implements HttpRequest {
 
 /** Node keeps the first of several Authorization headers and drops the others silently. */
 function headerValues(request: IncomingMessage, name: string): string | undefined {
-  const values = rawValues(request, name);
-  return values.length > 0 ? values.join(', ') : undefined;
+  const [first, ...others] = rawValues(request, name);
+  return others.length > 0 ? [first, ...others].join(', ') : first;
 }
 
-async function send(
+function send(
   response: Response,
-  { status, headers, body }: Reply,
+  reply: Reply,
+  report: ReportOptions['report'],
+): Promise<void> | undefined {
+  response.removeHeader('X-Powered-By'); // An application that has it on need not say so here.
+  const { status, headers, body } = reply;
+  if (typeof body !== 'string' && response.req.method !== 'HEAD') {
+    noteClosing(response);
+    response.writeHead(status, headers);
+    return sendParts(response, body, report);
+  }
+  writeTogether(() => {
+    if (response.headersSent) return; // By the application, which would wait no longer.
+    try {
+      noteClosing(response);
+      sendWhole(response, reply);
+    } catch (fault) {
+      tell(report, fault);
+      response.destroy();
+    }
+  });
+  return undefined;
+}
+
+function sendWhole(response: Response, { status, headers, body }: Reply): void {
+  if (status === 204 || typeof body !== 'string') {
+    response.writeHead(status, headers).end();
+  } else {
+    response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
+  }
+}
+
+/** Node would let a client of a server that stops send one more request, and drop it. */
+function noteClosing(response: Response): void {
+  const socket: Socket & { readonly server?: Server } = response.req.socket;
+  if (socket.server?.listening === false) response.shouldKeepAlive = false;
+}
+
+async function sendParts(
+  response: Response,
+  parts: AsyncIterable<string>,
   report: ReportOptions['report'],
 ): Promise<void> {
-  response.removeHeader('X-Powered-By'); // An application that has it on need not say so here.
-  if (isClosing(response.req.socket)) response.shouldKeepAlive = false;
-  if (status === 204) {
-    response.writeHead(status, headers).end();
-    return;
-  }
-  if (typeof body === 'string') {
-    response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
-    return;
-  }
-  response.writeHead(status, headers);
-  if (response.req.method === 'HEAD') {
-    response.end();
-    return;
-  }
   try {
-    await pipeline(Readable.from(body, { highWaterMark: 1 }), response);
+    await pipeline(Readable.from(parts, { highWaterMark: 1 }), response);
   } catch (fault) {
     // The status is out: all that can still be said is that the body is not whole, by breaking the
     // connection, which `pipeline` has done. A reader that went away is nobody's fault.
     if (!isPrematureClose(fault)) tell(report, fault);
   }
-}
-
-/** Whether the server of this socket, which Node notes on it, takes no more connections. */
-function isClosing(socket: Socket & { readonly server?: Server }): boolean {
-  return socket.server?.listening === false;
 }
 
 function isPrematureClose(fault: unknown): boolean {

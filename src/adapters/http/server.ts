@@ -86,21 +86,32 @@ export function httpServer(
   return server;
 }
 
+/** Milliseconds for which a connection may be without a request whose headers are there. */
+const REQUESTLESS = IDLE_TIMEOUT + HEADERS_TIMEOUT + CHECK_INTERVAL;
+
 /**
  * Ends connections that wait for a request too long. Node's own limit begins anew with every byte,
  * and an empty line, of which a client can send one now and then for ever, begins no request.
  */
 function limitIdling(server: Server): void {
-  const timers = new WeakMap<Socket, NodeJS.Timeout>();
+  const lastUses = new WeakMap<Socket, number>();
   server.on('connection', (socket: Socket & HasResponse) => {
-    const end = () => (socket._httpMessage ? timer.refresh() : socket.destroy());
-    const timer = setTimeout(end, IDLE_TIMEOUT + HEADERS_TIMEOUT + CHECK_INTERVAL).unref();
-    timers.set(socket, timer);
+    lastUses.set(socket, performance.now());
+    const look = () => {
+      const idle = performance.now() - (lastUses.get(socket) ?? 0);
+      // Noted, and not a timer set anew at each reply: next to none of them would ever fire.
+      if (!socket._httpMessage && idle >= REQUESTLESS) socket.destroy();
+      else wait(socket._httpMessage ? REQUESTLESS : REQUESTLESS - idle);
+    };
+    let timer: NodeJS.Timeout;
+    const wait = (ms: number) => (timer = setTimeout(look, ms).unref());
+    wait(REQUESTLESS);
     socket.once('close', () => clearTimeout(timer));
   });
-  server.on('request', ({ socket }, response) => {
-    response.once('close', () => timers.get(socket)?.refresh());
-  });
+  const noteUse = function (this: ServerResponse) {
+    lastUses.set(this.req.socket, performance.now());
+  };
+  server.on('request', (_, response) => response.on('close', noteUse));
 }
 
 /** While all connections are taken, those between two requests give way to whoever comes next. */
