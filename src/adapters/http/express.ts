@@ -183,7 +183,9 @@ async function readBody(request: Request): Promise<Uint8Array | ParsedBody | Tex
     // A client that gave up in the middle asked for nothing, whatever its bytes up to there may mean.
     const giveUp = () => resolve(INCOMPLETE);
     request.on('error', giveUp).on('close', giveUp);
-    if (request.destroyed) giveUp();
+    // One without a body may be over by now.
+    if (request.readableEnded) resolve(new Uint8Array());
+    else if (request.destroyed) giveUp();
     request.resume(); // Something before may have stopped it.
   });
 }
