@@ -91,6 +91,7 @@ limits('cost next to nothing when thousands come at once', async () => {
       ...ports,
       attempts: {
         add: (...args) => attempts.add(...((asked += 1), args)),
+        subtract: (...args) => attempts.subtract(...((asked += 1), args)),
         read: (...args) => attempts.read(...((asked += 1), args)),
         clear: (...args) => attempts.clear(...((asked += 1), args)),
         removeExpired: (...args) => attempts.removeExpired(...((asked += 1), args)),

@@ -72,6 +72,8 @@ function keyOf(parts: readonly string[]): string {
 /** An attempt that was let in under a limit; `waited` when it was the one that follows a wait. */
 interface Admission {
   readonly limit: Limit;
+  /** The attempts that have been counted, this one among them. */
+  readonly count: number;
   readonly waited: boolean;
 }
 
@@ -119,32 +121,37 @@ class Counts {
 
   async #count(limit: Limit): Promise<Admission | number> {
     const counter = this.#counter;
-    const { count } = await counter.add(countOf(limit), 1, limit.window);
-    if (count < limit.free) return { limit, waited: false };
+    const { count } = await counter.add(countOf(limit), limit.window);
+    if (count < limit.free) return { limit, count, waited: false };
     // Of those who find the gate open, the first closes it behind itself.
     const [waits] = await counter.read([waitsOf(limit)]);
     const wait = Math.min(FIRST_WAIT * 2 ** (waits?.count ?? 0), LONGEST_WAIT);
-    const gate = await counter.add(gateOf(limit), 1, wait);
+    const gate = await counter.add(gateOf(limit), wait);
     if (gate.count > 1) return gate.secondsLeft;
-    await counter.add(waitsOf(limit), 1, limit.window);
-    return { limit, waited: true };
+    await counter.add(waitsOf(limit), limit.window);
+    return { limit, count, waited: true };
   }
 
   /** Undoes admissions; best effort, since the answer is known by now. */
   async takeBack(admissions: readonly Admission[]): Promise<void> {
-    const counter = this.#counter;
-    const work = admissions.map(async ({ limit, waited }) => {
-      await counter.add(countOf(limit), -1, limit.window);
-      if (!waited) return;
-      await counter.add(waitsOf(limit), -1, limit.window);
-      await counter.clear([gateOf(limit)]);
-    });
+    if (admissions.length === 0) return;
+    const waited = admissions.filter((admission) => admission.waited).map(({ limit }) => limit);
+    const counts = admissions.map(({ limit }) => countOf(limit));
+    const work = [this.#counter.subtract([...counts, ...waited.map(waitsOf)])];
+    if (waited.length > 0) work.push(this.#counter.clear(waited.map(gateOf)));
     await Promise.allSettled(work);
   }
 
   /** Does what follows a right attempt; best effort, likewise. */
   async settleRight(limits: readonly Limit[], admissions: readonly Admission[]): Promise<void> {
     const cleared = limits.filter(({ right }) => right === 'clears');
+    const isFirst = (limit: Limit) =>
+      admissions.some((admission) => admission.limit === limit && admission.count === 1);
+    // The first attempt, and right, as most are: taking it back leaves nothing to clear.
+    if (cleared.every(isFirst)) {
+      await this.takeBack(admissions.filter(({ limit }) => limit.right !== 'counts'));
+      return;
+    }
     const keys = cleared.flatMap((limit) => [countOf(limit), gateOf(limit), waitsOf(limit)]);
     const undone = admissions.filter(({ limit }) => limit.right === 'does not count');
     await Promise.allSettled([this.#counter.clear(keys), this.takeBack(undone)]);

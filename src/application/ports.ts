@@ -211,11 +211,14 @@ export interface Count {
  */
 export interface AttemptCounter {
   /**
-   * Adds to the count of a key and resolves to the new one, atomically: of any number of concurrent
-   * calls, in any number of processes, no two get the same. A key without a count starts from zero,
-   * and loses it `seconds` later; nothing can be taken from it.
+   * Adds one to the count of a key and resolves to the new one, atomically: of any number of
+   * concurrent calls, in any number of processes, no two get the same. A key without a count starts
+   * from zero, and loses it `seconds` later.
    */
-  add(key: string, amount: 1 | -1, seconds: number): Promise<Count>;
+  add(key: string, seconds: number): Promise<Count>;
+
+  /** Takes one from the count of each key that has one and is above zero. */
+  subtract(keys: readonly string[]): Promise<void>;
 
   /** The counts of keys, in their order; undefined for a key that has none. */
   read(keys: readonly string[]): Promise<readonly (Count | undefined)[]>;

@@ -23,9 +23,9 @@ export function attemptCounterContract(open: Open<OpenedCounter>): readonly Case
   );
   return [
     it('counts each key for itself, wherever it is asked', async ({ one, other }) => {
-      assert.equal((await one.add('a', 1, 60)).count, 1);
-      assert.equal((await other.add('a', 1, 60)).count, 2);
-      assert.equal((await one.add('b', 1, 60)).count, 1);
+      assert.equal((await one.add('a', 60)).count, 1);
+      assert.equal((await other.add('a', 60)).count, 2);
+      assert.equal((await one.add('b', 60)).count, 1);
       const counts = await other.read(['b', 'none', 'a']);
       assert.deepEqual(
         counts.map((found) => found?.count),
@@ -34,18 +34,18 @@ export function attemptCounterContract(open: Open<OpenedCounter>): readonly Case
       assert.deepEqual(await one.read([]), []);
     }),
     it('gives no two of many at once the same count', async ({ one, other }) => {
-      const counts = await atOnce(60, [one, other], (counter) => counter.add('a', 1, 60));
+      const counts = await atOnce(60, [one, other], (counter) => counter.add('a', 60));
       assert.deepEqual(
         counts.map(({ count }) => count).toSorted((a, b) => a - b),
         Array.from({ length: 60 }, (_, i) => i + 1),
       );
     }),
     it('loses a count when its time is over', async ({ one, other }) => {
-      const { secondsLeft } = await one.add('a', 1, 1);
+      const { secondsLeft } = await one.add('a', 1);
       assert.ok(secondsLeft > 0.5 && secondsLeft <= 1, `${secondsLeft} s left of 1`);
       await sleep(1100);
       assert.deepEqual(await one.read(['a']), [undefined]);
-      const next = await other.add('a', 1, 60);
+      const next = await other.add('a', 60);
       assert.equal(next.count, 1);
       assert.ok(
         next.secondsLeft > 30 && next.secondsLeft <= 60,
@@ -53,39 +53,53 @@ export function attemptCounterContract(open: Open<OpenedCounter>): readonly Case
       );
     }),
     it('gives a count no more time for what is added to it', async ({ one, other }) => {
-      await one.add('a', 1, 20);
-      const { count, secondsLeft } = await other.add('a', 1, 60);
+      await one.add('a', 20);
+      const { count, secondsLeft } = await other.add('a', 60);
       assert.equal(count, 2);
       assert.ok(secondsLeft <= 20, `${secondsLeft} s left of 20`);
       const [read] = await one.read(['a']);
       assert.ok(read && read.secondsLeft <= 20, `${read?.secondsLeft} s left of 20, read`);
     }),
-    it('takes back', async ({ one, other }) => {
-      for (let i = 0; i < 3; i += 1) await one.add('a', 1, 60);
-      assert.equal((await other.add('a', -1, 60)).count, 2);
-      assert.equal((await one.add('a', 1, 60)).count, 3);
+    it('takes back, from all keys that are named', async ({ one, other }) => {
+      for (let i = 0; i < 3; i += 1) await one.add('a', 60);
+      for (const key of ['b', 'c']) await one.add(key, 60);
+      await other.subtract(['a', 'b', 'none']);
+      const counts = await one.read(['a', 'b', 'c']);
+      assert.deepEqual(
+        counts.map((found) => found?.count ?? 0),
+        [2, 0, 1],
+      );
+      assert.equal((await one.add('a', 60)).count, 3);
+      await one.subtract([]);
+    }),
+    it('loses none of many that are taken back at once', async ({ one, other }) => {
+      for (let i = 0; i < 30; i += 1) await one.add('a', 60);
+      await atOnce(20, [one, other], (counter) => counter.subtract(['a', 'b']));
+      assert.equal((await one.add('a', 60)).count, 11);
     }),
     it('takes nothing from a key that has no count', async ({ one, other }) => {
-      assert.equal((await one.add('a', -1, 60)).count, 0);
-      assert.equal((await other.add('a', 1, 60)).count, 1);
+      await one.subtract(['a']);
+      assert.equal((await other.add('a', 60)).count, 1);
+      for (let i = 0; i < 3; i += 1) await one.subtract(['a']);
+      assert.equal((await other.add('a', 60)).count, 1);
       await one.clear(['a']);
-      await one.add('a', -1, 60);
-      assert.equal((await other.add('a', 1, 60)).count, 1);
+      await one.subtract(['a']);
+      assert.equal((await other.add('a', 60)).count, 1);
     }),
     it('clears what it is told to, and nothing else', async ({ one, other }) => {
-      for (const key of ['a', 'b', 'c']) await one.add(key, 1, 60);
+      for (const key of ['a', 'b', 'c']) await one.add(key, 60);
       await other.clear(['a', 'c', 'none']);
       const counts = await one.read(['a', 'b', 'c']);
       assert.deepEqual(
         counts.map((found) => found?.count),
         [undefined, 1, undefined],
       );
-      assert.equal((await one.add('a', 1, 60)).count, 1);
+      assert.equal((await one.add('a', 60)).count, 1);
       await one.clear([]);
     }),
     it('removes what has passed, up to a limit, and nothing else', async ({ one, other }) => {
-      for (const key of ['a', 'b', 'c']) await one.add(key, 1, 1);
-      await one.add('lasting', 1, 60);
+      for (const key of ['a', 'b', 'c']) await one.add(key, 1);
+      await one.add('lasting', 60);
       assert.equal(await one.removeExpired(10), 0);
       await sleep(1100);
       assert.equal(await other.removeExpired(2), 2);
@@ -98,7 +112,7 @@ export function attemptCounterContract(open: Open<OpenedCounter>): readonly Case
       keys.push('x'.repeat(100_000), 'x'.repeat(100_001), '__proto__', 'constructor');
       for (const key of keys) {
         const shown = JSON.stringify(key.slice(0, 20));
-        assert.equal((await one.add(key, 1, 60)).count, 1, `the key ${shown}`);
+        assert.equal((await one.add(key, 60)).count, 1, `the key ${shown}`);
       }
       const counts = await one.read(keys);
       assert.deepEqual(

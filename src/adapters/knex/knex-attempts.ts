@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Knex } from 'knex';
 import type { AttemptCounter, Count } from '../../application/index.ts';
 import { whileBusy } from './retry.ts';
+import { runDirectly } from './rows.ts';
+import { isSqlite } from './tables.ts';
 
 interface AttemptRow {
   /** A SHA-256 of the key: people type passwords into email fields. */
@@ -22,42 +24,79 @@ const CLOCKS_APART = 60_000;
 export class KnexAttempts implements AttemptCounter {
   readonly #knex: Knex;
   readonly #table: string;
+  /** Whether the database can give the row that a statement has changed. */
+  #returns = true;
 
   constructor(knex: Knex, table: string) {
     this.#knex = knex;
     this.#table = table;
   }
 
-  async add(key: string, amount: 1 | -1, seconds: number): Promise<Count> {
+  async add(key: string, seconds: number): Promise<Count> {
     const id = idOf(key);
-    const write = async (trx: Knex): Promise<Count> => {
-      if (amount > 0) await this.#increase(trx, id, seconds * 1000);
-      else await this.#live(trx).where({ id }).where('count', '>', 0).decrement('count');
-      const row = await this.#live(trx).where({ id }).first();
-      return row ? toCount(row) : { count: 0, secondsLeft: 0 };
-    };
-    return whileBusy(() => this.#knex.transaction(write), PATIENCE);
+    return whileBusy(() => this.#add(id, seconds * 1000), PATIENCE);
   }
 
-  async #increase(trx: Knex, id: string, ms: number): Promise<void> {
+  async #add(id: string, ms: number): Promise<Count> {
     const now = Date.now();
     const latest = new Date(now + ms).toISOString();
     // Anew also where it would last longer than it can: then the clock has been set back.
-    const counts = 'expires > ? AND expires < ?';
+    const counts = '`expires` > ? AND `expires` < ?';
     const bindings = [now, now + ms + CLOCKS_APART].map((time) => new Date(time).toISOString());
-    await trx(this.#table)
-      .insert({ id, count: 1, expires: latest })
-      .onConflict('id')
-      .merge({
-        // In this order: MySQL reads `expires` as it has been set before.
-        count: trx.raw(`CASE WHEN ${counts} THEN count + 1 ELSE 1 END`, bindings),
-        expires: trx.raw(`CASE WHEN ${counts} THEN expires ELSE ? END`, [...bindings, latest]),
-      });
+    const conflict = isSqlite(this.#knex)
+      ? 'ON CONFLICT (`id`) DO UPDATE SET'
+      : 'ON DUPLICATE KEY UPDATE';
+    // In this order: MySQL reads `expires` as it has been set before.
+    const sql = `INSERT INTO \`${this.#table}\` (\`id\`, \`count\`, \`expires\`) VALUES (?, 1, ?) ${conflict}
+      \`count\` = CASE WHEN ${counts} THEN \`count\` + 1 ELSE 1 END,
+      \`expires\` = CASE WHEN ${counts} THEN \`expires\` ELSE ? END`;
+    const values = [id, latest, ...bindings, ...bindings, latest];
+    const row = this.#returns ? await this.#returned(sql, values) : undefined;
+    return toCount(row ?? (await this.#written(sql, values, id)));
+  }
+
+  /** The row as a statement has left it; undefined where the database gives none. */
+  async #returned(sql: string, values: readonly string[]): Promise<AttemptRow | undefined> {
+    try {
+      const returning = `${sql} RETURNING \`id\`, \`count\`, \`expires\``;
+      const [row] = await runDirectly<readonly AttemptRow[]>(this.#knex, returning, values);
+      return row;
+    } catch (error) {
+      // MySQL, which does not know RETURNING, nor does MariaDB before 10.5.
+      if (!isParseError(error)) throw error;
+      this.#returns = false;
+      return undefined;
+    }
+  }
+
+  async #written(sql: string, values: readonly string[], id: string): Promise<AttemptRow> {
+    return this.#knex.transaction(async (trx) => {
+      await trx.raw(sql, [...values]);
+      const row = await trx<AttemptRow>(this.#table).where({ id }).first();
+      if (row === undefined) throw new Error('the database lost a count');
+      return row;
+    });
+  }
+
+  async subtract(keys: readonly string[]): Promise<void> {
+    if (keys.length === 0) return;
+    // In the same order wherever it is done, so that no two wait for each other.
+    const ids = keys.map(idOf).toSorted();
+    const sql = `UPDATE \`${this.#table}\` SET \`count\` = \`count\` - 1
+      WHERE \`id\` IN (${ids.map(() => '?').join(', ')}) AND \`count\` > 0 AND \`expires\` > ?`;
+    const values = [...ids, new Date().toISOString()];
+    await whileBusy(() => runDirectly(this.#knex, sql, values), PATIENCE);
   }
 
   async read(keys: readonly string[]): Promise<readonly (Count | undefined)[]> {
+    if (keys.length === 0) return [];
     const ids = keys.map(idOf);
-    const rows = await this.#live(this.#knex).whereIn('id', ids);
+    const rows = await runDirectly<readonly AttemptRow[]>(
+      this.#knex,
+      `SELECT \`id\`, \`count\`, \`expires\` FROM \`${this.#table}\`
+      WHERE \`id\` IN (${ids.map(() => '?').join(', ')}) AND \`expires\` > ?`,
+      [...ids, new Date().toISOString()],
+    );
     const counts = new Map(rows.map((row) => [row.id, toCount(row)]));
     return ids.map((id) => counts.get(id));
   }
@@ -78,10 +117,6 @@ export class KnexAttempts implements AttemptCounter {
     if (ids.length === 0) return 0;
     return whileBusy(async () => this.#knex(this.#table).whereIn('id', ids).delete(), patience);
   }
-
-  #live(knex: Knex) {
-    return knex<AttemptRow>(this.#table).where('expires', '>', new Date().toISOString());
-  }
 }
 
 function idOf(key: string): string {
@@ -91,4 +126,8 @@ function idOf(key: string): string {
 function toCount({ count, expires }: AttemptRow): Count {
   const left = Math.max(0, Date.parse(expires) - Date.now());
   return { count: Number(count), secondsLeft: left / 1000 };
+}
+
+function isParseError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ER_PARSE_ERROR';
 }

@@ -21,15 +21,23 @@ export class MemoryAttempts implements AttemptCounter {
     this.#now = clock ? () => clock.now().getTime() : () => performance.now();
   }
 
-  async add(key: string, amount: 1 | -1, seconds: number): Promise<Count> {
+  async add(key: string, seconds: number): Promise<Count> {
     const id = idOf(key);
-    const found = this.#live(id);
-    if (found === undefined && amount < 0) return { count: 0, secondsLeft: 0 };
-    const entry = found ?? { count: 0, expires: this.#now() + seconds * 1000 };
-    const changed = { ...entry, count: Math.max(0, entry.count + amount) };
+    const { count, expires } = this.#live(id) ?? {
+      count: 0,
+      expires: this.#now() + seconds * 1000,
+    };
+    const changed = { count: count + 1, expires };
     this.#entries.set(id, changed);
     if (this.#entries.size >= this.#sweepAt) await this.removeExpired(Infinity);
     return this.#toCount(changed);
+  }
+
+  async subtract(keys: readonly string[]): Promise<void> {
+    for (const id of keys.map(idOf)) {
+      const entry = this.#live(id);
+      if (entry) this.#entries.set(id, { ...entry, count: Math.max(0, entry.count - 1) });
+    }
   }
 
   async read(keys: readonly string[]): Promise<readonly (Count | undefined)[]> {
@@ -74,6 +82,7 @@ function idOf(key: string): string {
 /** Counts nothing, and so limits nothing: for benchmarks, or where something in front does it. */
 export const noAttempts: AttemptCounter = {
   add: async () => ({ count: 0, secondsLeft: 0 }),
+  subtract: async () => {},
   read: async (keys) => keys.map(() => undefined),
   clear: async () => {},
   removeExpired: async () => 0,
