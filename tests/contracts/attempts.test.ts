@@ -27,10 +27,15 @@ for (const name of STORE_NAMES) {
   runContract(`AttemptCounter on ${name}`, attemptCounterContract(open), isAvailable(name));
 }
 
+interface HasClient {
+  readonly client: {
+    query(connection: unknown, query: { readonly sql: string }): Promise<unknown>;
+  };
+}
+
 /** As MySQL answers, which does not run here. */
 function withoutReturning(knex: Knex): Knex {
-  const client: { query(connection: unknown, query: { readonly sql: string }): Promise<unknown> } =
-    knex.client;
+  const { client }: HasClient = knex;
   const query = client.query.bind(client);
   client.query = (connection, said) =>
     said.sql.includes('RETURNING')
