@@ -27,15 +27,18 @@ for (const name of STORE_NAMES) {
   runContract(`AttemptCounter on ${name}`, attemptCounterContract(open), isAvailable(name));
 }
 
+/** As MySQL answers, which does not run here. */
+function withoutReturning(knex: Knex): Knex {
+  return breakQueries(knex, knex);
+}
+
 interface HasClient {
   readonly client: {
     query(connection: unknown, query: { readonly sql: string }): Promise<unknown>;
   };
 }
 
-/** As MySQL answers, which does not run here. */
-function withoutReturning(knex: Knex): Knex {
-  const { client }: HasClient = knex;
+function breakQueries(knex: Knex, { client }: HasClient): Knex {
   const query = client.query.bind(client);
   client.query = (connection, said) =>
     said.sql.includes('RETURNING')

@@ -268,17 +268,16 @@ function send(
   reply: Reply,
   report: ReportOptions['report'],
 ): Promise<void> | undefined {
-  response.removeHeader('X-Powered-By'); // An application that has it on need not say so here.
   const { status, headers, body } = reply;
   if (typeof body !== 'string' && response.req.method !== 'HEAD') {
-    noteClosing(response);
+    prepare(response);
     response.writeHead(status, headers);
     return sendParts(response, body, report);
   }
   writeTogether(() => {
     if (response.headersSent) return; // By the application, which would wait no longer.
     try {
-      noteClosing(response);
+      prepare(response);
       sendWhole(response, reply);
     } catch (fault) {
       tell(report, fault);
@@ -296,8 +295,9 @@ function sendWhole(response: Response, { status, headers, body }: Reply): void {
   }
 }
 
-/** Node would let a client of a server that stops send one more request, and drop it. */
-function noteClosing(response: Response): void {
+function prepare(response: Response): void {
+  response.removeHeader('X-Powered-By'); // An application that has it on need not say so here.
+  // Node would let a client of a server that stops send one more request, and drop it.
   const socket: Socket & { readonly server?: Server } = response.req.socket;
   if (socket.server?.listening === false) response.shouldKeepAlive = false;
 }
