@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import type { Express } from 'express';
 import type { Knex } from 'knex';
 import { container, type DependencyContainer, instanceCachingFactory } from 'tsyringe';
-import { isWorker, startWorkers, WorkerEnded } from './adapters/cluster/workers.ts';
+import { lowerPoolPriority } from './adapters/process/pool-priority.ts';
+import { isWorker, startWorkers, WorkerEnded } from './adapters/process/workers.ts';
 import { Argon2Hasher } from './adapters/argon2/argon2-hasher.ts';
 import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
@@ -247,6 +248,7 @@ async function main(): Promise<void> {
     process.on('SIGINT', stop);
   }
   const { url } = await serving;
+  lowerPoolPriority().catch(reportFault); // It serves without, too.
   if (!stopping && !isWorker()) console.log(describe(config, url));
 }
 

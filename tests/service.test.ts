@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
@@ -62,6 +62,25 @@ service('starts from what was compiled at the build, and names the sources of a 
     const env = { PATH: process.env['PATH'], PORT: '0' };
     const said = execFileSync(process.execPath, ['--eval', ask], { cwd: path, env });
     assert.is(String(said), 'false\n');
+  }),
+);
+
+service('has the threads that hash give way to the one that answers', () =>
+  inFolder(async (path) => {
+    const url = `sqlite:${join(path, 'p.sqlite')}`;
+    const program = await startProgram({ ...CHEAP, DATABASE_URL: url });
+    const { pid } = program.process;
+    const niceOf = (thread: string) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+    };
+    const nices = () => readdirSync(`/proc/${pid}/task`).map(niceOf);
+    const isLowered = () => nices().filter((nice) => nice === 10).length === 4;
+    for (let tries = 0; !isLowered() && tries < 100; tries += 1) await sleep(20);
+    assert.ok(isLowered(), nices().join());
+    assert.is(niceOf(String(pid)), 0);
+    await registered(program.url);
+    assert.is(await program.end('SIGTERM'), 0);
   }),
 );
 
