@@ -22,6 +22,7 @@ import { refreshSection } from './sections/refresh.ts';
 import { scaleSection } from './sections/scale.ts';
 import { startSection } from './sections/start.ts';
 import { usersSection } from './sections/users.ts';
+import { workersSection } from './sections/workers.ts';
 import { PEERS, Stage } from './stage.ts';
 
 const SECTIONS: readonly Section[] = [
@@ -34,6 +35,7 @@ const SECTIONS: readonly Section[] = [
   startSection,
   scaleSection,
   usersSection,
+  workersSection,
   memorySection,
 ];
 const RESULTS = join(import.meta.dirname, 'results');

@@ -97,11 +97,13 @@ function megabytes(pid: number, line: RegExp): number {
   return Number(kib) / 1024;
 }
 
-/** Seconds that a process has spent on the cores so far: its user and system time. */
+/** Seconds that a process and its children have spent on the cores so far: their user and system time. */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // From the third on.
-  return (Number(fields[11]) + Number(fields[12])) / 100; // Linux counts in hundredths for all.
+  const own = (Number(fields[11]) + Number(fields[12])) / 100; // Linux counts in hundredths for all.
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+  return children.filter(Boolean).reduce((sum, child) => sum + cpuSeconds(Number(child)), own);
 }
 
 /** Seconds that the cores have worked so far, for whomever. */
