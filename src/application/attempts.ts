@@ -72,8 +72,6 @@ function keyOf(parts: readonly string[]): string {
 /** An attempt that was let in under a limit; `waited` when it was the one that follows a wait. */
 interface Admission {
   readonly limit: Limit;
-  /** The attempts that have been counted, this one among them. */
-  readonly count: number;
   readonly waited: boolean;
 }
 
@@ -122,14 +120,14 @@ class Counts {
   async #count(limit: Limit): Promise<Admission | number> {
     const counter = this.#counter;
     const { count } = await counter.add(countOf(limit), limit.window);
-    if (count < limit.free) return { limit, count, waited: false };
+    if (count < limit.free) return { limit, waited: false };
     // Of those who find the gate open, the first closes it behind itself.
     const [waits] = await counter.read([waitsOf(limit)]);
     const wait = Math.min(FIRST_WAIT * 2 ** (waits?.count ?? 0), LONGEST_WAIT);
     const gate = await counter.add(gateOf(limit), wait);
     if (gate.count > 1) return gate.secondsLeft;
     await counter.add(waitsOf(limit), limit.window);
-    return { limit, count, waited: true };
+    return { limit, waited: true };
   }
 
   /** Undoes admissions; best effort, since the answer is known by now. */
@@ -145,13 +143,6 @@ class Counts {
   /** Does what follows a right attempt; best effort, likewise. */
   async settleRight(limits: readonly Limit[], admissions: readonly Admission[]): Promise<void> {
     const cleared = limits.filter(({ right }) => right === 'clears');
-    const isFirst = (limit: Limit) =>
-      admissions.some((admission) => admission.limit === limit && admission.count === 1);
-    // The first attempt, and right, as most are: taking it back leaves nothing to clear.
-    if (cleared.every(isFirst)) {
-      await this.takeBack(admissions.filter(({ limit }) => limit.right !== 'counts'));
-      return;
-    }
     const keys = cleared.flatMap((limit) => [countOf(limit), gateOf(limit), waitsOf(limit)]);
     const undone = admissions.filter(({ limit }) => limit.right === 'does not count');
     await Promise.allSettled([this.#counter.clear(keys), this.takeBack(undone)]);

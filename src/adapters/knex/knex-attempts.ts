@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Knex } from 'knex';
 import type { AttemptCounter, Count } from '../../application/index.ts';
 import { whileBusy } from './retry.ts';
-import { runDirectly } from './rows.ts';
+import { type Changed, changedRows, runDirectly } from './rows.ts';
 import { isSqlite } from './tables.ts';
 
 interface AttemptRow {
@@ -115,7 +115,9 @@ export class KnexAttempts implements AttemptCounter {
 
   async #delete(ids: readonly string[], patience?: number): Promise<number> {
     if (ids.length === 0) return 0;
-    return whileBusy(async () => this.#knex(this.#table).whereIn('id', ids).delete(), patience);
+    const sql = `DELETE FROM \`${this.#table}\` WHERE \`id\` IN (${ids.map(() => '?').join(', ')})`;
+    const work = () => runDirectly<Changed>(this.#knex, sql, ids.toSorted());
+    return changedRows(await whileBusy(work, patience));
   }
 }
 
