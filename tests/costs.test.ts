@@ -89,6 +89,19 @@ for (const store of ['SQLite', 'MariaDB'] as const) {
       assert.ok(statements > 0 && statements <= 60, `${statements} statements`);
     }));
 
+  it('is few kinds of statements, whatever limit a list is asked for with', () =>
+    withService(store, {}, async ({ url, part }) => {
+      for (let i = 0; i < 5; i += 1) await registered(url, { email: `user${i}@example.com` });
+      const kinds = new Set<string>();
+      part('knex')?.on('query', ({ sql }: { sql: string }) => kinds.add(sql));
+      for (let limit = 1; limit <= 10_000; limit += limit < 40 ? 1 : 83) {
+        const { json } = await call(url, `GET /users?limit=${limit}`);
+        assert.is((json as readonly object[]).length, Math.min(limit, 5));
+      }
+      // Each is one that the database keeps prepared, for each connection.
+      assert.ok(kinds.size <= 15, `${kinds.size} kinds`);
+    }));
+
   it('is one hash for a password, and none without', () => {
     const fast = new FastHasher();
     let hashes = 0;

@@ -3,9 +3,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { JwtIssuer } from '../src/adapters/jwt/jwt-issuer.ts';
 import { LookUps } from '../src/adapters/knex/look-ups.ts';
-import { createAuth } from '../src/application/index.ts';
+import { fetchHandler } from '../src/adapters/http/fetch.ts';
+import { createAuth, type Email, type PageQuery } from '../src/application/index.ts';
 import { outcome } from './support/expect.ts';
-import { ACCESS_TOKEN_TTL, fakePorts, SECRET, withAda } from './support/fakes.ts';
+import { ACCESS_TOKEN_TTL, fakePorts, SECRET, withAda, withMethods } from './support/fakes.ts';
 import { ADA, call, registered, withService } from './support/service.ts';
 import { isAvailable, STORE_NAMES } from './support/stores.ts';
 
@@ -152,6 +153,56 @@ verified('are still good, and no others, when more have come than are kept', asy
 });
 
 verified.run();
+
+const lists = suite('A list of users');
+
+lists('has the dates and names that JSON.stringify would write', async () => {
+  const { ports } = await withAda();
+  const DAY = 86_400_000;
+  const times = [
+    0,
+    -1,
+    1,
+    DAY - 1,
+    DAY,
+    DAY + 1,
+    -DAY,
+    -DAY - 1,
+    8.64e15,
+    -8.64e15,
+    253_402_300_800_000,
+  ];
+  times.push(Date.parse('2024-02-29T23:59:59.999Z'), Date.parse('0000-01-01T00:00:00.000Z'));
+  for (let i = 0; i < 2_000; i += 1) times.push(Math.floor(Math.random() * 4e12) - 1e12);
+  const names = [
+    'Ada',
+    'a "quoted" \\ name',
+    'ä',
+    '😀',
+    '\u2028',
+    '</script>',
+    "O'Hara",
+    ' ',
+    'x_@.+-',
+  ];
+  const users = times.map((time, i) => ({
+    id: i + 1,
+    username: names[i % names.length] ?? '',
+    email: `${names[i % names.length]}@example.com` as Email,
+    dateCreated: new Date(time),
+  }));
+  const page = async ({ after, limit }: PageQuery) => users.slice(after, after + limit);
+  const auth = createAuth({ ...ports, users: withMethods(ports.users, { page }) });
+  const reply = await fetchHandler(auth)(new Request('http://x/users'));
+  const REDACTED = '[REDACTED]';
+  const expected = users.map(({ id, username, email, dateCreated }) => {
+    const passwords = { password: REDACTED, confirm_password: REDACTED };
+    return { id, username, email, ...passwords, date_created: dateCreated.toISOString() };
+  });
+  assert.is(await reply.text(), JSON.stringify(expected));
+});
+
+lists.run();
 
 const lookUps = suite('Look-ups');
 

@@ -264,7 +264,7 @@ function dateTexts(): DateText {
     const time = date.getTime();
     if (!(time >= midnight && time < midnight + DAY)) {
       midnight = Math.floor(time / DAY) * DAY;
-      day = date.toISOString().slice(0, 11);
+      day = date.toISOString().replace(/[^T]*$/, '');
     }
     const ms = time - midnight;
     const [hour, minute] = [Math.floor(ms / 3_600_000), Math.floor(ms / 60_000) % 60];
