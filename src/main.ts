@@ -240,12 +240,13 @@ async function main(): Promise<void> {
     if (!isWorker()) console.log('Stopping');
     serving.then((service) => service.stop()).then(() => process.exit(0), fail);
   };
-  process.on('SIGTERM', stop);
   if (isWorker()) {
+    // Twice where all processes of the service get it: from whoever stops them, and from the first one.
+    process.once('SIGTERM', stop).on('SIGTERM', () => {});
     process.on('SIGINT', () => {}); // Of a terminal, which sends it to the whole group.
     process.on('disconnect', stop); // Nobody is left to replace this one, or to stop it.
   } else {
-    process.on('SIGINT', stop);
+    process.on('SIGTERM', stop).on('SIGINT', stop);
   }
   const { url } = await serving;
   lowerPoolPriority().catch(reportFault); // It serves without, too.

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   createServer,
   IncomingMessage,
@@ -279,6 +280,43 @@ api('middleware of an embedder works before and after the endpoints, and around 
     server.closeAllConnections();
   }
 });
+
+api(
+  'each reply is written in the context of its own request, also where many are at once',
+  async () => {
+    const { auth } = await withAda();
+    const context = new AsyncLocalStorage<string>();
+    const found: string[] = [];
+    const app = express();
+    app.use((incoming, response, next) => {
+      context.run(incoming.originalUrl, () => {
+        // As what times replies, keeps sessions or compresses does.
+        const end = response.end.bind(response);
+        response.end = (...sent: readonly unknown[]) => {
+          found.push(`${incoming.originalUrl} in ${context.getStore()}`);
+          return Reflect.apply(end, undefined, sent) as typeof response;
+        };
+        next();
+      });
+    });
+    app.use('/auth', authRouter(auth));
+    app.use(requireUser(auth));
+    await withServer(messageClasses(app), app, async (url) => {
+      const paths = Array.from(
+        { length: 8 },
+        (_, i) => `/${i % 2 ? 'auth/protected' : 'mine'}?${i}`,
+      );
+      // In one packet, so that all are answered in one turn.
+      const head = 'HTTP/1.1\r\nHost: x\r\n';
+      const requests = [...paths, '/last'].map((path) => `GET ${path} ${head}\r\n`).join('');
+      await rawRequest(url, requests.replace(/\r\n$/, 'Connection: close\r\n\r\n'));
+      assert.equal(
+        found.toSorted(),
+        [...paths, '/last'].map((path) => `${path} in ${path}`).toSorted(),
+      );
+    });
+  },
+);
 
 api('an answer of the app, which would not wait any longer, stands', async () => {
   const { auth, ada } = await withAda();

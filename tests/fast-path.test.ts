@@ -1,4 +1,6 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { JwtIssuer } from '../src/adapters/jwt/jwt-issuer.ts';
@@ -150,6 +152,27 @@ verified('are still good, and no others, when more have come than are kept', asy
   }
   assert.equal(await issuer.verifyAccessToken(first, now), claims(1));
   assert.is(await issuer.verifyAccessToken(`${first.slice(0, -1)}A`, now), undefined);
+});
+
+verified('take no more room than they have letters, whatever they were cut from', async () => {
+  const { tokens: issuer, clock } = fakePorts();
+  const now = clock.now();
+  const claims = { userId: 1, sessionId: 'session', tokenId: 'token' };
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const used = () => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = used();
+  for (let n = 0; n < 2_000; n += 1) {
+    const token = await issuer.issueAccessToken({ ...claims, tokenId: `token-${n}` }, now);
+    const header = `Bearer ${' '.repeat(15_000)}${token}`;
+    assert.ok(await issuer.verifyAccessToken(header.slice(-token.length), now));
+  }
+  const each = (used() - before) / 2_000;
+  assert.ok(each < 3_000, `${each} bytes each`);
+  assert.ok(issuer); // Not collected before.
 });
 
 verified.run();

@@ -138,8 +138,13 @@ workers('one that dies is replaced, and the others serve on', () =>
   }),
 );
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  workers(`${signal} lets all finish what they do, and leaves none behind`, () =>
+// A supervisor may tell the first process alone, or all that there are; a terminal tells all.
+for (const [signal, who] of [
+  ['SIGTERM', 'the first process'],
+  ['SIGTERM', 'every process'],
+  ['SIGINT', 'every process'],
+] as const) {
+  workers(`${signal} to ${who} lets all finish what they do, and leaves none behind`, () =>
     withDatabaseUrl('SQLite', async (databaseUrl) => {
       // Half a second of hashing: the requests are under way when the signal comes.
       const cost = { ARGON2_MEMORY_KIB: '65536', ARGON2_PASSES: '6', ARGON2_PARALLELISM: '1' };
@@ -149,6 +154,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
         registered(program.url, { email: `${name}@example.com` }),
       );
       await sleep(100);
+      if (who === 'every process') for (const pid of pids) process.kill(pid, signal);
       const ended = program.end(signal);
       assert.is((await Promise.all(under)).length, 3);
       assert.is(await ended, 0);
