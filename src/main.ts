@@ -7,7 +7,7 @@ import type { Express } from 'express';
 import type { Knex } from 'knex';
 import { container, type DependencyContainer, instanceCachingFactory } from 'tsyringe';
 import { lowerPoolPriority } from './adapters/process/pool-priority.ts';
-import { isWorker, startWorkers, WorkerEnded } from './adapters/process/workers.ts';
+import { isWorker, startWorkers, stopWhenAlone, WorkerEnded } from './adapters/process/workers.ts';
 import { Argon2Hasher } from './adapters/argon2/argon2-hasher.ts';
 import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
@@ -244,7 +244,7 @@ async function main(): Promise<void> {
     // Twice where all processes of the service get it: from whoever stops them, and from the first one.
     process.once('SIGTERM', stop).on('SIGTERM', () => {});
     process.on('SIGINT', () => {}); // Of a terminal, which sends it to the whole group.
-    process.on('disconnect', stop); // Nobody is left to replace this one, or to stop it.
+    stopWhenAlone(stop); // Nobody is left to replace this one, or to stop it.
   } else {
     process.on('SIGTERM', stop).on('SIGINT', stop);
   }

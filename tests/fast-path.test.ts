@@ -4,6 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { JwtIssuer } from '../src/adapters/jwt/jwt-issuer.ts';
+import { VerifiedTokens } from '../src/adapters/jwt/verified-tokens.ts';
 import { LookUps } from '../src/adapters/knex/look-ups.ts';
 import { fetchHandler } from '../src/adapters/http/fetch.ts';
 import { createAuth, type Email, type PageQuery } from '../src/application/index.ts';
@@ -173,6 +174,20 @@ verified('take no more room than they have letters, whatever they were cut from'
   const each = (used() - before) / 2_000;
   assert.ok(each < 3_000, `${each} bytes each`);
   assert.ok(issuer); // Not collected before.
+});
+
+verified('are kept up to a number, the last used the longest', () => {
+  const kept = new VerifiedTokens();
+  const about = { claims: { userId: 1, sessionId: 's', tokenId: 't' }, iat: 0, exp: 1 };
+  kept.add('used', about);
+  kept.add('forgotten', about);
+  for (let i = 0; i < 20_000; i += 1) {
+    kept.add(`token ${i}`, about);
+    if (i % 1000 === 0) assert.is(kept.get('used'), about);
+  }
+  assert.is(kept.get('forgotten'), undefined);
+  assert.is(kept.get('token 0'), undefined);
+  assert.is(kept.get('token 19999'), about);
 });
 
 verified.run();

@@ -173,6 +173,19 @@ workers('none outlives the process that started it', () =>
   }),
 );
 
+workers('one whose starter is gone finishes what it does before it ends', () =>
+  withDatabaseUrl('SQLite', async (databaseUrl) => {
+    const cost = { ARGON2_MEMORY_KIB: '65536', ARGON2_PASSES: '6' };
+    const program = await start(databaseUrl, cost);
+    const pids = workersOf(program);
+    const under = registered(program.url);
+    await sleep(100);
+    await program.end('SIGKILL');
+    assert.type((await under).access_token, 'string');
+    await until('no worker is left', () => !pids.some(isThere));
+  }),
+);
+
 workers('what keeps all from starting is said once, and ends the start', () =>
   withDatabaseUrl('SQLite', async (databaseUrl) => {
     const program = await start(databaseUrl, { PORT: String(await freePort()) });

@@ -181,6 +181,9 @@ export function userRepositoryContract(open: Open<OpenedStore>): readonly Case[]
         ids,
         ids.toSorted((a, b) => a - b),
       );
+      for (let limit = 1; limit <= 6; limit += 1) {
+        assert.deepEqual(await idsOf(0, limit), ids.slice(0, limit));
+      }
       assert.deepEqual(await idsOf(ids[1] ?? 0, 2), ids.slice(2, 4));
       assert.deepEqual(await idsOf(ids[4] ?? 0, 2), []);
       assert.deepEqual(await idsOf(0, 0), []);

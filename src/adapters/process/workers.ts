@@ -25,6 +25,15 @@ export function isWorker(): boolean {
   return cluster.isWorker;
 }
 
+/** Has a worker stop, in its own time, when the process that started it is gone. Node would exit at once. */
+export function stopWhenAlone(stop: () => void): void {
+  const { worker } = cluster;
+  worker?.once('disconnect', () => {
+    worker.exitedAfterDisconnect = true;
+    stop();
+  });
+}
+
 /**
  * Starts `count` workers, the first one alone, so that what keeps all from starting is found, and said,
  * once. From then on a worker that ends is replaced.
