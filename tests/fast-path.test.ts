@@ -176,6 +176,24 @@ verified('take no more room than they have letters, whatever they were cut from'
   assert.ok(issuer); // Not collected before.
 });
 
+verified(
+  'of one kind are never found among those of the other, though all else be alike',
+  async () => {
+    const issuer = new JwtIssuer({ key: SECRET, accessTokenTtl: 60, refreshTokenTtl: 60 });
+    const now = new Date();
+    const claims = { userId: 1, sessionId: 'session', tokenId: 'token' };
+    const access = await issuer.issueAccessToken(claims, now);
+    const refresh = await issuer.issueRefreshToken(claims, now, new Date(now.getTime() + 60_000));
+    for (let i = 0; i < 2; i += 1) {
+      assert.equal(await issuer.verifyAccessToken(access, now), claims);
+      assert.equal(await issuer.verifyRefreshToken(refresh, now), claims);
+      assert.is(await issuer.verifyAccessToken(refresh, now), undefined);
+      assert.is(await issuer.verifyRefreshToken(access, now), undefined);
+      assert.is(await issuer.identifyRefreshToken(access), undefined);
+    }
+  },
+);
+
 verified('are kept up to a number, the last used the longest', () => {
   const kept = new VerifiedTokens();
   const about = { claims: { userId: 1, sessionId: 's', tokenId: 't' }, iat: 0, exp: 1 };
