@@ -46,6 +46,28 @@ const AMBIGUOUS: Readonly<Record<string, string>> = {
   'the start of HTTP/2': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
 };
 
+for (const store of ['memory', 'SQLite'] as const) {
+  wire(`on ${store}, are answered although their client has said that it sends no more`, () =>
+    withService(store, {}, async ({ url }) => {
+      const { access_token: token } = await registered(url);
+      const { port } = new URL(url);
+      const ask = (text: string) => {
+        const socket = connect(Number(port), '127.0.0.1');
+        socket.end(text);
+        return readAll(socket);
+      };
+      const login = JSON.stringify({ email: ADA.email, password: ADA.password });
+      const head = `Content-Type: application/json\r\nContent-Length: ${login.length}`;
+      const hello = `GET /protected HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+      assert.match(await ask(hello), /^HTTP\/1\.1 200 .*Hello, Ada/s);
+      assert.match(await ask(`${POST}${head}\r\n\r\n${login}`), /^HTTP\/1\.1 200 .*Login/s);
+      const both = await ask(hello + hello.replace('/protected', '/users'));
+      assert.match(both, /^HTTP\/1\.1 200 .*Hello, Ada.*HTTP\/1\.1 200 .*REDACTED/s);
+      assert.is(await ask(''), '');
+    }),
+  );
+}
+
 for (const [what, request] of Object.entries(AMBIGUOUS)) {
   wire(`with ${what} get 400 and the end of the connection`, () =>
     withService('memory', {}, async ({ url }) => {

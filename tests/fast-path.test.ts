@@ -278,6 +278,7 @@ function underControl() {
     driverName: 'better-sqlite3',
     acquireConnection: async () => ({}),
     releaseConnection: async () => {},
+    emit: () => {},
     query: (_: object, { bindings }: { readonly bindings: readonly (string | number | null)[] }) =>
       new Promise<{ readonly response: readonly Row[] }>((resolve, reject) => {
         const answer = (response: readonly Row[]) => resolve({ response });

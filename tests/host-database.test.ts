@@ -368,6 +368,37 @@ for (const { what, charset = 'utf8mb4', sql, username } of UNSAFE) {
   else settings.skip(title, test);
 }
 
+for (const store of HOSTS) {
+  const title = `on ${store} tells its listeners of each query, and of its end`;
+  if (!isAvailable(store)) {
+    settings.skip(title, () => {});
+    continue;
+  }
+  settings(title, () =>
+    withDatabaseUrl(store, async (url) => {
+      const host = hostKnex(url);
+      try {
+        await migrate(host);
+        const { users, sessions, attempts } = knexRepositories(host);
+        await users.findById(1); // After what is asked once of a connection.
+        const begun: unknown[] = [];
+        const ended: unknown[] = [];
+        host.on('query', ({ __knexQueryUid }) => begun.push(__knexQueryUid));
+        host.on('query-response', (_, { __knexQueryUid }) => ended.push(__knexQueryUid));
+        await users.findById(1);
+        await sessions.find('none');
+        await users.page({ after: 0, limit: 1 });
+        await attempts.add('key', 60);
+        assert.is(new Set(begun).size, 4);
+        assert.equal(ended, begun);
+        assert.not(begun.includes(undefined));
+      } finally {
+        await host.destroy();
+      }
+    }),
+  );
+}
+
 settings('is refused where it renames columns, or has another driver', async () => {
   const renaming = {
     wrapIdentifier: (name: string) => name,

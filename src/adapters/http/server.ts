@@ -61,6 +61,8 @@ export function httpServer(
     }
   });
   server.timeout = READ_TIMEOUT;
+  // Who has said all that he wants to (`nc -N`) still gets his answers, however long one takes.
+  Object.assign(server, { httpAllowHalfOpen: true });
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   limitIdling(server);
   makeRoom(server);

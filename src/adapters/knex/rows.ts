@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 /**
  * Runs a statement on a connection of knex's pool, past the builder and runner of its queries: they cost
  * half as much as the rest of a small one. Its limits on time and its events are as ever. Resolves to
@@ -10,14 +12,24 @@ export async function runDirectly<Result>(
 ): Promise<Result> {
   const connection = await client.acquireConnection();
   try {
-    if (client.driverName !== 'mysql2') {
-      return (await client.query(connection, { sql, bindings })).response;
-    }
-    const [result] = (await client.query(connection, { sql, bindings })).response;
+    const query = { sql, bindings, __knexQueryUid: randomUUID() };
+    const result = await resultOf(client, connection, query);
+    const { __knexUid, __knexTxId } = connection;
+    client.emit('query-response', result, { __knexUid, __knexTxId, ...query });
     return result;
   } finally {
     void client.releaseConnection(connection);
   }
+}
+
+async function resultOf<Result>(
+  client: HasDirectClient<Result>['client'],
+  connection: Connection,
+  query: Query,
+): Promise<Result> {
+  if (client.driverName !== 'mysql2') return (await client.query(connection, query)).response;
+  const [result] = (await client.query(connection, query)).response;
+  return result;
 }
 
 /** What knex has, and says nothing of in its types. */
@@ -29,12 +41,23 @@ export interface HasDirectClient<Result> {
 
 interface DirectClient<Name, Response> {
   readonly driverName: Name;
-  acquireConnection(): Promise<object>;
-  releaseConnection(connection: object): Promise<void>;
-  query(
-    connection: object,
-    query: { readonly sql: string; readonly bindings: readonly (string | number | null)[] },
-  ): Promise<{ readonly response: Response }>;
+  acquireConnection(): Promise<Connection>;
+  releaseConnection(connection: Connection): Promise<void>;
+  query(connection: Connection, query: Query): Promise<{ readonly response: Response }>;
+  emit(event: 'query-response', result: unknown, query: Query & Connection): void;
+}
+
+/** The names that events tell a connection and its transaction by. */
+interface Connection {
+  readonly __knexUid?: string | undefined;
+  readonly __knexTxId?: string | undefined;
+}
+
+interface Query {
+  readonly sql: string;
+  readonly bindings: readonly (string | number | null)[];
+  /** Who listens tells by it which answer is to which query. */
+  readonly __knexQueryUid: string;
 }
 
 /** What the drivers give for a statement that changes rows. */
