@@ -1,7 +1,7 @@
 import cluster, { type Address, type Worker } from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Milliseconds before a worker that ended is replaced; doubled while the next ones end soon, too. */
+/** Milliseconds before a worker that ended is replaced; doubled while those in its place end soon, too. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
 /** A worker that lasted so long, in ms, had nothing wrong with its start. */
@@ -42,18 +42,15 @@ export function stopWhenAlone(stop: () => void): void {
 export async function startWorkers(count: number, tell: Tell): Promise<Workers> {
   const workers = new Set<Worker>();
   const stopping = new AbortController();
-  let pause = FIRST_PAUSE;
 
-  const replace = async (worker: Worker, started: number, how: string) => {
+  const replace = async (worker: Worker, pause: number, how: string) => {
     if (stopping.signal.aborted) return;
-    if (performance.now() - started > STEADY) pause = FIRST_PAUSE;
-    const now = pause;
-    pause = Math.min(2 * pause, LONGEST_PAUSE);
-    tell(`worker ${worker.process.pid} ended (${how}); another starts in ${now / 1000} s`);
-    await sleep(now, undefined, { signal: stopping.signal }).catch(() => {});
-    if (!stopping.signal.aborted) void start();
+    tell(`worker ${worker.process.pid} ended (${how}); another starts in ${pause / 1000} s`);
+    await sleep(pause, undefined, { signal: stopping.signal }).catch(() => {});
+    if (!stopping.signal.aborted) void start(Math.min(2 * pause, LONGEST_PAUSE));
   };
-  const start = (): Promise<Address> => {
+  /** `pause`: before it is replaced, should it end soon. */
+  const start = (pause = FIRST_PAUSE): Promise<Address> => {
     const worker = cluster.fork();
     const started = performance.now();
     workers.add(worker);
@@ -65,7 +62,9 @@ export async function startWorkers(count: number, tell: Tell): Promise<Workers> 
       });
       worker.once('exit', (code, signal) => {
         workers.delete(worker);
-        if (isListening || isServing) void replace(worker, started, signal || `code ${code}`);
+        const isSteady = performance.now() - started > STEADY;
+        const wait = isSteady ? FIRST_PAUSE : pause;
+        if (isListening || isServing) void replace(worker, wait, signal || `code ${code}`);
         else reject(new WorkerEnded());
       });
     });
@@ -89,7 +88,7 @@ export async function startWorkers(count: number, tell: Tell): Promise<Workers> 
   let isServing = false;
   try {
     const address = await start();
-    await Promise.all(Array.from({ length: count - 1 }, start));
+    await Promise.all(Array.from({ length: count - 1 }, () => start()));
     isServing = true;
     return { address, stop };
   } catch (fault) {
