@@ -22,7 +22,7 @@ import {
   type ReportOptions,
   tell,
 } from './answer.ts';
-import { writeTogether } from './bursts.ts';
+import { thisTurn, writeTogether } from './bursts.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
 import { type EndpointName, type EndpointOptions, endpoints, FAILURE } from './endpoints.ts';
 import {
@@ -76,6 +76,7 @@ export function authRouter(auth: Auth, options: HostOptions = {}): RequestHandle
     const route = find(request.path);
     if (route === undefined) return next();
     const isAllowed = allowOrigin(corsOrigins, request, response);
+    const arrival = thisTurn();
     const endpoint = route.endpoints.get(request.method);
     if (endpoint === undefined) {
       const asks = request.headers['access-control-request-method'] !== undefined;
@@ -91,7 +92,7 @@ export function authRouter(auth: Auth, options: HostOptions = {}): RequestHandle
       new ExpressRequest(request, body, route.params),
       report,
     );
-    return send(response, reply, report);
+    return send(response, reply, report, arrival);
   };
 }
 
@@ -267,6 +268,7 @@ function send(
   response: Response,
   reply: Reply,
   report: ReportOptions['report'],
+  arrival = thisTurn(),
 ): Promise<void> | undefined {
   const { status, headers, body } = reply;
   if (typeof body !== 'string' && response.req.method !== 'HEAD') {
@@ -274,7 +276,7 @@ function send(
     response.writeHead(status, headers);
     return sendParts(response, body, report);
   }
-  writeTogether(() => {
+  const write = () => {
     if (response.headersSent) return; // By the application, which would wait no longer.
     try {
       prepare(response);
@@ -283,7 +285,9 @@ function send(
       tell(report, fault);
       response.destroy();
     }
-  });
+  };
+  if (arrival === thisTurn()) writeTogether(write);
+  else write();
   return undefined;
 }
 
