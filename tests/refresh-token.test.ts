@@ -67,7 +67,9 @@ refresh("refuses a token whose session is gone, or is another user's", async () 
   const expires = new Date(now.getTime() + 60_000);
   const { sessionId } = await auth.authorize(eve);
   for (const id of ['gone', sessionId]) {
-    const claims = { userId: ada.user.id, sessionId: id, tokenId: 'token' };
+    // The very token that is good for the session: only whose it is is wrong.
+    const tokenId = (await ports.sessions.find(id))?.tokenId ?? 'token';
+    const claims = { userId: ada.user.id, sessionId: id, tokenId };
     const refreshToken = await ports.tokens.issueRefreshToken(claims, now, expires);
     await rejectsWith(auth.refreshToken({ refreshToken }), 'invalid_refresh_token');
   }
