@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Knex } from 'knex';
 import type { AttemptCounter, Count } from '../../application/index.ts';
 import { whileBusy } from './retry.ts';
-import { type Changed, changedRows, runDirectly } from './rows.ts';
+import { type Changed, changedRows, places, runDirectly } from './rows.ts';
 import { isSqlite } from './tables.ts';
 
 interface AttemptRow {
@@ -83,7 +83,7 @@ export class KnexAttempts implements AttemptCounter {
     // In the same order wherever it is done, so that no two wait for each other.
     const ids = keys.map(idOf).toSorted();
     const sql = `UPDATE \`${this.#table}\` SET \`count\` = \`count\` - 1
-      WHERE \`id\` IN (${ids.map(() => '?').join(', ')}) AND \`count\` > 0 AND \`expires\` > ?`;
+      WHERE \`id\` IN (${places(ids.length)}) AND \`count\` > 0 AND \`expires\` > ?`;
     const values = [...ids, new Date().toISOString()];
     await whileBusy(() => runDirectly(this.#knex, sql, values), PATIENCE);
   }
@@ -94,7 +94,7 @@ export class KnexAttempts implements AttemptCounter {
     const rows = await runDirectly<readonly AttemptRow[]>(
       this.#knex,
       `SELECT \`id\`, \`count\`, \`expires\` FROM \`${this.#table}\`
-      WHERE \`id\` IN (${ids.map(() => '?').join(', ')}) AND \`expires\` > ?`,
+      WHERE \`id\` IN (${places(ids.length)}) AND \`expires\` > ?`,
       [...ids, new Date().toISOString()],
     );
     const counts = new Map(rows.map((row) => [row.id, toCount(row)]));
@@ -115,7 +115,7 @@ export class KnexAttempts implements AttemptCounter {
 
   async #delete(ids: readonly string[], patience?: number): Promise<number> {
     if (ids.length === 0) return 0;
-    const sql = `DELETE FROM \`${this.#table}\` WHERE \`id\` IN (${ids.map(() => '?').join(', ')})`;
+    const sql = `DELETE FROM \`${this.#table}\` WHERE \`id\` IN (${places(ids.length)})`;
     const work = () => runDirectly<Changed>(this.#knex, sql, ids.toSorted());
     return changedRows(await whileBusy(work, patience));
   }

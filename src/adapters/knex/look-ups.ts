@@ -1,4 +1,4 @@
-import { type HasDirectClient, runDirectly } from './rows.ts';
+import { type HasDirectClient, places, runDirectly } from './rows.ts';
 
 /** Rows of one query at most: a statement is kept for each power of two up to it. */
 const BATCH = 128;
@@ -50,10 +50,10 @@ export class LookUps<Key extends string | number, Row> {
     const batch = this.#next();
     const keys = [...batch.keys()];
     // Filled up with the last, so that a few statements do for every number.
-    const places = 2 ** Math.ceil(Math.log2(keys.length));
+    const filled = 2 ** Math.ceil(Math.log2(keys.length));
     const last = keys.at(-1);
-    while (last !== undefined && keys.length < places) keys.push(last);
-    const sql = `${this.#select} IN (${Array.from(keys, () => '?').join(', ')})`;
+    while (last !== undefined && keys.length < filled) keys.push(last);
+    const sql = `${this.#select} IN (${places(keys.length)})`;
     this.#underWay += 1;
     try {
       const rows = await this.#run(sql, keys);

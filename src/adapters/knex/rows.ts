@@ -60,6 +60,11 @@ interface Query {
   readonly __knexQueryUid: string;
 }
 
+/** The places of so many values in a statement. */
+export function places(count: number): string {
+  return Array.from({ length: count }, () => '?').join(', ');
+}
+
 /** What the drivers give for a statement that changes rows. */
 export type Changed = { readonly affectedRows: number } | { readonly changes: number };
 
