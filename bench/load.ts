@@ -132,16 +132,39 @@ export async function paced(
 ): Promise<readonly Reply[]> {
   const replies: Reply[] = [];
   const idle = await openAll(url, 4);
+  const until = performance.now() + seconds * 1000;
+  await offer({ url, rate, until, next, idle }, (reply) => {
+    if (reply.status !== 200) throw new Error(`${reply.status} ${reply.body}`);
+    replies.push(reply);
+  });
+  return replies;
+}
+
+/** An open loop. */
+export interface Offer {
+  readonly url: string;
+  /** Requests a second. */
+  readonly rate: number;
+  /** In ms, as `performance.now()` has it. */
+  readonly until: number;
+  readonly next: () => string;
+  /** Connections that are open already; more are opened as they are needed, and all closed. */
+  readonly idle?: Connection[];
+}
+
+/** Sends so many requests a second, whether the replies come or not, and waits for the last of them. */
+export async function offer(
+  { url, rate, until, next, idle = [] }: Offer,
+  take: (reply: Reply) => void,
+): Promise<void> {
   const pending = new Set<Promise<void>>();
   const one = async () => {
     const connection = idle.pop() ?? (await Connection.open(url));
-    const reply = await connection.send(next());
-    if (reply.status !== 200) throw new Error(`${reply.status} ${reply.body}`);
-    replies.push(reply);
+    take(await connection.send(next()));
     idle.push(connection);
   };
   const started = performance.now();
-  for (let sent = 0; performance.now() < started + seconds * 1000; ) {
+  for (let sent = 0; performance.now() < until; ) {
     const due = ((performance.now() - started) / 1000) * rate;
     for (; sent < due; sent += 1) {
       const sending = one().finally(() => pending.delete(sending));
@@ -151,7 +174,6 @@ export async function paced(
   }
   await Promise.all(pending);
   for (const connection of idle) connection.close();
-  return replies;
 }
 
 /**

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryFolder } from '../tests/support/programs.ts';
 import { registered, startProgram } from '../tests/support/service.ts';
+import { offer } from './load.ts';
 import {
   busySeconds,
   Connection,
@@ -81,7 +82,7 @@ async function measureRound(round: number): Promise<void> {
     const protectedRoute = requestText('GET /protected', { token });
     const watch = (work: (until: number) => Promise<readonly Reply[]>) =>
       observe(program.process.pid ?? 0, work, (until) =>
-        offer(program.url, PROBES, until, () => protectedRoute),
+        openLoop(program.url, PROBES, until, () => protectedRoute),
       );
 
     await watch((until) => repeat(program.url, 1, until, login)); // Warm, and its code compiled.
@@ -92,12 +93,12 @@ async function measureRound(round: number): Promise<void> {
     const single = await watch((until) => repeat(program.url, 1, until, login));
     const peaks = [await watch((until) => repeat(program.url, PERMITS + 2, until, login))];
     const light = await watch((until) =>
-      offer(program.url, 10 * median(peaks.map(admitted)), until, () => protectedRoute),
+      openLoop(program.url, 10 * median(peaks.map(admitted)), until, () => protectedRoute),
     );
     const floods: Slice[] = [];
     for (let i = 0; i < SLICES; i += 1) {
       const rate = 10 * median(peaks.map(admitted));
-      floods.push(await watch((until) => offer(program.url, rate, until, login)));
+      floods.push(await watch((until) => openLoop(program.url, rate, until, login)));
       await sleep(500);
       peaks.push(await watch((until) => repeat(program.url, PERMITS + 2, until, login)));
     }
@@ -158,34 +159,18 @@ async function repeat(
 }
 
 /** Open loop: so many requests a second, whether the replies come or not. */
-async function offer(
+async function openLoop(
   url: string,
   rate: number,
   until: number,
   next: () => string,
 ): Promise<readonly Reply[]> {
   const replies: Reply[] = [];
-  const idle: Connection[] = [];
-  const pending = new Set<Promise<void>>();
-  const started = performance.now();
-  const one = async () => {
-    const connection = idle.pop() ?? (await Connection.open(url));
-    const reply = await connection.send(next());
+  await offer({ url, rate, until, next }, (reply) => {
     // Those that are waiting when the time is up are no longer part of what was done in it, but of
     // how long things take.
     if (performance.now() < until || reply.status !== 200) replies.push(reply);
-    idle.push(connection);
-  };
-  for (let sent = 0; performance.now() < until; ) {
-    const due = ((performance.now() - started) / 1000) * rate;
-    for (; sent < due; sent += 1) {
-      const sending = one().finally(() => pending.delete(sending));
-      pending.add(sending);
-    }
-    await sleep(1);
-  }
-  await Promise.all(pending);
-  for (const connection of idle) connection.close();
+  });
   return replies;
 }
 
