@@ -1,0 +1,50 @@
+/**
+ * Does the faults of docs/reliability.md to real processes, one after the other, and prints what was
+ * measured beside its bound. Arguments: numbers of faults; none: all. FAULTS=long: ten times as much.
+ */
+import type { Figure, Scenario } from './scenario.ts';
+
+const SCENARIOS: readonly Scenario[] = [];
+
+interface Row extends Figure {
+  readonly fault: string;
+}
+
+async function main(wanted: readonly string[]): Promise<number> {
+  const chosen = SCENARIOS.filter(
+    ({ number }) => wanted.length === 0 || wanted.includes(String(number)),
+  ).toSorted((one, other) => one.number - other.number);
+  const rows: Row[] = [];
+  for (const { number, title, run } of chosen) {
+    const started = performance.now();
+    const fault = `${number} ${title}`;
+    const figures = await run({ isLong: process.env['FAULTS'] === 'long' }).catch(
+      (error: unknown): readonly Figure[] => {
+        console.log(error);
+        return [{ what: 'could not be tried', bound: 'tried', measured: 'not', isMet: false }];
+      },
+    );
+    // A fault of which nothing was measured has not been tried.
+    const measured = figures.length > 0 ? figures : [NOTHING];
+    rows.push(...measured.map((figure) => ({ fault, ...figure })));
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    const failed = measured.filter(({ isMet }) => !isMet).length;
+    console.log(`${failed > 0 ? 'FAIL' : 'ok  '} ${fault}: ${seconds} s`);
+  }
+  printTable(rows);
+  const failed = rows.filter(({ isMet }) => !isMet).length;
+  console.log(`${rows.length - failed} passed, ${failed} failed`);
+  return failed > 0 || rows.length === 0 ? 1 : 0;
+}
+
+const NOTHING: Figure = { what: 'nothing', bound: 'something', measured: 'nothing', isMet: false };
+
+function printTable(rows: readonly Row[]): void {
+  console.log('\n| fault | figure | bound | measured | met |\n|---|---|---|---|---|');
+  for (const { fault, what, bound, measured, isMet } of rows) {
+    console.log(`| ${fault} | ${what} | ${bound} | ${measured} | ${isMet ? 'yes' : 'NO'} |`);
+  }
+  console.log('');
+}
+
+process.exitCode = await main(process.argv.slice(2));
