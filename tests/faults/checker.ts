@@ -154,7 +154,7 @@ function checkAgainst(facts: Facts, entry: Entry): readonly Violation[] {
   if (status === 400) {
     if (action !== 'register') return [];
     const others = facts.registrations.get(email) ?? [];
-    const isExplained = others.some((other) => other !== entry && mayBeThere(facts, other, entry));
+    const isExplained = others.some((other) => mayBeThere(facts, other, entry));
     return isExplained ? [] : [violation('false taken', entry)];
   }
   if (status < 300) {
