@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Knex } from 'knex';
 import type { AttemptCounter, Count } from '../../application/index.ts';
-import { whileBusy } from './retry.ts';
-import { type Changed, changedRows, places, runDirectly } from './rows.ts';
+import { reading, writing } from './retry.ts';
+import { deleteByIds, places, runDirectly } from './rows.ts';
 import { isSqlite } from './tables.ts';
 
 interface AttemptRow {
@@ -34,11 +34,13 @@ export class KnexAttempts implements AttemptCounter {
 
   async add(key: string, seconds: number): Promise<Count> {
     const id = idOf(key);
-    return whileBusy(() => this.#add(id, seconds * 1000), PATIENCE);
+    // Counted twice, where an answer is lost, rather than not at all: what is counted are guesses.
+    const add = () => this.#add(id, seconds * 1000);
+    return writing(this.#knex, add, { found: null, patience: PATIENCE });
   }
 
   async #add(id: string, ms: number): Promise<Count> {
-    const now = Date.now();
+    const now = steadyNow();
     const latest = new Date(now + ms).toISOString();
     // Anew also where it would last longer than it can: then the clock has been set back.
     const counts = '`expires` > ? AND `expires` < ?';
@@ -84,41 +86,53 @@ export class KnexAttempts implements AttemptCounter {
     const ids = keys.map(idOf).toSorted();
     const sql = `UPDATE \`${this.#table}\` SET \`count\` = \`count\` - 1
       WHERE \`id\` IN (${places(ids.length)}) AND \`count\` > 0 AND \`expires\` > ?`;
-    const values = [...ids, new Date().toISOString()];
-    await whileBusy(() => runDirectly(this.#knex, sql, values), PATIENCE);
+    const values = [...ids, steadyDate()];
+    // Not twice: that would give a guess away.
+    const found = async () => true;
+    await writing(this.#knex, () => runDirectly<unknown>(this.#knex, sql, values), {
+      found,
+      patience: PATIENCE,
+    });
   }
 
   async read(keys: readonly string[]): Promise<readonly (Count | undefined)[]> {
     if (keys.length === 0) return [];
     const ids = keys.map(idOf);
-    const rows = await runDirectly<readonly AttemptRow[]>(
-      this.#knex,
-      `SELECT \`id\`, \`count\`, \`expires\` FROM \`${this.#table}\`
-      WHERE \`id\` IN (${places(ids.length)}) AND \`expires\` > ?`,
-      [...ids, new Date().toISOString()],
+    const sql = `SELECT \`id\`, \`count\`, \`expires\` FROM \`${this.#table}\`
+      WHERE \`id\` IN (${places(ids.length)}) AND \`expires\` > ?`;
+    const rows = await reading(this.#knex, () =>
+      runDirectly<readonly AttemptRow[]>(this.#knex, sql, [...ids, steadyDate()]),
     );
     const counts = new Map(rows.map((row) => [row.id, toCount(row)]));
     return ids.map((id) => counts.get(id));
   }
 
   async clear(keys: readonly string[]): Promise<void> {
-    await this.#delete(keys.map(idOf), PATIENCE);
+    await deleteByIds(this.#knex, this.#table, keys.map(idOf), PATIENCE);
   }
 
   async removeExpired(limit: number): Promise<number> {
-    const ids = await this.#knex(this.#table)
-      .where('expires', '<=', new Date().toISOString())
-      .limit(limit, { skipBinding: true })
-      .pluck<string[]>('id');
-    return this.#delete(ids);
+    const ids = await reading(this.#knex, async () =>
+      this.#knex(this.#table)
+        .where('expires', '<=', steadyDate())
+        .limit(limit, { skipBinding: true })
+        .pluck<string[]>('id'),
+    );
+    return deleteByIds(this.#knex, this.#table, ids);
   }
+}
 
-  async #delete(ids: readonly string[], patience?: number): Promise<number> {
-    if (ids.length === 0) return 0;
-    const sql = `DELETE FROM \`${this.#table}\` WHERE \`id\` IN (${places(ids.length)})`;
-    const work = () => runDirectly<Changed>(this.#knex, sql, ids.toSorted());
-    return changedRows(await whileBusy(work, patience));
-  }
+/**
+ * Milliseconds since 1970, as the clock had it when the process began, and from then on by the time that
+ * it runs: a clock that is set forward frees nobody who has to wait, nor does one that is set back
+ * keep anybody waiting.
+ */
+function steadyNow(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+function steadyDate(): string {
+  return new Date(steadyNow()).toISOString();
 }
 
 function idOf(key: string): string {
@@ -126,7 +140,7 @@ function idOf(key: string): string {
 }
 
 function toCount({ count, expires }: AttemptRow): Count {
-  const left = Math.max(0, Date.parse(expires) - Date.now());
+  const left = Math.max(0, Date.parse(expires) - steadyNow());
   return { count: Number(count), secondsLeft: left / 1000 };
 }
 
