@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { StoreUnwritable } from '../src/application/index.ts';
 import { faultOf, ofConnecting, reading, writing } from '../src/adapters/knex/retry.ts';
 
 const classes = suite('A fault of the database');
@@ -36,17 +37,21 @@ const BY_FAULT = {
     server('ER_SERVER_SHUTDOWN', 1053, '08S01'),
   ],
   slow: [server('ER_QUERY_TIMEOUT', 3024, 'HY000'), server('ER_STATEMENT_TIMEOUT', 1969, '70100')],
-  final: [
-    server('ER_DUP_ENTRY', 1062, '23000'),
+  unwritable: [
     server('ER_OPTION_PREVENTS_STATEMENT', 1290, 'HY000'),
     server('ER_READ_ONLY_MODE', 1836, 'HY000'),
+    server('ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION', 1792, '25006'),
     server('ER_DISK_FULL', 1021, 'HY000'),
     server('ER_RECORD_FILE_FULL', 1114, 'HY000'),
-    server('ER_ACCESS_DENIED_ERROR', 1045, '28000'),
-    server('ER_DATA_TOO_LONG', 1406, '22001'),
     { code: 'SQLITE_FULL' },
     { code: 'SQLITE_IOERR_WRITE' },
     { code: 'SQLITE_READONLY' },
+    { code: 'SQLITE_READONLY_DBMOVED' },
+  ],
+  final: [
+    server('ER_DUP_ENTRY', 1062, '23000'),
+    server('ER_ACCESS_DENIED_ERROR', 1045, '28000'),
+    server('ER_DATA_TOO_LONG', 1406, '22001'),
     { code: 'SQLITE_CONSTRAINT_UNIQUE' },
     {},
   ],
@@ -62,11 +67,11 @@ for (const [fault, all] of Object.entries(BY_FAULT)) {
 
 classes('of connecting reached nobody, unless the server has refused the user', () => {
   assert.is(faultOf(ofConnecting(failure({ code: 'PROTOCOL_CONNECTION_LOST' }))), 'unsent');
-  assert.is(faultOf(ofConnecting(failure(BY_FAULT.final[5]))), 'final');
+  assert.is(faultOf(ofConnecting(failure(BY_FAULT.final[1]))), 'final');
 });
 
 classes('of several hosts reached nobody where one of them may come back', () => {
-  const [refused, denied] = [failure(BY_FAULT.unsent[0]), failure(BY_FAULT.final[5])];
+  const [refused, denied] = [failure(BY_FAULT.unsent[0]), failure(BY_FAULT.final[1])];
   assert.is(faultOf(new AggregateError([denied, refused])), 'unsent');
   assert.is(faultOf(new AggregateError([denied, denied])), 'final');
 });
@@ -102,7 +107,7 @@ function failing(...faults: readonly object[]) {
   return attempts;
 }
 
-const { undone, locked, unsent, lost, slow, final } = BY_FAULT;
+const { undone, locked, unsent, lost, slow, unwritable, final } = BY_FAULT;
 
 /** How often it is tried, by what it fails with each time. */
 const TIMES = [
@@ -112,7 +117,7 @@ const TIMES = [
   { what: 'loses its connection', signs: lost[1], read: 5, write: 5 },
   { what: 'takes too long', signs: slow[0], read: 2, write: 1 },
   { what: 'is refused', signs: final[0], read: 1, write: 1 },
-  { what: 'finds the disk full', signs: final[3], read: 1, write: 1 },
+  { what: 'finds the disk full', signs: unwritable[3], read: 1, write: 1 },
 ] as const;
 
 for (const { what, signs, read, write } of TIMES) {
@@ -122,8 +127,12 @@ for (const { what, signs, read, write } of TIMES) {
     assert.is((await rejection(reading(HOST, reads.attempt)))?.message, 'the database failed');
     assert.is(reads.made, read);
     const writes = failing(...always);
-    await rejection(writing(HOST, writes.attempt, { found: null }));
+    const error = await rejection(writing(HOST, writes.attempt, { found: null }));
     assert.is(writes.made, write);
+    const isUnwritable = signs === unwritable[3];
+    assert.is(error instanceof StoreUnwritable, isUnwritable);
+    const said = isUnwritable ? error?.cause : error;
+    assert.is(said instanceof Error && said.message, 'the database failed');
   });
 
   retries(`in a host's transaction because it ${what} is left to the host`, async () => {
@@ -193,7 +202,7 @@ retries('is never called refused where nobody could look', async () => {
   const taken = failing(lost[0], new Error('taken'));
   let looks = 0;
   const found = async () => {
-    if ((looks += 1) > 1) throw failure(final[3]);
+    if ((looks += 1) > 1) throw failure(final[0]);
     return undefined;
   };
   const error = await rejection(writing(HOST, taken.attempt, { found }));

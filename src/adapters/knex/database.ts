@@ -5,21 +5,9 @@ import type Database from 'libsql';
 import { type Disposable, loadMysql, loadSqlite } from './drivers.ts';
 import { migratorConfig } from './migrations.ts';
 import { createPrivately } from './private-file.ts';
-import { type DatabaseTls, MysqlClient, type MysqlSettings } from './mysql-client.ts';
+import { MysqlClient, type MysqlSettings } from './mysql-client.ts';
 import { faultOf, writing } from './retry.ts';
-
-/** Where the rows are: a file, or one of several equal servers. */
-export type DatabaseTarget =
-  | { readonly kind: 'sqlite'; readonly path: string }
-  | {
-      readonly kind: 'mysql';
-      readonly hosts: readonly { readonly host: string; readonly port: number }[];
-      readonly user: string;
-      readonly password: string;
-      readonly database: string;
-      /** Absent: nothing is encrypted. */
-      readonly tls?: DatabaseTls;
-    };
+import type { DatabaseTarget } from './target.ts';
 
 // A request answers within 5 s whatever the database does: these are the shares of it, in ms.
 // Connecting comes within acquiring, and takes less of it.

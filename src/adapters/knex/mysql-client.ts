@@ -3,6 +3,7 @@ import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
 import type { Connection, QueryError, SslOptions } from 'mysql2';
 import { type Disposable, loadMysql } from './drivers.ts';
 import { faultOf, ofConnecting } from './retry.ts';
+import type { DatabaseTls } from './target.ts';
 
 export interface MysqlSettings {
   /** In the order in which they are preferred: equal servers, of a cluster or by replication. */
@@ -13,14 +14,6 @@ export interface MysqlSettings {
   readonly tls?: DatabaseTls;
   /** Milliseconds. */
   readonly queryTimeout: number;
-}
-
-/** How the connection to MySQL or MariaDB is encrypted. */
-export interface DatabaseTls {
-  /** What must be right about the server's certificate: nothing, who signed it, or its name as well. */
-  readonly verify: 'nothing' | 'authority' | 'identity';
-  /** Whose signature counts, in PEM; without it that of any authority that Node knows. */
-  readonly ca?: string;
 }
 
 /** Milliseconds in which all hosts are tried: less than a request waits for a connection. */

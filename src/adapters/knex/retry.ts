@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { StoreUnwritable } from '../../application/index.ts';
 
 /** Milliseconds after which nothing is begun again; with what came before it, in time for a request. */
 const PATIENCE = 2_500;
@@ -23,6 +24,8 @@ type Fault =
   | 'lost'
   /** The server took too long, and ended it. */
   | 'slow'
+  /** A server that is read-only, or a disk that is full or fails. */
+  | 'unwritable'
   /** All else, which would come again. */
   | 'final';
 
@@ -38,6 +41,8 @@ const FAULTS: readonly (readonly [Fault, readonly (number | string)[]])[] = [
   // A commit that failed on its way through a cluster, a server that ends, a connection that was ended.
   ['lost', [1180, 'ER_ERROR_DURING_COMMIT', 1053, 'ER_SERVER_SHUTDOWN']],
   ['lost', [1927, 'ER_CONNECTION_KILLED', '08S01']],
+  // --read-only, a read-only schema or transaction; a disk, a table's file, a storage engine that is full.
+  ['unwritable', [1290, 1836, 1792, 1021, 1114, 'SQLITE_FULL']],
   ['slow', [3024, 'ER_QUERY_TIMEOUT', 1969, 'ER_STATEMENT_TIMEOUT']],
 ];
 
@@ -62,7 +67,10 @@ export function faultOf(error: unknown): Fault {
   }
   const signOf = (name: string): unknown => (name in error ? Reflect.get(error, name) : undefined);
   const code = signOf('code');
-  if (typeof code === 'string' && code.startsWith('SQLITE_BUSY')) return 'busy';
+  if (typeof code === 'string') {
+    if (code.startsWith('SQLITE_BUSY')) return 'busy';
+    if (/^SQLITE_(?:READONLY|IOERR)/.test(code)) return 'unwritable';
+  }
   // The driver says this alone, without a code, of a connection that had ended before.
   if (code === undefined && signOf('fatal') === true) return 'unsent';
   const signs = [signOf('errno'), code, signOf('sqlState')];
@@ -99,6 +107,7 @@ export interface Write<T> {
  *
  * Of an answer that was lost it finds out what it was. From then on what is in the database decides,
  * and no refusal: that the email is taken, or that there is no such row, can be one's own doing.
+ * @throws StoreUnwritable, and whatever else the database says
  */
 export async function writing<T>(
   knex: Retried,
@@ -128,6 +137,7 @@ async function repeating<T>(
       isInDoubt ||= fault === 'lost';
       const result = await ours();
       if (result !== undefined) return result;
+      if (fault === 'unwritable' && !isRead) throw new StoreUnwritable(error);
       if (performance.now() > end) throw error;
       if (fault === 'busy') {
         await sleep(1 + Math.random() * BUSY_PAUSE);
@@ -136,7 +146,8 @@ async function repeating<T>(
       const pause = PAUSES[tries];
       const isOnce = fault === 'locked' || fault === 'slow';
       if (pause === undefined || (isOnce && tries > 0)) throw error;
-      if (fault === 'final' || (fault === 'slow' && !isRead)) throw error;
+      if (fault === 'final' || fault === 'unwritable') throw error;
+      if (fault === 'slow' && !isRead) throw error;
       tries += 1;
       await sleep(Math.random() * pause);
     }
