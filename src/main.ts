@@ -20,7 +20,12 @@ import { openDatabase, openForMigration, openWithoutSync } from './adapters/knex
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import { migrate } from './adapters/knex/migrations.ts';
 import { describeFault, nameFault, printable } from './adapters/log/faults.ts';
-import { memoryRepositories, noAttempts } from './adapters/memory/memory-repositories.ts';
+import {
+  memoryRepositories,
+  noAttempts,
+  withSpare,
+} from './adapters/memory/memory-repositories.ts';
+
 import {
   createAuth,
   type EmbeddedAuth,
@@ -76,7 +81,8 @@ export async function compose(
     attempts: (part) => {
       if (!config.rateLimit) return noAttempts;
       const counts = part('counts');
-      return counts ? knexRepositories(counts).attempts : part('repositories').attempts;
+      const { attempts } = counts ? knexRepositories(counts) : part('repositories');
+      return store.kind === 'memory' ? attempts : withSpare(attempts);
     },
     clock: () => systemClock,
     ids: () => randomIds,

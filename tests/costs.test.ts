@@ -17,8 +17,8 @@ const STATEMENTS: readonly (readonly [what: string, statements: number])[] = [
   // Attempts: read, counted. Then the user and the session in a transaction.
   ['registers', 6],
   // Attempts: read, counted under three limits, cleared, taken back. The account; the session.
-  ['signs in', 8],
-  ['fails to sign in', 5],
+  ['signs in', 5],
+  ['fails to sign in', 3],
   ['refreshes', 2],
   ['asks for what is protected', 1],
 ];

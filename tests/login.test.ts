@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createAuth } from '../src/application/index.ts';
+import { createAuth, StoreUnwritable } from '../src/application/index.ts';
 import { outcome, rejectsWith } from './support/expect.ts';
 import { ADA as REGISTRATION, withAda, withMethods } from './support/fakes.ts';
 
@@ -45,6 +45,21 @@ login('refuses what is missing, without asking anybody', async () => {
   }
   await rejectsWith(auth.login({ ...ADA, email: ' \n' }), 'missing_credentials');
   assert.is(ports.hasher.verified, 0);
+});
+
+login('lets a right password in while the store takes no writes, and no other', async () => {
+  const { ports } = await withAda();
+  const refusing = (fault: Error) =>
+    createAuth({
+      ...ports,
+      sessions: withMethods(ports.sessions, { insert: () => Promise.reject(fault) }),
+    });
+  const auth = refusing(new StoreUnwritable(new Error('the disk is full')));
+  const signedIn = await auth.login(ADA);
+  assert.is((await auth.authorize(signedIn)).user.email, ADA.email);
+  assert.is(await outcome(auth.refreshToken(signedIn)), 'invalid_refresh_token');
+  assert.is(await outcome(auth.login({ ...ADA, password: 'wrong horse' })), 'invalid_credentials');
+  assert.is(await outcome(refusing(new Error('the store is gone')).login(ADA)), 'fault');
 });
 
 login('spends exactly one hash on every rejection, whatever was wrong', async () => {

@@ -99,28 +99,38 @@ class Counts {
     return wait > 0 ? wait : this.#admitUnder(holding);
   }
 
+  /**
+   * Counts under all limits at once, which a counter can do together, and then looks at them in turn:
+   * what a limit refuses is taken back from the others.
+   */
   async #admitUnder(limits: readonly Limit[]): Promise<readonly Admission[] | number> {
-    const admissions: Admission[] = [];
+    const added = await Promise.allSettled(
+      limits.map((limit) => this.#counter.add(countOf(limit), limit.window)),
+    );
+    const counted = limits.filter((_, i) => added[i]?.status === 'fulfilled');
+    const admissions = new Map(counted.map((limit) => [limit, { limit, waited: false }]));
     try {
-      for (const limit of limits) {
-        const outcome = await this.#count(limit);
-        if (typeof outcome === 'number') {
-          await this.takeBack(admissions);
-          return outcome;
+      for (const [i, limit] of limits.entries()) {
+        const outcome = added[i];
+        if (outcome?.status !== 'fulfilled') throw outcome?.reason;
+        const admission = await this.#admission(limit, outcome.value.count);
+        if (typeof admission === 'number') {
+          admissions.delete(limit);
+          await this.takeBack([...admissions.values()]);
+          return admission;
         }
-        admissions.push(outcome);
+        admissions.set(limit, admission);
       }
     } catch (fault) {
-      await this.takeBack(admissions);
+      await this.takeBack([...admissions.values()]);
       throw fault;
     }
-    return admissions;
+    return [...admissions.values()];
   }
 
-  async #count(limit: Limit): Promise<Admission | number> {
-    const counter = this.#counter;
-    const { count } = await counter.add(countOf(limit), limit.window);
+  async #admission(limit: Limit, count: number): Promise<Admission | number> {
     if (count < limit.free) return { limit, waited: false };
+    const counter = this.#counter;
     // Of those who find the gate open, the first closes it behind itself.
     const [waits] = await counter.read([waitsOf(limit)]);
     const wait = Math.min(FIRST_WAIT * 2 ** (waits?.count ?? 0), LONGEST_WAIT);

@@ -56,6 +56,7 @@ export {
   type Pruning,
   type SessionEnding,
 } from './manage-sessions.ts';
+export { StoreUnwritable } from './ports.ts';
 export type {
   AttemptCounter,
   Clock,

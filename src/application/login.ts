@@ -6,10 +6,10 @@ import {
   isPassword,
 } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
-import { deviceLabel, startSession } from '../domain/session.ts';
+import { deviceLabel, type Session, startSession } from '../domain/session.ts';
 import type { Account } from '../domain/user.ts';
 import { PasswordAttempts, passwordLimits } from './attempts.ts';
-import type { Ports } from './ports.ts';
+import { type Ports, StoreUnwritable } from './ports.ts';
 import { issueTokens, type SignedIn } from './tokens.ts';
 
 /** What a user signs in with. */
@@ -60,7 +60,7 @@ export class Login {
   }
 
   async #signIn(credentials: Credentials): Promise<SignedIn> {
-    const { users, sessions, hasher, tokens, clock, ids, events } = this.#ports;
+    const { users, hasher, tokens, clock, ids, events } = this.#ports;
     const email = canonicalEmail(credentials.email);
     const password = canonicalPassword(credentials.password);
     const account = email === undefined ? undefined : await users.findByEmail(email);
@@ -75,12 +75,25 @@ export class Login {
     const device = deviceLabel(credentials.device);
     const started = startSession(sessionIds, device, now, tokens.refreshTokenTtl);
     const session = { ...started, userId: user.id };
-    // False: while the password was being checked it was changed, or its account deleted.
-    const stored = await sessions.insert(session, account.passwordVersion);
-    if (!stored) throw new AuthError('invalid_credentials');
+    const stands = await this.#store(session, account.passwordVersion);
+    if (!stands) throw new AuthError('invalid_credentials');
     events.publish('loggedIn', { user, sessionId: session.id });
     if (verdict === 'outdated') await this.#upgrade(account, password);
     return { user, ...(await issueTokens(this.#ports, session, now)) };
+  }
+
+  /**
+   * Resolves to false if the password was changed while it was being checked, or its account deleted. A
+   * store that takes no writes keeps nobody out: the access token is good for as long as any, the
+   * refresh token for nothing, since its session is not there.
+   */
+  async #store(session: Session, passwordVersion: number): Promise<boolean> {
+    try {
+      return await this.#ports.sessions.insert(session, passwordVersion);
+    } catch (error) {
+      if (error instanceof StoreUnwritable) return true;
+      throw error;
+    }
   }
 
   /** Best effort: a login that is right stands, and the next one tries again. */

@@ -19,6 +19,18 @@ export interface Ports {
   readonly events: EventPublisher;
 }
 
+/**
+ * What a write rejects with while its store takes none: it is read-only, or the disk is full. Nothing of
+ * the write was done, and reads go on. `cause` is what the store has said.
+ */
+export class StoreUnwritable extends Error {
+  override readonly name = 'StoreUnwritable';
+
+  constructor(cause: unknown) {
+    super('the store takes no writes', { cause });
+  }
+}
+
 /** What an operator decides. How long tokens last is told to the `TokenIssuer`. */
 export interface Policy extends PasswordPolicy {
   /**

@@ -4,8 +4,8 @@ import type { Knex } from 'knex';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { knexRepositories } from '../../src/adapters/knex/knex-repositories.ts';
-import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
-import { type AttemptCounter, createAuth } from '../../src/application/index.ts';
+import { memoryRepositories, withSpare } from '../../src/adapters/memory/memory-repositories.ts';
+import { type AttemptCounter, createAuth, StoreUnwritable } from '../../src/application/index.ts';
 import { attemptCounterContract, FixedClock, type OpenedCounter } from '../../src/testing/index.ts';
 import { failedCases, runContract } from '../support/contracts.ts';
 import { outcome } from '../support/expect.ts';
@@ -57,6 +57,82 @@ for (const name of ['SQLite', 'MariaDB'] as const) {
   const title = `AttemptCounter on ${name} that returns no rows`;
   runContract(title, attemptCounterContract(open), isAvailable(name));
 }
+
+/** A counter whose store takes writes or not, as it is told. */
+function sparedCounter() {
+  const store = memoryRepositories().attempts;
+  const state = { isWritable: true };
+  const write =
+    <Args extends unknown[], Result>(method: (...args: Args) => Promise<Result>) =>
+    async (...args: Args): Promise<Result> => {
+      if (!state.isWritable) throw new StoreUnwritable(new Error('the disk is full'));
+      return method.apply(store, args);
+    };
+  const attempts = withSpare(
+    withMethods(store, {
+      add: write((...args) => store.add(...args)),
+      subtract: write((...args) => store.subtract(...args)),
+      clear: write((...args) => store.clear(...args)),
+    }),
+  );
+  return { attempts, store, state };
+}
+
+for (const isWritable of [true, false]) {
+  const open = (): OpenedCounter => {
+    const { attempts, state } = sparedCounter();
+    const tolerant = withMethods(attempts, {
+      // Nothing was counted in the store: that it takes nothing off is no loss.
+      subtract: (keys) => attempts.subtract(keys).catch(unlessUnwritable),
+      clear: (keys) => attempts.clear(keys).catch(unlessUnwritable),
+    });
+    state.isWritable = isWritable;
+    return { attempts: tolerant };
+  };
+  const title = `AttemptCounter whose store takes ${isWritable ? 'writes' : 'none'}`;
+  runContract(title, attemptCounterContract(open), true);
+}
+
+function unlessUnwritable(error: unknown): void {
+  if (!(error instanceof StoreUnwritable)) throw error;
+}
+
+const spare = suite('Counts while the store takes no writes');
+
+spare('go on from what is stored, and count for it afterwards', async () => {
+  const { attempts, store, state } = sparedCounter();
+  const countOf = async () => (await attempts.read(['key']))[0]?.count;
+  await attempts.add('key', 60);
+  await attempts.add('key', 60);
+  state.isWritable = false;
+  assert.is((await attempts.add('key', 60)).count, 3);
+  assert.is((await attempts.add('key', 60)).count, 4);
+  assert.is(await countOf(), 4);
+  state.isWritable = true;
+  assert.is((await attempts.add('key', 60)).count, 5);
+  assert.is(await countOf(), 5);
+  assert.is((await store.read(['key']))[0]?.count, 3);
+});
+
+spare('are taken back once, from where they are', async () => {
+  const { attempts, store, state } = sparedCounter();
+  await attempts.add('key', 60);
+  state.isWritable = false;
+  await attempts.add('key', 60);
+  state.isWritable = true;
+  await attempts.subtract(['key']);
+  const [both, stored] = [await attempts.read(['key']), await store.read(['key'])];
+  assert.equal([both[0]?.count, stored[0]?.count], [1, 1]);
+});
+
+spare('fail as ever where the store fails otherwise', async () => {
+  const broken = withMethods(memoryRepositories().attempts, {
+    add: () => Promise.reject(new Error('the store is gone')),
+  });
+  assert.is(await outcome(withSpare(broken).add('key', 60)), 'fault');
+});
+
+spare.run();
 
 const faults = suite('The contract of AttemptCounter');
 

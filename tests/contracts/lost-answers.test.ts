@@ -1,9 +1,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { AuthError, createAuth, defaultPolicy } from '../../src/application/index.ts';
+import { AuthError, createAuth, defaultPolicy, type Session } from '../../src/application/index.ts';
 import { lostAnswerContract, type Repositories } from '../../src/testing/index.ts';
 import { failedCases, runContract } from '../support/contracts.ts';
 import { outcome } from '../support/expect.ts';
+import * as made from '../../src/testing/store.ts';
 import { ADA, fakePorts, withMethods } from '../support/fakes.ts';
 import { lossyMemory, openLossyStore } from '../support/lossy-stores.ts';
 import { isAvailable, STORE_NAMES } from '../support/stores.ts';
@@ -11,6 +12,74 @@ import { isAvailable, STORE_NAMES } from '../support/stores.ts';
 for (const name of STORE_NAMES) {
   const cases = lostAnswerContract(() => openLossyStore(name));
   runContract(`Answers that are lost on ${name}`, cases, isAvailable(name));
+}
+
+const NOW = new Date(made.START + 1000);
+
+/** Writes by Ada's only session, and what each resolves to where its answer arrived. */
+const WRITES: Readonly<
+  Record<
+    string,
+    (repositories: Repositories, adas: Session) => Promise<readonly [unknown, unknown]>
+  >
+> = {
+  async 'an account'({ users }, { userId }) {
+    const fields = { username: 'Eve', email: made.address('eve@x.co'), dateCreated: NOW };
+    const eve = { ...fields, passwordHash: made.HASH };
+    const { id, ...inserted } = await users.insert(eve, made.session());
+    return [
+      { ...inserted, isNew: id > userId },
+      { ...fields, isNew: true },
+    ];
+  },
+  async 'a session'({ sessions }, { userId }) {
+    return [await sessions.insert({ ...made.session(), userId }, 0), true];
+  },
+  async 'a rotation'({ sessions }, { id: sessionId }) {
+    const rotation = { sessionId, presented: 'a', successor: 'b', now: NOW, grace: 0 };
+    return [await sessions.rotate(rotation), { kind: 'rotated', tokenId: 'b', date: NOW }];
+  },
+  async 'a new password'({ users }, { userId }) {
+    const change = { userId, version: 0, passwordHash: '$changed', keep: 'none' };
+    return [await users.changePassword(change), true];
+  },
+  async 'a hash that replaces another'({ users }, { userId }) {
+    return [await users.replacePasswordHash(userId, made.HASH, '$new'), true];
+  },
+  async 'the end of an account'({ users }, { userId }) {
+    return [await users.delete(userId, 0), true];
+  },
+  async 'the end of a session'({ sessions }, { id, userId }) {
+    return [await sessions.remove(id, userId, NOW), true];
+  },
+  async 'the note of a use'({ sessions }, { id }) {
+    return [await sessions.touch(id, NOW), undefined];
+  },
+  async 'the end of all sessions'({ sessions }, { userId }) {
+    return [await sessions.removeAll(userId), undefined];
+  },
+};
+
+for (const name of STORE_NAMES) {
+  if (name === 'memory') continue; // It has no wire.
+  const found = suite(`A write whose answer is lost on ${name}`);
+  const check = (what: string, test: () => Promise<void>) =>
+    isAvailable(name) ? found(what, test) : found.skip(what, test);
+  for (const [what, write] of Object.entries(WRITES)) {
+    check(`is looked for: ${what}`, async () => {
+      const store = await openLossyStore(name);
+      try {
+        const adas = made.session({ tokenId: 'a' });
+        const { id: userId } = await store.users.insert(made.account(), adas);
+        await store.loseNextAnswer();
+        const [given, expected] = await write(store, { ...adas, userId });
+        assert.equal(given, expected);
+      } finally {
+        await store.close?.();
+      }
+    });
+  }
+  found.run();
 }
 
 interface Break {

@@ -2,10 +2,18 @@
  * Does the faults of docs/reliability.md to real processes, one after the other, and prints what was
  * measured beside its bound. Arguments: numbers of faults; none: all. FAULTS=long: ten times as much.
  */
+import { killedDatabase } from './killed-database.ts';
+import { killedService } from './killed-service.ts';
 import { migrationRaces } from './migration-races.ts';
+import { resetConnections } from './reset-connections.ts';
 import type { Figure, Scenario } from './scenario.ts';
 
-const SCENARIOS: readonly Scenario[] = [migrationRaces];
+const SCENARIOS: readonly Scenario[] = [
+  killedService,
+  killedDatabase,
+  resetConnections,
+  migrationRaces,
+];
 
 interface Row extends Figure {
   readonly fault: string;

@@ -167,7 +167,8 @@ export async function mariadbServer(
       }
     }
   };
-  process.once('exit', () => server?.kill('SIGKILL'));
+  const killAtExit = () => server?.kill('SIGKILL');
+  process.once('exit', killAtExit);
   await start();
   return {
     url,
@@ -178,6 +179,7 @@ export async function mariadbServer(
     signal: (name) => server?.kill(name),
     async remove() {
       await kill();
+      process.off('exit', killAtExit);
       folder.remove();
     },
   };

@@ -1,40 +1,17 @@
 import { statSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
 import knex, { type Knex } from 'knex';
 import SqliteDialect from 'knex/lib/dialects/better-sqlite3/index.js';
-import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
 import type Database from 'libsql';
-import type { Connection, QueryError, SslOptions } from 'mysql2';
-import { loadMysql, loadSqlite } from './drivers.ts';
+import { type Disposable, loadMysql, loadSqlite } from './drivers.ts';
 import { migratorConfig } from './migrations.ts';
 import { createPrivately } from './private-file.ts';
-import { isBusy, whileBusy } from './retry.ts';
-
-/** Where the rows are: a file, or one of several equal servers. */
-export type DatabaseTarget =
-  | { readonly kind: 'sqlite'; readonly path: string }
-  | {
-      readonly kind: 'mysql';
-      readonly hosts: readonly { readonly host: string; readonly port: number }[];
-      readonly user: string;
-      readonly password: string;
-      readonly database: string;
-      /** Absent: nothing is encrypted. */
-      readonly tls?: DatabaseTls;
-    };
-
-/** How the connection to MySQL or MariaDB is encrypted. */
-export interface DatabaseTls {
-  /** What must be right about the server's certificate: nothing, who signed it, or its name as well. */
-  readonly verify: 'nothing' | 'authority' | 'identity';
-  /** Whose signature counts, in PEM; without it that of any authority that Node knows. */
-  readonly ca?: string;
-}
+import { MysqlClient, type MysqlSettings } from './mysql-client.ts';
+import { faultOf, writing } from './retry.ts';
+import type { DatabaseTarget } from './target.ts';
 
 // A request answers within 5 s whatever the database does: these are the shares of it, in ms.
-// Connecting comes within acquiring, and the hosts share it: the last must be tried in time, too.
+// Connecting comes within acquiring, and takes less of it.
 const ACQUIRE_TIMEOUT = 2_000;
-const CONNECT_TIMEOUT = 1_800;
 const QUERY_TIMEOUT = 3_000;
 
 const PATIENCE: Patience = {
@@ -133,9 +110,6 @@ async function inTransaction<T>(db: Database.Database, write: () => Promise<T>):
 
 const WRITE = /^\s*(?:insert|update|delete|create|alter|drop)\b/i;
 
-/** knex takes a connection with this mark out of the pool. */
-type Disposable<Connected> = Connected & { __knex__disposed?: unknown };
-
 interface SqliteSettings {
   readonly filename: string;
   /** FULL: a commit survives the loss of power, too. */
@@ -163,7 +137,7 @@ class SqliteClient extends SqliteDialect<SqliteSettings> {
       throw new Error('the database file was replaced while it was being opened');
     }
     if (synchronous !== 'as it is') {
-      await whileBusy(async () => db.exec('PRAGMA journal_mode = WAL'));
+      await writing({}, async () => db.exec('PRAGMA journal_mode = WAL'), { found: null });
       db.exec(`PRAGMA synchronous = ${synchronous}`);
     }
     db.exec('PRAGMA foreign_keys = ON');
@@ -177,7 +151,7 @@ class SqliteClient extends SqliteDialect<SqliteSettings> {
    * connection's lock is left unfinished by libsql, and its connection cannot commit any more:
    * what it then took for written would be lost.
    */
-  override async _query(db: Disposable<Database.Database>, query: KnexQuery): Promise<KnexQuery> {
+  override async _query(db: Database.Database & Disposable, query: KnexQuery): Promise<KnexQuery> {
     if (query.sql === 'BEGIN;') {
       db.exec('BEGIN IMMEDIATE');
       return query;
@@ -188,7 +162,7 @@ class SqliteClient extends SqliteDialect<SqliteSettings> {
     try {
       return await super._query(db, query);
     } catch (error) {
-      if (isBusy(error)) db.__knex__disposed = error;
+      if (faultOf(error) === 'busy') db.__knex__disposed = error;
       throw error;
     }
   }
@@ -221,114 +195,4 @@ function reuseStatements(db: Database.Database): void {
       return statement;
     },
   });
-}
-
-interface MysqlSettings {
-  readonly hosts: readonly { readonly host: string; readonly port: number }[];
-  readonly user: string;
-  readonly password: string;
-  readonly database: string;
-  readonly tls?: DatabaseTls;
-  readonly queryTimeout: number;
-}
-
-/** mysql2's options. It has no fallback: a server without TLS is refused before anything is sent. */
-function tlsOptions({ verify, ca }: DatabaseTls): SslOptions {
-  return {
-    minVersion: 'TLSv1.2',
-    rejectUnauthorized: verify !== 'nothing',
-    verifyIdentity: verify === 'identity',
-    ...(ca !== undefined && { ca }),
-  };
-}
-
-/**
- * A socket that knows the address it goes to. Node compares a certificate with the name that it
- * noted on the socket; of an address it notes none, and would look for "localhost" in its place.
- */
-function socketTo(host: string, port: number): Socket {
-  return Object.assign(connect({ host, port, noDelay: true, keepAlive: true }), { _host: host });
-}
-
-/** mysql2 with limits on everything that can wait, several hosts, and real prepared statements. */
-class MysqlClient extends MysqlDialect<MysqlSettings> {
-  readonly preparesValues = true;
-
-  /** Loaded with the first pool: whoever has no MySQL need not have it. */
-  override _driver(): unknown {
-    return {};
-  }
-
-  override async acquireRawConnection(): Promise<Connection> {
-    const { hosts } = this.connectionSettings;
-    const faults: unknown[] = [];
-    for (const host of hosts) {
-      try {
-        return await this.#connect(host);
-      } catch (fault) {
-        faults.push(fault);
-      }
-    }
-    throw faults.length === 1 ? faults[0] : new AggregateError(faults, 'no database host answers');
-  }
-
-  async #connect({ host, port }: { host: string; port: number }): Promise<Connection> {
-    const { createConnection } = await loadMysql();
-    const { user, password, database, tls } = this.connectionSettings;
-    const connection: Disposable<Connection> = createConnection({
-      ...(tls && { ssl: tlsOptions(tls), stream: () => socketTo(host, port) }),
-      host,
-      port,
-      user,
-      password,
-      database,
-      charset: 'utf8mb4',
-      connectTimeout: Math.ceil(CONNECT_TIMEOUT / this.connectionSettings.hosts.length),
-    });
-    // Also what mysql2 reports between queries, e.g. that the server went away.
-    connection.on('error', (error) => {
-      connection.__knex__disposed = error;
-    });
-    await new Promise<void>((resolve, reject) => {
-      connection.connect((error) => (error ? reject(withReason(error)) : resolve()));
-    });
-    // Strict, or MySQL cuts what is too long; nothing else, or the server's own modes would change
-    // what SQL means.
-    await this._query(connection, {
-      sql: "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
-    });
-    return connection;
-  }
-
-  /** mysql2 has no limit on a whole query: a server that stops answering would be waited for. */
-  override _query(connection: Disposable<Connection>, query: KnexQuery): Promise<KnexQuery> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        const error = Object.assign(new Error('query timed out'), { code: 'ETIMEDOUT' });
-        connection.__knex__disposed = error;
-        connection.destroy();
-        reject(error);
-      }, this.connectionSettings.queryTimeout);
-      const done = (error: QueryError | null, rows: unknown, fields: unknown) => {
-        clearTimeout(timer);
-        if (error) return reject(error);
-        query.response = [rows, fields];
-        resolve(query);
-      };
-      // With values: prepared by the server, which then never reads a value as SQL. Without: as
-      // text, since not every statement can be prepared.
-      if (query.bindings?.length) connection.execute(query.sql, [...query.bindings], done);
-      else connection.query(query.sql, done);
-    });
-  }
-
-  override async destroyRawConnection(connection: Disposable<Connection>): Promise<void> {
-    if (connection.__knex__disposed) connection.destroy();
-    else connection.end(() => {});
-  }
-}
-
-/** What is wrong with a certificate is not in the code that mysql2 gives it, and holds no secret. */
-function withReason(error: QueryError): Error {
-  return error.code === 'HANDSHAKE_SSL_ERROR' ? new Error(`TLS: ${error.message}`) : error;
 }

@@ -1,4 +1,4 @@
-// knex ships its dialects without types. These say what `database.ts` uses and replaces of them.
+// knex ships its dialects without types. These say what our clients use and replace of them.
 
 interface KnexQuery {
   readonly sql: string;
@@ -16,6 +16,7 @@ declare module 'knex/lib/dialects/mysql2/index.js' {
     acquireRawConnection(): Promise<Connection>;
     destroyRawConnection(connection: Connection): Promise<void>;
     _query(connection: Connection, query: KnexQuery): Promise<KnexQuery>;
+    validateConnection(connection: Connection): Promise<boolean>;
   }
 }
 

@@ -14,3 +14,8 @@ async function driver<T>(name: string, load: () => Promise<T>): Promise<T> {
     throw new Error(`the package ${name} cannot be loaded: npm install ${name}`, { cause });
   }
 }
+
+/** A connection that knex takes out of its pool if it has this mark. */
+export interface Disposable {
+  __knex__disposed?: unknown;
+}

@@ -1,4 +1,5 @@
-export { type DatabaseTarget, type DatabaseTls, openDatabase } from './database.ts';
+export { openDatabase } from './database.ts';
+export type { DatabaseTarget, DatabaseTls } from './target.ts';
 export { knexRepositories } from './knex-repositories.ts';
 export { migrate } from './migrations.ts';
 export type { KnexOptions, TableNames } from './tables.ts';

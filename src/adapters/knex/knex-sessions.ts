@@ -9,8 +9,8 @@ import {
   type UserId,
 } from '../../application/index.ts';
 import { LookUps } from './look-ups.ts';
-import { whileBusy } from './retry.ts';
-import { type Changed, changedRows, runDirectly, time, toNumber } from './rows.ts';
+import { reading, writing } from './retry.ts';
+import { type Changed, changedRows, deleteByIds, runDirectly, time, toNumber } from './rows.ts';
 import type { TableNames } from './tables.ts';
 
 interface SessionRow {
@@ -64,10 +64,10 @@ export class KnexSessions implements SessionRepository {
   async insert(session: Session, passwordVersion: number): Promise<boolean> {
     const row = toSessionRow(session);
     const values = [...SESSION_COLUMNS.map((column) => row[column]), row.user_id, passwordVersion];
-    const result = await whileBusy(async () =>
-      runDirectly<Changed>(this.#knex, this.#insert, values),
-    );
-    return changedRows(result) > 0;
+    const insert = async () =>
+      changedRows(await runDirectly<Changed>(this.#knex, this.#insert, values)) > 0;
+    const found = async () => ((await this.#session(session.id).first('id')) ? true : undefined);
+    return writing(this.#knex, insert, { found });
   }
 
   async find(id: string): Promise<Session | undefined> {
@@ -77,7 +77,7 @@ export class KnexSessions implements SessionRepository {
 
   async touch(id: string, now: Date): Promise<void> {
     const last_used = now.toISOString();
-    await whileBusy(async () => this.#session(id).update({ last_used }));
+    await writing(this.#knex, async () => this.#session(id).update({ last_used }), { found: null });
   }
 
   async rotate(rotation: Rotation): Promise<RotationOutcome> {
@@ -85,17 +85,21 @@ export class KnexSessions implements SessionRepository {
     const date = now.toISOString();
     const replaced = { token_id: successor, token_date: date, previous_token_id: presented };
     // The condition and the change are one statement: it is what lets only one caller through.
-    const rotated = await whileBusy(async () =>
-      this.#session(id)
+    const rotate = async () =>
+      (await this.#session(id)
         .where('expires', '>', date)
         .whereRaw('(token_id = ? OR token_id IS NULL)', [presented])
-        .update({ ...replaced, last_used: date }),
-    );
-    if (rotated > 0) return { kind: 'rotated', tokenId: successor, date: now };
+        .update({ ...replaced, last_used: date })) > 0;
+    const found = async () =>
+      (await this.#session(id).where({ token_id: successor }).first('id')) ? true : undefined;
+    const isRotated = await writing(this.#knex, rotate, { found });
+    if (isRotated) return { kind: 'rotated', tokenId: successor, date: now };
 
-    const row = await this.#session(id)
-      .select(...SESSION_COLUMNS, 'token_date', 'previous_token_id')
-      .first();
+    const row = await reading(this.#knex, async () =>
+      this.#session(id)
+        .select(...SESSION_COLUMNS, 'token_date', 'previous_token_id')
+        .first(),
+    );
     if (row === undefined) return { kind: 'unknown' };
     if (isExpired(toSession(row), now)) return { kind: 'expired' };
     const { token_id: tokenId, token_date, previous_token_id } = row;
@@ -105,43 +109,47 @@ export class KnexSessions implements SessionRepository {
         return { kind: 'repeated', tokenId, date: successorDate };
       }
     }
-    await whileBusy(async () => this.#session(id).delete());
+    await writing(this.#knex, async () => this.#session(id).delete(), { found: null });
     return { kind: 'reused' };
   }
 
   async list(userId: UserId, now: Date): Promise<readonly Session[]> {
-    const rows = await this.#knex<SessionRow>(this.#tables.sessions)
-      .select(...SESSION_COLUMNS)
-      .where({ user_id: userId })
-      .where('expires', '>', now.toISOString())
-      .orderBy(['date_created', 'id']);
+    const rows = await reading(this.#knex, async () =>
+      this.#knex<SessionRow>(this.#tables.sessions)
+        .select(...SESSION_COLUMNS)
+        .where({ user_id: userId })
+        .where('expires', '>', now.toISOString())
+        .orderBy(['date_created', 'id']),
+    );
     return rows.map(toSession);
   }
 
   async remove(id: string, userId: UserId, now: Date): Promise<boolean> {
-    const removed = await whileBusy(async () =>
-      this.#session(id)
+    const remove = async () =>
+      (await this.#session(id)
         .where({ user_id: userId })
         .where('expires', '>', now.toISOString())
-        .delete(),
-    );
-    return removed > 0;
+        .delete()) > 0;
+    const found = async () => ((await this.#session(id).first('id')) ? undefined : true);
+    return writing(this.#knex, remove, { found });
   }
 
   async removeAll(userId: UserId): Promise<void> {
-    await whileBusy(async () =>
-      this.#knex(this.#tables.sessions).where({ user_id: userId }).delete(),
-    );
+    const remove = async () =>
+      this.#knex(this.#tables.sessions).where({ user_id: userId }).delete();
+    await writing(this.#knex, remove, { found: null });
   }
 
   async removeExpired(now: Date, limit: number): Promise<number> {
     const date = now.toISOString();
-    const ids = await this.#knex(this.#tables.sessions)
-      .where('expires', '<=', date)
-      .limit(limit, { skipBinding: true })
-      .pluck<string[]>('id');
-    if (ids.length === 0) return 0;
-    return whileBusy(async () => this.#knex(this.#tables.sessions).whereIn('id', ids).delete());
+    const { sessions } = this.#tables;
+    const ids = await reading(this.#knex, async () =>
+      this.#knex(sessions)
+        .where('expires', '<=', date)
+        .limit(limit, { skipBinding: true })
+        .pluck<string[]>('id'),
+    );
+    return deleteByIds(this.#knex, sessions, ids);
   }
 
   #session(id: string) {

@@ -13,7 +13,7 @@ import {
 } from '../../application/index.ts';
 import { toSessionRow } from './knex-sessions.ts';
 import { LookUps } from './look-ups.ts';
-import { whileBusy } from './retry.ts';
+import { reading, writing } from './retry.ts';
 import { runDirectly, time, toNumber } from './rows.ts';
 import { isSqlite, type TableNames } from './tables.ts';
 
@@ -65,7 +65,14 @@ export class KnexUsers implements UserRepository {
       await trx(sessions).insert(toSessionRow({ ...session, userId: id }));
       return { id, ...fields };
     };
-    return whileBusy(() => this.#knex.transaction(store));
+    // The id of the session is ours, and committed with the account: no other registration has it.
+    const found = async (): Promise<User | undefined> => {
+      const [id] = await this.#knex(sessions)
+        .where({ id: session.id })
+        .pluck<UserRow['id'][]>('user_id');
+      return id === undefined ? undefined : { id: toNumber(id), ...fields };
+    };
+    return writing(this.#knex, () => this.#knex.transaction(store), { found });
   }
 
   async findById(id: UserId): Promise<User | undefined> {
@@ -76,19 +83,22 @@ export class KnexUsers implements UserRepository {
   async findByEmail(email: Email): Promise<Account | undefined> {
     const columns = [...USER_COLUMNS, 'password_hash', 'password_version'].join(', ');
     const select = `SELECT ${columns} FROM \`${this.#tables.users}\` WHERE email = ?`;
-    const [row] = await runDirectly<readonly AccountRow[]>(this.#knex, select, [email]);
+    const [row] = await reading(this.#knex, () =>
+      runDirectly<readonly AccountRow[]>(this.#knex, select, [email]),
+    );
     if (row === undefined) return undefined;
     const { password_hash: passwordHash, password_version: passwordVersion } = row;
     return { user: toUser(row), passwordHash, passwordVersion: toNumber(passwordVersion) };
   }
 
   async replacePasswordHash(id: UserId, current: string, replacement: string): Promise<boolean> {
-    const changed = await whileBusy(async () =>
-      this.#knex(this.#tables.users)
-        .where({ id, password_hash: current })
-        .update({ password_hash: replacement }),
-    );
-    return changed > 0;
+    const users = () => this.#knex(this.#tables.users);
+    const replace = async () =>
+      (await users().where({ id, password_hash: current }).update({ password_hash: replacement })) >
+      0;
+    // No two hashes are equal: each has a salt of its own.
+    const found = () => isAny(users().where({ id, password_hash: replacement }));
+    return writing(this.#knex, replace, { found });
   }
 
   async changePassword(change: PasswordChange): Promise<boolean> {
@@ -102,13 +112,18 @@ export class KnexUsers implements UserRepository {
       await trx(sessions).where({ user_id: userId }).whereNot({ id: keep }).delete();
       return true;
     };
-    return whileBusy(() => this.#knex.transaction(replace));
+    const changed = { id: userId, password_version: version + 1, password_hash: passwordHash };
+    const found = () => isAny(this.#knex(users).where(changed));
+    return writing(this.#knex, () => this.#knex.transaction(replace), { found });
   }
 
   async delete(id: UserId, passwordVersion: number): Promise<boolean> {
     const proved = { id, password_version: passwordVersion };
+    const users = () => this.#knex(this.#tables.users);
     // The sessions follow by foreign key, or by trigger.
-    return (await whileBusy(async () => this.#knex(this.#tables.users).where(proved).delete())) > 0;
+    const remove = async () => (await users().where(proved).delete()) > 0;
+    const found = async () => ((await isAny(users().where({ id }))) ? undefined : true);
+    return writing(this.#knex, remove, { found });
   }
 
   async page({ after, limit, email }: PageQuery): Promise<readonly User[]> {
@@ -118,7 +133,7 @@ export class KnexUsers implements UserRepository {
     const select = `SELECT ${USER_COLUMNS.join(', ')} FROM \`${this.#tables.users}\`
       WHERE ${where} ORDER BY id LIMIT ${most}`;
     const values = email === undefined ? [after] : [after, email];
-    const rows = await this.#rows(select, values);
+    const rows = await reading(this.#knex, () => this.#rows(select, values));
     return rows.slice(0, limit).map(toUser);
   }
 
@@ -148,6 +163,12 @@ function isRows(rows: unknown): rows is readonly UserRow[] {
 
 function toUser({ id, username, email, date_created }: UserRow): User {
   return { id: toNumber(id), username, email, dateCreated: time(date_created) };
+}
+
+/** True where a query finds a row; else undefined. */
+async function isAny(query: Knex.QueryBuilder): Promise<true | undefined> {
+  const row: unknown = await query.first('id');
+  return row === undefined ? undefined : true;
 }
 
 function isUniqueViolation(error: unknown): boolean {

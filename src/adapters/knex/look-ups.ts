@@ -1,4 +1,5 @@
-import { type HasDirectClient, places, runDirectly } from './rows.ts';
+import { reading } from './retry.ts';
+import { filled, type HasDirectClient, places, runDirectly } from './rows.ts';
 
 /** Rows of one query at most: a statement is kept for each power of two up to it. */
 const BATCH = 128;
@@ -21,7 +22,7 @@ export class LookUps<Key extends string | number, Row> {
 
   /** `select` is a query up to the names of the keys' column. */
   constructor(knex: HasDirectClient<readonly Row[]>, select: string, keyOf: (row: Row) => Key) {
-    this.#run = (sql, keys) => runDirectly(knex, sql, keys);
+    this.#run = (sql, keys) => reading(knex, () => runDirectly(knex, sql, keys));
     this.#select = select;
     this.#keyOf = keyOf;
   }
@@ -48,11 +49,7 @@ export class LookUps<Key extends string | number, Row> {
 
   async #send(): Promise<void> {
     const batch = this.#next();
-    const keys = [...batch.keys()];
-    // Filled up with the last, so that a few statements do for every number.
-    const filled = 2 ** Math.ceil(Math.log2(keys.length));
-    const last = keys.at(-1);
-    while (last !== undefined && keys.length < filled) keys.push(last);
+    const keys = filled([...batch.keys()]);
     const sql = `${this.#select} IN (${places(keys.length)})`;
     this.#underWay += 1;
     try {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
+import { writing } from './retry.ts';
 import { refuseUnsafeValues } from './safe-values.ts';
 import {
   DEFAULT_TABLES,
@@ -189,8 +190,10 @@ export function migratorConfig(
 
 const HOOKS = ['beforeAll', 'beforeEach', 'afterEach', 'afterAll'];
 
-const LEASE_MS = 30_000;
-const PATIENCE_MS = 60_000;
+/** Milliseconds: how long the dead keep others from migrating. */
+const LEASE = 10_000;
+/** Milliseconds for which a migration by others is waited for. */
+const PATIENCE = 60_000;
 
 /**
  * Makes the tables, or brings them up to date. Any number of processes may call it at once, and one
@@ -282,33 +285,47 @@ class Lease {
   }
 
   async take(): Promise<void> {
-    await this.#knex.raw(
-      `CREATE TABLE IF NOT EXISTS ${this.#table}
-        (id INTEGER NOT NULL PRIMARY KEY, holder VARCHAR(36) NOT NULL, expires BIGINT NOT NULL)`,
-    );
+    await this.#write(async () => {
+      await this.#knex.raw(
+        `CREATE TABLE IF NOT EXISTS ${this.#table}
+          (id INTEGER NOT NULL PRIMARY KEY, holder VARCHAR(36) NOT NULL, expires BIGINT NOT NULL)`,
+      );
+    });
     const row = { id: 1, holder: '', expires: 0 };
-    await this.#knex(this.#table).insert(row).onConflict('id').ignore();
-    const patience = Date.now() + PATIENCE_MS;
+    await this.#write(async () => this.#knex(this.#table).insert(row).onConflict('id').ignore());
+    const end = performance.now() + PATIENCE;
     while ((await this.#renew()) === 0) {
-      if (Date.now() > patience) throw new Error('another process has been migrating for a minute');
+      if (performance.now() > end)
+        throw new Error('another process has been migrating for a minute');
       await sleep(50 + Math.random() * 100);
     }
     this.#renewal = setInterval(() => {
       this.#renew().catch(() => {}); // Steps can be run twice: a lost lease does no harm.
-    }, LEASE_MS / 3);
+    }, LEASE / 3);
   }
 
-  /** Takes the lease if it is free or one's own; resolves to the number of leases held: 0 or 1. */
+  /**
+   * Takes the lease if it is free or one's own; resolves to the number of leases held: 0 or 1. By the
+   * database's clock: those of the processes may differ by more than a lease.
+   */
   #renew(): Promise<number> {
-    const now = Date.now();
-    return this.#knex(this.#table)
-      .where('expires', '<', now)
-      .orWhere({ holder: this.#holder })
-      .update({ holder: this.#holder, expires: now + LEASE_MS });
+    const seconds = isSqlite(this.#knex) ? "strftime('%s', 'now')" : 'UNIX_TIMESTAMP()';
+    return this.#write(async () =>
+      this.#knex(this.#table)
+        .whereRaw(`expires < ${seconds} * 1000`)
+        .orWhere({ holder: this.#holder })
+        .update({ holder: this.#holder, expires: this.#knex.raw(`${seconds} * 1000 + ${LEASE}`) }),
+    );
   }
 
   async end(): Promise<void> {
     clearInterval(this.#renewal);
-    await this.#knex(this.#table).where({ holder: this.#holder }).update({ expires: 0 });
+    await this.#write(async () =>
+      this.#knex(this.#table).where({ holder: this.#holder }).update({ expires: 0 }),
+    );
+  }
+
+  async #write<T>(statement: () => Promise<T>): Promise<T> {
+    return writing(this.#knex, statement, { found: null, patience: PATIENCE });
   }
 }

@@ -1,36 +1,155 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { StoreUnwritable } from '../../application/index.ts';
 
-/** Milliseconds for which it is tried again; with those of the attempts before it, in time for a request. */
+/** Milliseconds after which nothing is begun again; with what came before it, in time for a request. */
 const PATIENCE = 2_500;
 
+/** So often, and so long (at most, in ms, before each), a statement is tried again. */
+const PAUSES = [10, 40, 120, 200];
+
+/** Milliseconds between two looks at a lock of SQLite. */
+const BUSY_PAUSE = 10;
+
+/** What an error says of the statement, or transaction, that it ends. */
+type Fault =
+  /** SQLite: another connection holds the lock for writing. Nothing was done. */
+  | 'busy'
+  /** Undone, since others changed the same rows: a deadlock, or what another node had committed. */
+  | 'undone'
+  /** Undone, since others have locked the rows for long. */
+  | 'locked'
+  /** It reached no server that takes statements. */
+  | 'unsent'
+  /** The connection is gone. It may have been done. */
+  | 'lost'
+  /** The server took too long, and ended it. */
+  | 'slow'
+  /** A server that is read-only, or a disk that is full or fails. */
+  | 'unwritable'
+  /** All else, which would come again. */
+  | 'final';
+
+/** By MySQL's and MariaDB's numbers, Node's and the driver's codes, and SQLSTATE: some errors have only one. */
+const FAULTS: readonly (readonly [Fault, readonly (number | string)[]])[] = [
+  ['undone', [1213, 'ER_LOCK_DEADLOCK', 1020, 'ER_CHECKREAD', '40001']],
+  ['locked', [1205, 'ER_LOCK_WAIT_TIMEOUT']],
+  // Too many connections, and a Galera node that is alone or not ready.
+  ['unsent', [1040, 'ER_CON_COUNT_ERROR', 1203, 'ER_TOO_MANY_USER_CONNECTIONS', '08004']],
+  ['unsent', [1047, 'ER_UNKNOWN_COM_ERROR', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']],
+  ['unsent', ['ENOTFOUND', 'EAI_AGAIN', 'EADDRNOTAVAIL']],
+  ['lost', [2006, 2013, 'PROTOCOL_CONNECTION_LOST', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT']],
+  // A commit that failed on its way through a cluster, a server that ends, a connection that was ended.
+  ['lost', [1180, 'ER_ERROR_DURING_COMMIT', 1053, 'ER_SERVER_SHUTDOWN']],
+  ['lost', [1927, 'ER_CONNECTION_KILLED', '08S01']],
+  // --read-only, a read-only schema or transaction; a disk, a table's file, a storage engine that is full.
+  ['unwritable', [1290, 1836, 1792, 1021, 1114, 'SQLITE_FULL']],
+  ['slow', [3024, 'ER_QUERY_TIMEOUT', 1969, 'ER_STATEMENT_TIMEOUT']],
+];
+
+const FAULT_BY_SIGN: ReadonlyMap<unknown, Fault> = new Map(
+  FAULTS.flatMap(([fault, signs]) => signs.map((sign) => [sign, fault] as const)),
+);
+
+/** Faults of connecting. Whatever else they say, no statement was sent. */
+const whileConnecting = new WeakSet<Error>();
+
+/** The same error, known from now on as one of connecting. */
+export function ofConnecting<T extends Error>(error: T): T {
+  whileConnecting.add(error);
+  return error;
+}
+
+/** What an error of the database says. */
+export function faultOf(error: unknown): Fault {
+  if (!(error instanceof Error)) return 'final';
+  if (error instanceof AggregateError) {
+    return error.errors.some((each) => faultOf(each) === 'unsent') ? 'unsent' : 'final';
+  }
+  const signOf = (name: string): unknown => (name in error ? Reflect.get(error, name) : undefined);
+  const code = signOf('code');
+  if (typeof code === 'string') {
+    if (code.startsWith('SQLITE_BUSY')) return 'busy';
+    if (/^SQLITE_(?:READONLY|IOERR)/.test(code)) return 'unwritable';
+  }
+  // The driver says this alone, without a code, of a connection that had ended before.
+  if (code === undefined && signOf('fatal') === true) return 'unsent';
+  const signs = [signOf('errno'), code, signOf('sqlState')];
+  const known = signs.find((sign) => FAULT_BY_SIGN.has(sign));
+  const fault = FAULT_BY_SIGN.get(known) ?? 'final';
+  const isConnecting = signOf('syscall') === 'connect' || whileConnecting.has(error);
+  return fault === 'lost' && isConnecting ? 'unsent' : fault;
+}
+
+/** What can be tried again: not a part of a host's transaction, of which the rest would be missing. */
+interface Retried {
+  readonly isTransaction?: boolean | undefined;
+}
+
+/** Reads, again where that helps. `attempt` holds no connection when it is over. */
+export async function reading<T>(knex: Retried, attempt: () => Promise<T>): Promise<T> {
+  return repeating(knex, attempt, PATIENCE, undefined);
+}
+
+/** How a write is told from one that was not made. */
+export interface Write<T> {
+  /**
+   * Looks at what the attempt before has done whose answer was lost, by what only it can have written:
+   * its result, or undefined where nothing of it is there. Null: it may be done twice.
+   */
+  readonly found: (() => Promise<T | undefined>) | null;
+  /** Milliseconds after which nothing is begun again. */
+  readonly patience?: number;
+}
+
 /**
- * Tries again while another connection holds SQLite's write lock, and when MySQL has undone a
- * transaction to resolve a deadlock. SQLite's own busy timeout would
- * wait on the event loop, and with it stop the very transaction it waits for, if that is of this
- * process. `attempt` is a whole statement or transaction: between two attempts it holds no
- * connection, so that reads, which need not wait for a writer, do not.
+ * Writes, and again where that helps: `attempt` is a whole statement or transaction, which holds no
+ * connection when it is over, so that reads need not wait for a write that does.
+ *
+ * Of an answer that was lost it finds out what it was. From then on what is in the database decides,
+ * and no refusal: that the email is taken, or that there is no such row, can be one's own doing.
+ * @throws StoreUnwritable, and whatever else the database says
  */
-export async function whileBusy<T>(attempt: () => Promise<T>, patience = PATIENCE): Promise<T> {
+export async function writing<T>(
+  knex: Retried,
+  attempt: () => Promise<T>,
+  { found, patience = PATIENCE }: Write<T>,
+): Promise<T> {
+  return repeating(knex, attempt, patience, found);
+}
+
+async function repeating<T>(
+  knex: Retried,
+  attempt: () => Promise<T>,
+  patience: number,
+  found: Write<T>['found'] | undefined,
+): Promise<T> {
+  if (knex.isTransaction) return attempt();
+  const isRead = found === undefined;
   const end = performance.now() + patience;
-  for (;;) {
+  let isInDoubt = false;
+  const ours = async () => (isInDoubt && found ? reading(knex, found) : undefined);
+  for (let tries = 0; ; ) {
     try {
-      return await attempt();
+      const result = await attempt();
+      return (await ours()) ?? result;
     } catch (error) {
-      if (!(isBusy(error) || isDeadlock(error)) || performance.now() > end) throw error;
-      await sleep(1 + Math.random() * 9);
+      const fault = faultOf(error);
+      isInDoubt ||= fault === 'lost';
+      const result = await ours();
+      if (result !== undefined) return result;
+      if (fault === 'unwritable' && !isRead) throw new StoreUnwritable(error);
+      if (performance.now() > end) throw error;
+      if (fault === 'busy') {
+        await sleep(1 + Math.random() * BUSY_PAUSE);
+        continue;
+      }
+      const pause = PAUSES[tries];
+      const isOnce = fault === 'locked' || fault === 'slow';
+      if (pause === undefined || (isOnce && tries > 0)) throw error;
+      if (fault === 'final' || fault === 'unwritable') throw error;
+      if (fault === 'slow' && !isRead) throw error;
+      tries += 1;
+      await sleep(Math.random() * pause);
     }
   }
-}
-
-/** Whether another connection holds a lock of SQLite that this one needs. */
-export function isBusy(error: unknown): boolean {
-  return codeOf(error).startsWith('SQLITE_BUSY');
-}
-
-function isDeadlock(error: unknown): boolean {
-  return codeOf(error) === 'ER_LOCK_DEADLOCK';
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { writing } from './retry.ts';
 
 /**
  * Runs a statement on a connection of knex's pool, past the builder and runner of its queries: they cost
@@ -34,6 +35,7 @@ async function resultOf<Result>(
 
 /** What knex has, and says nothing of in its types. */
 export interface HasDirectClient<Result> {
+  readonly isTransaction?: boolean | undefined;
   readonly client:
     | DirectClient<'mysql2', readonly [Result, unknown]>
     | DirectClient<'better-sqlite3', Result>;
@@ -58,6 +60,33 @@ interface Query {
   readonly bindings: readonly (string | number | null)[];
   /** Who listens tells by it which answer is to which query. */
   readonly __knexQueryUid: string;
+}
+
+/**
+ * As many keys as a power of two, with the last one again and again: a few statements, which connections
+ * keep prepared, do for every number.
+ */
+export function filled<Key>(keys: readonly Key[]): readonly Key[] {
+  const missing = 2 ** Math.ceil(Math.log2(keys.length)) - keys.length;
+  return [
+    ...keys,
+    ...keys.slice(-1).flatMap((last) => Array.from({ length: missing }, () => last)),
+  ];
+}
+
+/** Deletes the rows of these ids, again where that helps; resolves to how many there were. */
+export async function deleteByIds(
+  knex: HasDirectClient<Changed>,
+  table: string,
+  ids: readonly string[],
+  patience?: number,
+): Promise<number> {
+  if (ids.length === 0) return 0;
+  // In the same order wherever it is done, so that no two wait for each other.
+  const keys = filled(ids.toSorted());
+  const sql = `DELETE FROM \`${table}\` WHERE \`id\` IN (${places(keys.length)})`;
+  const remove = async () => changedRows(await runDirectly(knex, sql, keys));
+  return writing(knex, remove, { found: null, ...(patience !== undefined && { patience }) });
 }
 
 /** The places of so many values in a statement. */

@@ -13,7 +13,8 @@ export function nameFault(fault: unknown): string {
   }
   if (!(fault instanceof Error)) return typeof fault;
   const code = 'code' in fault && typeof fault.code === 'string' ? fault.code : '';
-  return printable(`${fault.name} ${code || JSON.stringify(fault.message)}`);
+  const why = fault.cause instanceof Error ? `: ${nameFault(fault.cause)}` : '';
+  return printable(`${fault.name} ${code || JSON.stringify(fault.message)}${why}`);
 }
 
 /** The first three. They come after the message, which can hold lines that look like some. */
