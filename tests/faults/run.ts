@@ -4,6 +4,7 @@
  */
 import { killedDatabase } from './killed-database.ts';
 import { killedService } from './killed-service.ts';
+import { logOutput } from './log-output.ts';
 import { migrationRaces } from './migration-races.ts';
 import { resetConnections } from './reset-connections.ts';
 import type { Figure, Scenario } from './scenario.ts';
@@ -13,6 +14,7 @@ const SCENARIOS: readonly Scenario[] = [
   killedDatabase,
   resetConnections,
   migrationRaces,
+  logOutput,
 ];
 
 interface Row extends Figure {
