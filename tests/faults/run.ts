@@ -2,6 +2,7 @@
  * Does the faults of docs/reliability.md to real processes, one after the other, and prints what was
  * measured beside its bound. Arguments: numbers of faults; none: all. FAULTS=long: ten times as much.
  */
+import { clockJumps } from './clock-jumps.ts';
 import { killedDatabase } from './killed-database.ts';
 import { killedService } from './killed-service.ts';
 import { logOutput } from './log-output.ts';
@@ -13,6 +14,7 @@ const SCENARIOS: readonly Scenario[] = [
   killedService,
   killedDatabase,
   resetConnections,
+  clockJumps,
   migrationRaces,
   logOutput,
 ];
@@ -58,4 +60,5 @@ function printTable(rows: readonly Row[]): void {
   console.log('');
 }
 
+process.setMaxListeners(100); // One for each process that a scenario runs at once.
 process.exitCode = await main(process.argv.slice(2));
