@@ -6,8 +6,14 @@ import { killedDatabase } from './killed-database.ts';
 import { killedService } from './killed-service.ts';
 import { resetConnections } from './reset-connections.ts';
 import type { Figure, Scenario } from './scenario.ts';
+import { silentDatabase } from './silent-database.ts';
 
-const SCENARIOS: readonly Scenario[] = [killedService, killedDatabase, resetConnections];
+const SCENARIOS: readonly Scenario[] = [
+  killedService,
+  killedDatabase,
+  resetConnections,
+  silentDatabase,
+];
 
 interface Row extends Figure {
   readonly fault: string;
