@@ -7,12 +7,14 @@ import { killedService } from './killed-service.ts';
 import { resetConnections } from './reset-connections.ts';
 import type { Figure, Scenario } from './scenario.ts';
 import { silentDatabase } from './silent-database.ts';
+import { smallPool } from './small-pool.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   killedService,
   killedDatabase,
   resetConnections,
   silentDatabase,
+  smallPool,
 ];
 
 interface Row extends Figure {
