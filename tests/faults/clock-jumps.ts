@@ -190,7 +190,7 @@ class Asked {
   }
 
   #check(kind: Kind, what: string, { status, text }: Answer, wanted: readonly number[]): void {
-    const told = `${this.#name}: ${what}: ${status} ${text}, not ${wanted.join(' or ')}`;
+    const told = `${this.#name}: ${what}: ${status} ${text.slice(0, 80)}, not ${wanted.join(' or ')}`;
     this.#findings.note(kind, wanted.includes(status), told);
   }
 

@@ -48,14 +48,15 @@ export async function onEach<T>(
   return results;
 }
 
-/** A MariaDB for as long as it is used. */
+/** A MariaDB for as long as it is used; its data are in the folder `parent`, if that is given. */
 export async function withMariadb<T>(
   options: readonly string[],
   use: (server: MariadbServer) => Promise<T>,
+  parent?: string,
 ): Promise<T> {
   const daemon = findMariadb();
   if (daemon === undefined) throw new Error('there is no MariaDB');
-  const server = await mariadbServer(daemon, options);
+  const server = await mariadbServer(daemon, options, parent);
   try {
     return await use(server);
   } finally {

@@ -9,14 +9,18 @@ import { logOutput } from './log-output.ts';
 import { migrationRaces } from './migration-races.ts';
 import { resetConnections } from './reset-connections.ts';
 import type { Figure, Scenario } from './scenario.ts';
+import { silentDatabase } from './silent-database.ts';
+import { smallPool } from './small-pool.ts';
 
 const SCENARIOS: readonly Scenario[] = [
-  killedService,
-  killedDatabase,
-  resetConnections,
   clockJumps,
-  migrationRaces,
+  killedDatabase,
+  killedService,
   logOutput,
+  migrationRaces,
+  resetConnections,
+  silentDatabase,
+  smallPool,
 ];
 
 interface Row extends Figure {

@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 
 /** A new folder, for what one test keeps; `remove` takes it away again. */
-export function temporaryFolder(): { readonly path: string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), 'portcullis-'));
+export function temporaryFolder(parent = tmpdir()): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(parent, 'portcullis-'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
@@ -104,12 +104,13 @@ export interface MariadbServer {
   remove(): Promise<void>;
 }
 
-/** A MariaDB of its own, in a temporary folder, on a free loopback port. */
+/** A MariaDB of its own, in a temporary folder (in that of `parent`), on a free loopback port. */
 export async function mariadbServer(
   daemon: string,
   options: readonly string[] = [],
+  parent?: string,
 ): Promise<MariadbServer> {
-  const folder = temporaryFolder();
+  const folder = temporaryFolder(parent);
   const data = join(folder.path, 'data');
   const port = await freePort();
   const init = join(folder.path, 'init.sql');
