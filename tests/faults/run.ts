@@ -11,6 +11,7 @@ import { resetConnections } from './reset-connections.ts';
 import type { Figure, Scenario } from './scenario.ts';
 import { silentDatabase } from './silent-database.ts';
 import { smallPool } from './small-pool.ts';
+import { unwritableDatabase } from './unwritable-database.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   clockJumps,
@@ -21,6 +22,7 @@ const SCENARIOS: readonly Scenario[] = [
   resetConnections,
   silentDatabase,
   smallPool,
+  unwritableDatabase,
 ];
 
 interface Row extends Figure {
