@@ -8,6 +8,7 @@ import { killedService } from './killed-service.ts';
 import { logOutput } from './log-output.ts';
 import { migrationRaces } from './migration-races.ts';
 import { resetConnections } from './reset-connections.ts';
+import { rollingRestarts } from './rolling-restarts.ts';
 import type { Figure, Scenario } from './scenario.ts';
 import { silentDatabase } from './silent-database.ts';
 import { smallPool } from './small-pool.ts';
@@ -20,6 +21,7 @@ const SCENARIOS: readonly Scenario[] = [
   logOutput,
   migrationRaces,
   resetConnections,
+  rollingRestarts,
   silentDatabase,
   smallPool,
   unwritableDatabase,
