@@ -36,6 +36,12 @@ export class Connection {
     });
   }
 
+  /** Whether it can still be sent on: neither side has closed it. */
+  get isOpen(): boolean {
+    return this.#socket.writable;
+  }
+
+  /** Only while it is open. */
   send(request: string): Promise<Reply> {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
