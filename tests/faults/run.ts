@@ -6,6 +6,7 @@ import { clockJumps } from './clock-jumps.ts';
 import { killedDatabase } from './killed-database.ts';
 import { killedService } from './killed-service.ts';
 import { logOutput } from './log-output.ts';
+import { loginFlood } from './login-flood.ts';
 import { migrationRaces } from './migration-races.ts';
 import { resetConnections } from './reset-connections.ts';
 import { rollingRestarts } from './rolling-restarts.ts';
@@ -19,6 +20,7 @@ const SCENARIOS: readonly Scenario[] = [
   killedDatabase,
   killedService,
   logOutput,
+  loginFlood,
   migrationRaces,
   resetConnections,
   rollingRestarts,

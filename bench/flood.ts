@@ -1,0 +1,230 @@
+/** The service flooded with logins, and what is promised of it; for the benchmark and the fault suite. */
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { exactly, type Figure, figure } from '../tests/faults/scenario.ts';
+import { temporaryFolder } from '../tests/support/programs.ts';
+import { registered, startProgram } from '../tests/support/service.ts';
+import { offer, p99 } from './load.ts';
+import {
+  busySeconds,
+  Connection,
+  cpuSeconds,
+  memory,
+  quantile,
+  type Reply,
+  requestText,
+} from './measure.ts';
+
+const PRODUCTION = [process.execPath, 'dist/service/main.cjs'];
+export const CORES = availableParallelism();
+const PERMITS = Number(process.env['HASH_CONCURRENCY'] ?? CORES);
+const HASH_MB = 19_456 / 1024;
+const ACCOUNTS = 20;
+/** Requests of GET /protected a second, beside everything else. */
+const PROBES = 100;
+/** Of the service, to try others: those of the environment that it has a say in. */
+const PASSED_ON = ['HASH_CONCURRENCY', 'HASH_QUEUE', 'UV_THREADPOOL_SIZE'];
+
+/** What happened in a stretch of time. */
+export interface Slice {
+  readonly replies: readonly Reply[];
+  readonly probes: readonly Reply[];
+  readonly seconds: number;
+  /** Cores that were busy on average, with the service, the load maker (this process) and others. */
+  readonly service: number;
+  readonly maker: number;
+  readonly others: number;
+  /** The most that the service took, in MB. */
+  readonly memory: number;
+}
+
+/** How often and how long. */
+export interface Extent {
+  /** Of flood, between slices of the peak: what else the machine does hits both. */
+  readonly slices: number;
+  /** Of each slice. */
+  readonly seconds: number;
+}
+
+/** Floods a new service. Its database is in `TMPDIR`. */
+export async function flood({ slices, seconds }: Extent): Promise<Flood> {
+  const folder = temporaryFolder();
+  const passedOn = PASSED_ON.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const program = await startProgram(
+    {
+      PORT: '0',
+      RATE_LIMIT: 'off',
+      DATABASE_URL: `sqlite:${join(folder.path, 'bench.sqlite')}`,
+      ...Object.fromEntries(passedOn),
+    },
+    PRODUCTION,
+  );
+  try {
+    const logins: string[] = [];
+    let token = '';
+    for (let i = 0; i < ACCOUNTS; i += 1) {
+      const email = `user${i}@example.com`;
+      ({ access_token: token } = await registered(program.url, { email }));
+      logins.push(requestText('POST /login', { json: { email, password: 'correct horse' } }));
+    }
+    let turn = 0;
+    const login = () => logins[(turn += 1) % ACCOUNTS] ?? '';
+    const protectedRoute = requestText('GET /protected', { token });
+    const watch = (work: (until: number) => Promise<readonly Reply[]>) =>
+      observe(program.process.pid ?? 0, seconds, work, (until) =>
+        openLoop(program.url, PROBES, until, () => protectedRoute),
+      );
+
+    await watch((until) => repeat(program.url, 1, until, login)); // Warm, and its code compiled.
+    const idle = await watch(async (until) => {
+      await sleep(until - performance.now());
+      return [];
+    });
+    const single = await watch((until) => repeat(program.url, 1, until, login));
+    const peaks = [await watch((until) => repeat(program.url, PERMITS + 2, until, login))];
+    const light = await watch((until) =>
+      openLoop(program.url, 10 * median(peaks.map(admitted)), until, () => protectedRoute),
+    );
+    const floods: Slice[] = [];
+    for (let i = 0; i < slices; i += 1) {
+      const rate = 10 * median(peaks.map(admitted));
+      floods.push(await watch((until) => openLoop(program.url, rate, until, login)));
+      await sleep(500);
+      peaks.push(await watch((until) => repeat(program.url, PERMITS + 2, until, login)));
+    }
+    return { idle, single, light, peaks, floods };
+  } finally {
+    await program.end('SIGTERM');
+    folder.remove();
+  }
+}
+
+/** Runs a load and the probes beside it for a slice of time. */
+async function observe(
+  pid: number,
+  length: number,
+  load: (until: number) => Promise<readonly Reply[]>,
+  probe: (until: number) => Promise<readonly Reply[]>,
+): Promise<Slice> {
+  const readings = () => ({
+    now: performance.now(),
+    service: cpuSeconds(pid),
+    maker: process.cpuUsage(),
+    busy: busySeconds(),
+  });
+  let most = memory(pid);
+  const timer = setInterval(() => (most = Math.max(most, memory(pid))), 50);
+  const before = readings();
+  const until = before.now + length * 1000;
+  const work = Promise.all([load(until), probe(until)]);
+  await sleep(length * 1000);
+  const after = readings();
+  const [replies, probes] = await work;
+  clearInterval(timer);
+  const seconds = (after.now - before.now) / 1000;
+  const { user, system } = process.cpuUsage(before.maker);
+  const service = (after.service - before.service) / seconds;
+  const maker = (user + system) / 1e6 / seconds;
+  const others = (after.busy - before.busy) / seconds - service - maker;
+  return { replies, probes, seconds, service, maker, others, memory: most };
+}
+
+/** Closed loop: so many connections, each with the next request as soon as it has its reply. */
+async function repeat(
+  url: string,
+  connections: number,
+  until: number,
+  next: () => string,
+): Promise<readonly Reply[]> {
+  const replies: Reply[] = [];
+  const one = async () => {
+    const connection = await Connection.open(url);
+    while (performance.now() < until) {
+      const reply = await connection.send(next());
+      if (performance.now() < until) replies.push(reply);
+    }
+    connection.close();
+  };
+  await Promise.all(Array.from({ length: connections }, one));
+  return replies;
+}
+
+/** Open loop: so many requests a second, whether the replies come or not. */
+async function openLoop(
+  url: string,
+  rate: number,
+  until: number,
+  next: () => string,
+): Promise<readonly Reply[]> {
+  const replies: Reply[] = [];
+  await offer({ url, rate, until, next }, (reply) => {
+    // Those that are waiting when the time is up are no longer part of what was done in it, but of
+    // how long things take.
+    if (performance.now() < until || reply.status !== 200) replies.push(reply);
+  });
+  return replies;
+}
+
+/** Logins a second. */
+export function admitted({ replies, seconds }: Slice): number {
+  return replies.filter(({ status }) => status === 200).length / seconds;
+}
+
+/** Logins a second for each core that the load maker left. */
+function admittedPerCore(slice: Slice): number {
+  return admitted(slice) / (CORES - slice.maker);
+}
+
+/** What was measured. */
+export interface Flood {
+  /** Nothing but the probes. */
+  readonly idle: Slice;
+  /** One login at a time. */
+  readonly single: Slice;
+  /** As many requests as in a flood, none of which needs a hash. */
+  readonly light: Slice;
+  readonly peaks: readonly Slice[];
+  readonly floods: readonly Slice[];
+}
+
+/** What is promised, and whether it was kept. */
+export function figuresOf({ idle, peaks, floods }: Flood): readonly Figure[] {
+  const replies = floods.flatMap((slice) => slice.replies);
+  const shed = replies.filter(({ status }) => status === 503);
+  const strange = replies.filter(({ status }) => status !== 200 && status !== 503);
+  const unhelpful = shed.filter(({ head }) => !/\r\nretry-after: \d+/i.test(head));
+  // Each flood against the peaks on both sides of it: the machine changes slower than that.
+  const shareOf = (measure: (slice: Slice) => number) =>
+    100 *
+    median(
+      floods.map((slice, i) => {
+        const around = peaks.slice(i, i + 2).map(measure);
+        return measure(slice) / (around.reduce((a, b) => a + b, 0) / around.length);
+      }),
+    );
+  const most = Math.max(...floods.map((slice) => slice.memory));
+  const probes = floods.flatMap((slice) => slice.probes);
+  const failed = [...idle.probes, ...probes].filter(({ status }) => status !== 200);
+  const limit = Math.round((idle.memory + PERMITS * HASH_MB) * 1.2);
+  return [
+    figure('admitted, of the peak', shareOf(admitted), '%', { atLeast: 85 }),
+    figure('the same, per core that the load maker left', shareOf(admittedPerCore), '%', {
+      atLeast: 95,
+    }),
+    figure('503: p99', p99(shed), 'ms', { atMost: 50 }),
+    exactly('503 without Retry-After', unhelpful.length, 0),
+    exactly('neither 200 nor 503', strange.length, 0),
+    figure('/protected, idle: p99', p99(idle.probes), 'ms', { atMost: 50 }),
+    figure('/protected, in the flood: p99', p99(probes), 'ms', { atMost: 50 }),
+    exactly('/protected: not 200', failed.length, 0),
+    figure('memory', most, 'MB', { atMost: limit }),
+  ];
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
