@@ -29,7 +29,11 @@ export class Knowledge {
   readonly passwords: Known[] = [];
 
   /** What an item comes to by now, for the operation of this number. */
-  request({ kind, who, which, where }: Item & { readonly kind: RequestKind }, id: number): Request {
+  request(item: Item & { readonly kind: RequestKind }, id: number): Request {
+    const { who, which, where } = item;
+    // Where nobody has a token yet, somebody must come by one first.
+    const isLost = this.access.length === 0 && !/^(?:login|guess|listUsers|prune)$/.test(item.kind);
+    const kind = isLost ? 'register' : item.kind;
     const email = EMAILS[who] ?? EMAILS[0];
     const request = { ...NOTHING, kind, email, address: ADDRESSES[where % ADDRESSES.length] };
     const spelled = which > 0.8 ? ` ${email.toUpperCase()} ` : email;
@@ -44,8 +48,7 @@ export class Knowledge {
         return { ...request, email: spelled, password: `guess of ${id}` };
       case 'refresh':
       case 'logout': {
-        // Sometimes one that is of the other kind.
-        const known = recent(which > 0.97 ? this.access : this.refresh, which);
+        const known = this.#token(this.refresh, this.access, which);
         return { ...request, token: known?.text ?? 'nothing' };
       }
       default:
@@ -67,7 +70,7 @@ export class Knowledge {
   }
 
   #bearing(kind: RequestKind, which: number, own: string): Partial<Request> {
-    const known = recent(which > 0.97 ? this.refresh : this.access, which);
+    const known = this.#token(this.access, this.refresh, which);
     if (known === undefined) return {};
     const { text: token, email } = known;
     const password = this.#password(email, which);
@@ -76,6 +79,11 @@ export class Knowledge {
     if (kind !== 'changePassword') return { token, email, password, target };
     this.passwords.push({ text: own, email });
     return { token, email, password, newPassword: own };
+  }
+
+  /** Sometimes one that is of the other kind, or none at all. */
+  #token(right: readonly Known[], wrong: readonly Known[], which: number): Known | undefined {
+    return which > 0.99 ? undefined : recent(which > 0.97 ? wrong : right, which);
   }
 
   #password(email: string, which: number): string {

@@ -37,7 +37,10 @@ export function checkGuess(history: History, guess: Operation): void {
   const unclear = attempts.filter(
     (other) => isTurnedAway(other) && other.began <= pardoned && lastOf(other) >= pardoned,
   ).length;
-  const counted = attempts.filter((other) => isGuess(history, other) && other.began > pardoned);
+  const counted = attempts.filter(
+    (other) =>
+      isGuess(history, other) && other.began > pardoned && other.ended <= guess.ended,
+  );
   const addresses = new Set(counted.map(({ request }) => request.address));
   for (const address of addresses) {
     const own = counted.filter(({ request }) => request.address === address);

@@ -1,19 +1,125 @@
-import { scriptOf } from './script.ts';
-import { simulate } from './world.ts';
-const n = Number(process.env['SCHEDULES'] ?? 500);
-const t = performance.now();
-const sum = { steps: 0, crashes: 0, faults: 0, operations: 0 };
-const bad = new Map<string, number[]>();
-const codes = new Map<string, number>();
-for (let seed = Number(process.env['SEED'] ?? 1), i = 0; i < n; i += 1, seed += 1) {
-  const r = await simulate(scriptOf(seed), seed);
-  sum.steps += r.steps; sum.crashes += r.crashes; sum.faults += r.faults; sum.operations += r.operations;
-  if (r.violation) { const l = bad.get(r.violation) ?? []; l.push(seed); bad.set(r.violation, l); }
-  const kinds = new Map<string,string>();
-  for (const line of r.trace) { let m = /op-(\d+) at .*?: (\w+)/.exec(line); if (m) kinds.set(m[1]!, m[2]!);
-    else if ((m = /^  op-(\d+) (\w+)/.exec(line))) { const k = kinds.get(m[1]!) + ' ' + m[2]; codes.set(k, (codes.get(k) ?? 0) + 1); } }
-  if (process.env['SEED']) console.log(r.trace.join('\n'));
+/**
+ * Runs thousands of seeded schedules against the invariants, then plants bugs, each of which must be
+ * found. SEED=7 runs that one and prints its trace; SCHEDULES=100000 sets how many.
+ */
+import { PLANTED, type PlantedBug } from './planted.ts';
+import { describe, type Script, scriptOf, without } from './script.ts';
+import { type Plant, type Report, simulate } from './world.ts';
+
+const SCHEDULES = 10_000;
+/** So many at most for each planted bug. */
+const PLANTED_SCHEDULES = 3_000;
+/** So many orders are tried for each script that might be shorter. */
+const ORDERS = 40;
+/** Failures that are shown in full. */
+const SHOWN = 3;
+
+async function main(): Promise<number> {
+  const { SEED: seed, SCHEDULES: schedules } = process.env;
+  if (seed !== undefined) return replay(numberIn(seed));
+  const failed = await runAll(schedules === undefined ? SCHEDULES : numberIn(schedules));
+  const missed = await runPlanted();
+  const all = 1 + PLANTED.length;
+  const failures = (failed ? 1 : 0) + missed;
+  console.log(`${all - failures} passed, ${failures} failed`);
+  return failures > 0 ? 1 : 0;
 }
-console.log(sum, ((performance.now() - t) / 1000).toFixed(1), 's');
-console.log(bad);
-console.log([...codes].sort().map(([k, v]) => `${k}: ${v}`).join('\n'));
+
+/** @throws RangeError for what is no whole number from 1 on */
+function numberIn(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 1) throw new RangeError(`not a number: ${text}`);
+  return number;
+}
+
+async function replay(seed: number): Promise<number> {
+  const script = scriptOf(seed);
+  const report = await simulate(script, seed);
+  console.log([describe(script), ...report.trace].join('\n'));
+  const isGood = report.violation === undefined;
+  console.log(isGood ? '1 passed, 0 failed' : '0 passed, 1 failed');
+  return isGood ? 0 : 1;
+}
+
+/** Resolves to whether anything was wrong. */
+async function runAll(schedules: number): Promise<boolean> {
+  const started = performance.now();
+  const sum = { steps: 0, crashes: 0, faults: 0, operations: 0 };
+  let failures = 0;
+  for (let seed = 1; seed <= schedules; seed += 1) {
+    const report = await simulate(scriptOf(seed), seed);
+    for (const name of ['steps', 'crashes', 'faults', 'operations'] as const) {
+      sum[name] += report[name];
+    }
+    if (report.violation === undefined) continue;
+    failures += 1;
+    if (failures <= SHOWN) await show(seed, report);
+  }
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(
+    `${schedules} schedules, ${sum.operations} requests, ${sum.steps} steps, ${sum.crashes} ` +
+      `crashes, ${sum.faults} faults injected, ${seconds} s: ${failures} violate an invariant`,
+  );
+  // Where nothing went wrong on the way, nothing has been tried.
+  const isTried = schedules < 100 || (sum.crashes > 0 && sum.faults > 0);
+  if (!isTried) console.log('FAIL no crash, or no fault, was injected');
+  return failures > 0 || !isTried;
+}
+
+/** Prints what fails, as short as it can be made. */
+async function show(seed: number, { violation }: Report): Promise<void> {
+  const { script, order, report } = await shrink(scriptOf(seed), seed);
+  console.log(`FAIL SEED=${seed}: ${violation}`);
+  console.log(`as short as it was made, in order ${order}:\n${describe(script)}`);
+  console.log(report.trace.join('\n'));
+}
+
+/** Leaves out what is not needed for a schedule to fail, in whatever order of its calls. */
+async function shrink(script: Script, seed: number, plant?: Plant) {
+  let found = { script, order: seed, report: await simulate(script, seed, plant) };
+  for (let isShorter = true; isShorter; ) {
+    isShorter = false;
+    for (const [client, items] of found.script.clients.entries()) {
+      for (let item = items.length - 1; item >= 0; item -= 1) {
+        const shorter = await failing(without(found.script, client, item), seed, plant);
+        if (shorter === undefined) continue;
+        found = shorter;
+        isShorter = true;
+      }
+    }
+  }
+  return found;
+}
+
+async function failing(script: Script, seed: number, plant?: Plant) {
+  for (let order = seed; order < seed + ORDERS; order += 1) {
+    const report = await simulate(script, order, plant);
+    if (report.violation !== undefined) return { script, order, report };
+  }
+  return undefined;
+}
+
+/** Resolves to the number of planted bugs that were not found. */
+async function runPlanted(): Promise<number> {
+  let missed = 0;
+  console.log('\n| planted bug | found after schedules | by |\n|---|---|---|');
+  for (const bug of PLANTED) {
+    const found = await find(bug, PLANTED_SCHEDULES);
+    if (found === undefined) missed += 1;
+    const row = found ? [found.schedules, found.violation] : [`NOT in ${PLANTED_SCHEDULES}`, ''];
+    console.log(`| ${[bug.title, ...row].join(' | ')} |`);
+  }
+  console.log('');
+  return missed;
+}
+
+/** The first schedule that shows a planted bug. */
+export async function find(bug: PlantedBug, schedules: number) {
+  for (let seed = 1; seed <= schedules; seed += 1) {
+    const { violation } = await simulate(scriptOf(seed), seed, bug);
+    if (violation !== undefined) return { schedules: seed, violation };
+  }
+  return undefined;
+}
+
+process.exitCode = await main();

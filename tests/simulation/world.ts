@@ -32,6 +32,8 @@ export interface Report {
 export interface Site {
   readonly store: Store;
   readonly point: Point;
+  /** Milliseconds of the time that only passes. */
+  readonly passed: () => number;
   readonly task: () => Operation | undefined;
 }
 
@@ -125,7 +127,7 @@ class World {
     const process = { name: `process ${number + 1}.${life}`, isAlive: true };
     const point: Point = (label, effect) => this.#scheduler.point(process, label, effect);
     const task = () => this.#scheduler.task;
-    const site = { store: this.#store, point, task };
+    const site = { store: this.#store, point, task, passed: () => this.#passed };
     const given = {
       ...repositories(this.#store, point),
       // A later life has dearer hashes: the ones of before are outdated.
