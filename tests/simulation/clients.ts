@@ -1,15 +1,13 @@
 import type { EmbeddedAuth } from '../../src/application/index.ts';
 import type { Answer, Operation, Request } from './history.ts';
 import { readToken } from './parts.ts';
-import { EMAILS, type Item, type RequestKind } from './script.ts';
+import { EMAILS, type Item, type RequestKind, type Script } from './script.ts';
 
 /** Something that was learnt, and of whose account. */
 interface Known {
   readonly text: string;
   readonly email: string;
 }
-
-const ADDRESSES = [undefined, '192.0.2.1', '198.51.100.2'] as const;
 
 /** A request of which nothing is said but its kind. */
 export const NOTHING = {
@@ -27,15 +25,21 @@ export class Knowledge {
   readonly refresh: Known[] = [];
   /** Also those of which nobody knows whether they are stored. */
   readonly passwords: Known[] = [];
+  readonly #addresses: Script['addresses'];
+
+  constructor(addresses: Script['addresses']) {
+    this.#addresses = addresses;
+  }
 
   /** What an item comes to by now, for the operation of this number. */
   request(item: Item & { readonly kind: RequestKind }, id: number): Request {
     const { who, which, where } = item;
+    const address = this.#addresses[where % this.#addresses.length];
     // Where nobody has a token yet, somebody must come by one first.
     const isLost = this.access.length === 0 && !/^(?:login|guess|listUsers|prune)$/.test(item.kind);
     const kind = isLost ? 'register' : item.kind;
     const email = EMAILS[who] ?? EMAILS[0];
-    const request = { ...NOTHING, kind, email, address: ADDRESSES[where % ADDRESSES.length] };
+    const request = { ...NOTHING, kind, email, address };
     const spelled = which > 0.8 ? ` ${email.toUpperCase()} ` : email;
     const own = `password of ${id}`;
     switch (kind) {

@@ -41,14 +41,14 @@ export function checkGuess(history: History, guess: Operation): void {
     (other) =>
       isGuess(history, other) && other.began > pardoned && other.ended <= guess.ended,
   );
-  const addresses = new Set(counted.map(({ request }) => request.address));
+  const all = new Set(counted.map(({ request }) => request.address));
+  const addresses = [...all].filter((address) => address !== undefined);
   for (const address of addresses) {
     const own = counted.filter(({ request }) => request.address === address);
-    if (address === undefined) continue;
     const limit = FREE_FROM_ONE_ADDRESS + waits(history, own) + unclear;
     hold(own.length <= limit, `${own.length} guesses from one address, at most ${limit} may be`);
   }
-  const limit = FREE + waits(history, counted) * (1 + addresses.size) + unclear;
+  const limit = FREE + waits(history, counted) * (1 + addresses.length) + unclear;
   hold(counted.length <= limit, `${counted.length} guesses at one account, at most ${limit} may be`);
 }
 

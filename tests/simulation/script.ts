@@ -39,6 +39,8 @@ export interface Script {
   /** So many attempts at passwords have a place in one process at once. */
   readonly places: number;
   readonly weather: Weather;
+  /** Where requests come from; undefined where the caller does not say. */
+  readonly addresses: readonly (string | undefined)[];
   /** Of each client, what it does, one after the other. */
   readonly clients: readonly (readonly Item[])[];
 }
@@ -49,33 +51,47 @@ const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** What is drawn, and how often beside the others. */
-const OFTEN: readonly (readonly [Item['kind'], number])[] = [
-  ['register', 7],
-  ['login', 9],
-  ['guess', 2],
-  ['guesses', 1],
-  ['refresh', 14],
-  ['authorize', 3],
-  ['logout', 3],
-  ['logoutAll', 2],
-  ['listSessions', 2],
-  ['endSession', 3],
-  ['changePassword', 6],
-  ['deleteAccount', 3],
-  ['listUsers', 1],
-  ['prune', 2],
-  ['pass', 3],
-  ['jump', 1],
+const ONE = '192.0.2.1';
+const OTHER = '198.51.100.2';
+const ADDRESSES = [[undefined], [ONE], [ONE, OTHER], [undefined, ONE, OTHER]];
+
+/** Seconds by which time passes, and by which a clock is set. */
+const PASSES = [3, 8, 11, 31, 31, 2 * MINUTE, 16 * MINUTE, DAY];
+const JUMPS = [-DAY, -HOUR, -6, 6, HOUR, DAY, 29.5 * DAY, 31 * DAY];
+
+/** How often each is drawn, beside the others: of everything, or of what may get in each other's way. */
+const THEMES: readonly Readonly<Partial<Record<Item['kind'], number>>>[] = [
+  {
+    register: 6,
+    login: 9,
+    guess: 2,
+    guesses: 1,
+    refresh: 12,
+    authorize: 3,
+    logout: 3,
+    logoutAll: 2,
+    listSessions: 2,
+    endSession: 3,
+    changePassword: 6,
+    deleteAccount: 3,
+    listUsers: 1,
+    prune: 2,
+    pass: 3,
+    jump: 1,
+  },
+  { login: 6, changePassword: 6, deleteAccount: 3, register: 2, refresh: 1, logoutAll: 1 },
+  { refresh: 12, logout: 1, endSession: 1, login: 2, prune: 2, pass: 2, jump: 1, changePassword: 1 },
+  { guesses: 3, guess: 2, login: 2, prune: 2, pass: 3, changePassword: 1 },
 ];
 
 export function scriptOf(seed: number): Script {
   const random = new Random(seed);
   const isOneAccount = random.chance(0.5);
   const isRough = random.chance(0.7);
-  const first: Item = { ...drawItem(random), kind: 'register' };
+  const theme = Object.entries(random.pick(THEMES)) as [Item['kind'], number][];
+  const first: Item = { ...drawItem(random, theme), kind: 'register' };
   const clients = Array.from({ length: 2 + random.below(3) }, () =>
-    Array.from({ length: 2 + random.below(6) }, () => drawItem(random)),
+    Array.from({ length: 2 + random.below(6) }, () => drawItem(random, theme)),
   );
   const all = clients.map((items) => items.map((item) => (isOneAccount ? one(item) : item)));
   return {
@@ -87,6 +103,7 @@ export function scriptOf(seed: number): Script {
       faults: isRough ? random.pick([0, 0.01, 0.05]) : 0,
       slowness: random.pick([0, 0.1, 0.3]),
     },
+    addresses: random.pick(ADDRESSES),
     clients: all.map((items, i) => (i === 0 ? [one(first), ...items] : items)),
   };
 }
@@ -95,32 +112,26 @@ function one(item: Item): Item {
   return { ...item, who: 0 };
 }
 
-function drawItem(random: Random): Item {
-  const kind = drawKind(random);
+type Theme = readonly (readonly [Item['kind'], number])[];
+
+function drawItem(random: Random, theme: Theme): Item {
+  const kind = drawKind(random, theme);
   return {
     kind,
     who: random.below(EMAILS.length),
     which: random.next(),
     where: random.below(6),
-    seconds: kind === 'jump' ? drawJump(random) : drawPass(random),
+    seconds: random.pick(kind === 'jump' ? JUMPS : PASSES),
   };
 }
 
-function drawKind(random: Random): Item['kind'] {
-  let left = random.below(OFTEN.reduce((sum, [, often]) => sum + often, 0));
-  const drawn = OFTEN.find(([, often]) => {
+function drawKind(random: Random, theme: Theme): Item['kind'] {
+  let left = random.below(theme.reduce((sum, [, often]) => sum + often, 0));
+  const drawn = theme.find(([, often]) => {
     left -= often;
     return left < 0;
   });
   return drawn?.[0] ?? 'login';
-}
-
-function drawPass(random: Random): number {
-  return random.pick([3, 8, 11, 31, 2 * MINUTE, 16 * MINUTE, DAY]);
-}
-
-function drawJump(random: Random): number {
-  return random.pick([-DAY, -HOUR, -6, 6, HOUR, DAY, 31 * DAY]);
 }
 
 /** The same script without one of its items. */
@@ -133,7 +144,7 @@ export function without(script: Script, client: number, item: number): Script {
 
 /** A script in short: a line for each client. */
 export function describe(script: Script): string {
-  const { processes, rotation, places, weather } = script;
+  const { processes, rotation, places, weather, addresses } = script;
   const { crashes, faults, slowness } = weather;
   const items = ({ kind, who, seconds }: Item) => {
     if (kind === 'pass' || kind === 'jump') return `${kind} ${seconds} s`;
@@ -141,7 +152,7 @@ export function describe(script: Script): string {
   };
   return [
     `${processes} processes, ${places} places, rotation ${rotation}; chance of a crash ${crashes},` +
-      ` of a fault ${faults}, of a slow call ${slowness}`,
+      ` of a fault ${faults}, of a slow call ${slowness}; from ${addresses.join(', ') || 'nowhere'}`,
     ...script.clients.map((list, i) => `client ${i + 1}: ${list.map(items).join(', ')}`),
   ].join('\n');
 }

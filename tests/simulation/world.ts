@@ -89,7 +89,7 @@ class World {
   readonly #scheduler: Scheduler<Operation>;
   readonly #store: Store;
   readonly #slots: readonly Slot[];
-  readonly #knowledge = new Knowledge();
+  readonly #knowledge: Knowledge;
   /** Of operations under way: how their clients learn that they are over. */
   readonly #waiting = new Map<Operation, () => void>();
   /** What this step has brought to its end, and what was told by events. */
@@ -102,6 +102,7 @@ class World {
   constructor(script: Script, random: Random, plant: Plant) {
     this.#script = script;
     this.#plant = plant;
+    this.#knowledge = new Knowledge(script.addresses);
     this.#scheduler = new Scheduler(random);
     this.#store = new Store(() => this.#passed);
     this.#slots = Array.from({ length: script.processes }, (_, number) => {
@@ -130,8 +131,11 @@ class World {
     const site = { store: this.#store, point, task, passed: () => this.#passed };
     const given = {
       ...repositories(this.#store, point),
-      // A later life has dearer hashes: the ones of before are outdated.
-      hasher: simulatedHasher(point, task, { places: this.#script.places, version: life }),
+      // The hashes of some are dearer, as in an update one process at a time: others' are outdated.
+      hasher: simulatedHasher(point, task, {
+        places: this.#script.places,
+        version: number + life,
+      }),
       tokens: simulatedTokens(point),
       clock: { now: () => new Date(this.#wall + skew) },
       ids: { next: () => `id-${(this.#ids += 1)}` },
