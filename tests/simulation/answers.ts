@@ -92,7 +92,7 @@ class Told {
         return this.#allEnded();
       case 'endSession':
         this.#authorized();
-        return hold(!this.#isThere(this.#target), 'a session that was ended is still there');
+        return hold(this.#target?.now === undefined, 'a session that was ended is still there');
       case 'listSessions':
         this.#authorized();
         return this.#listed(answer.sessions ?? []);
@@ -150,12 +150,17 @@ class Told {
     const [access, refresh] = [readToken(signedIn.accessToken), readToken(signedIn.refreshToken)];
     const session = this.#history.sessions.get(refresh?.sessionId ?? '');
     const row = session?.rows[0];
-    hold(session !== undefined && row !== undefined, 'a session was acknowledged that is not stored');
+    hold(
+      session !== undefined && row !== undefined,
+      'a session was acknowledged that is not stored',
+    );
     const isNew = session.since > began && session.since <= ended && row.device === `op-${id}`;
     hold(isNew, "a sign-in has got another's session");
     hold(refresh?.kind === 'refresh' && refresh.tokenId === row.tokenId, 'not the token it names');
     hold(access?.kind === 'access' && access.sessionId === row.id, 'tokens of two sessions');
-    const isWhose = [access.userId, refresh.userId, signedIn.user.id].every((u) => u === row.userId);
+    const isWhose = [access.userId, refresh.userId, signedIn.user.id].every(
+      (u) => u === row.userId,
+    );
     hold(isWhose, 'tokens of another user');
     const account = this.#history.accounts.get(row.userId);
     hold(account !== undefined, 'an account was acknowledged that is not stored');
@@ -192,7 +197,10 @@ class Told {
     const seen = session?.during(this.#operation) ?? [];
     // When it resolves, a session of which an old token has come back is gone.
     const verdicts = seen.map((row) => (row === undefined ? 'no' : this.#yields(row)));
-    hold(!verdicts.every((verdict) => verdict === 'yes'), 'a refresh token was refused that is good');
+    hold(
+      !verdicts.every((verdict) => verdict === 'yes'),
+      'a refresh token was refused that is good',
+    );
     const isKept = this.#operation.rotation && seen.every(isRow);
     const isReuse = isKept && verdicts.every((verdict) => verdict === 'no');
     const isExpired = seen.some((row) => row && row.expires.getTime() <= this.#to);
@@ -250,7 +258,10 @@ class Told {
     hold(ids.size === listed.length, 'a session is listed twice');
     for (const { id, current } of listed) {
       const seen = this.#history.sessions.get(id)?.during(this.#operation) ?? [];
-      hold(seen.some((row) => row?.userId === this.#token?.userId), 'a session is listed wrongly');
+      hold(
+        seen.some((row) => row?.userId === this.#token?.userId),
+        'a session is listed wrongly',
+      );
       hold(current === (id === this.#token?.sessionId), 'the session that asks is another');
     }
     for (const [id, session] of this.#history.sessions) {
@@ -268,7 +279,10 @@ class Told {
 
   #users(users: NonNullable<Answer['users']>): void {
     const ids = users.map(({ id }) => id);
-    hold(ids.every((id, i) => i === 0 || id > (ids[i - 1] ?? 0)), 'users are not in order');
+    hold(
+      ids.every((id, i) => i === 0 || id > (ids[i - 1] ?? 0)),
+      'users are not in order',
+    );
     for (const [id, account] of this.#history.accounts) {
       const seen = account.during(this.#operation);
       hold(!seen.every(isRow) || ids.includes(id), 'a user is missing in the list');
@@ -278,10 +292,10 @@ class Told {
 
   #pruned(): void {
     for (const [id, session] of this.#history.sessions) {
-      const isOld = session.during(this.#operation).every(
-        (row) => row !== undefined && row.expires.getTime() <= this.#from,
-      );
-      hold(!isOld || !this.#isThere(session), `session ${id} has expired and was not removed`);
+      const isOld = session
+        .during(this.#operation)
+        .every((row) => row !== undefined && row.expires.getTime() <= this.#from);
+      hold(!isOld || session.now === undefined, `session ${id} has expired and was not removed`);
     }
   }
 
@@ -291,10 +305,6 @@ class Told {
 
   get #target(): Timeline<SessionRow> | undefined {
     return this.#history.sessions.get(this.#operation.request.target);
-  }
-
-  #isThere(timeline: Timeline<unknown> | undefined): boolean {
-    return timeline?.now !== undefined;
   }
 
   #always(timeline: Timeline<unknown> | undefined): boolean {

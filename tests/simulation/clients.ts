@@ -147,7 +147,7 @@ export async function ask(auth: EmbeddedAuth, request: Request, id: number): Pro
       for await (const page of (await auth.listUsers()).pages) users.push(...page);
       return { users };
     }
-    case 'prune':
+    default:
       await auth.pruneExpired();
       return {};
   }

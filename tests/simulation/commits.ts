@@ -127,8 +127,7 @@ function ended(history: History, operation: Operation, row: SessionRow): void {
     changePassword: isOfUser && token.sessionId !== row.id,
     deleteAccount: isOfUser,
     prune: row.expires.getTime() <= latest + SKEW,
-    refresh:
-      operation.rotation && token?.sessionId === row.id && token.tokenId !== row.tokenId,
+    refresh: operation.rotation && token?.sessionId === row.id && token.tokenId !== row.tokenId,
   };
   hold(reasons[request.kind] === true, `a ${request.kind} has ended a session that it must not`);
 }
@@ -143,6 +142,8 @@ function used(history: History, operation: Operation, before: SessionRow, after:
   if (before.tokenId === after.tokenId) return;
   hold(rotation, 'a refresh token was replaced although rotation is off');
   hold(token.tokenId === before.tokenId, 'a token that was replaced has got a successor again');
-  const known = history.sessions.get(before.id)?.rows.filter((row) => row.tokenId === after.tokenId);
+  const known = history.sessions
+    .get(before.id)
+    ?.rows.filter((row) => row.tokenId === after.tokenId);
   hold(known?.length === 1, 'a refresh token that was replaced is good again');
 }

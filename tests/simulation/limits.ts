@@ -38,8 +38,7 @@ export function checkGuess(history: History, guess: Operation): void {
     (other) => isTurnedAway(other) && other.began <= pardoned && lastOf(other) >= pardoned,
   ).length;
   const counted = attempts.filter(
-    (other) =>
-      isGuess(history, other) && other.began > pardoned && other.ended <= guess.ended,
+    (other) => isGuess(history, other) && other.began > pardoned && other.ended <= guess.ended,
   );
   const all = new Set(counted.map(({ request }) => request.address));
   const addresses = [...all].filter((address) => address !== undefined);
@@ -49,7 +48,10 @@ export function checkGuess(history: History, guess: Operation): void {
     hold(own.length <= limit, `${own.length} guesses from one address, at most ${limit} may be`);
   }
   const limit = FREE + waits(history, counted) * (1 + addresses.length) + unclear;
-  hold(counted.length <= limit, `${counted.length} guesses at one account, at most ${limit} may be`);
+  hold(
+    counted.length <= limit,
+    `${counted.length} guesses at one account, at most ${limit} may be`,
+  );
 }
 
 /** Whether somebody has learnt of a password that it is wrong, and it never was right meanwhile. */

@@ -2,15 +2,14 @@
  * Runs thousands of seeded schedules against the invariants, then plants bugs, each of which must be
  * found. SEED=7 runs that one and prints its trace; SCHEDULES=100000 sets how many.
  */
-import { PLANTED, type PlantedBug } from './planted.ts';
-import { describe, type Script, scriptOf, without } from './script.ts';
-import { type Plant, type Report, simulate } from './world.ts';
+import { PLANTED } from './planted.ts';
+import { describe, scriptOf } from './script.ts';
+import { find, shrink } from './search.ts';
+import { type Report, simulate } from './world.ts';
 
 const SCHEDULES = 10_000;
 /** So many at most for each planted bug. */
-const PLANTED_SCHEDULES = 3_000;
-/** So many orders are tried for each script that might be shorter. */
-const ORDERS = 40;
+const PLANTED_SCHEDULES = 5_000;
 /** Failures that are shown in full. */
 const SHOWN = 3;
 
@@ -74,31 +73,6 @@ async function show(seed: number, { violation }: Report): Promise<void> {
   console.log(report.trace.join('\n'));
 }
 
-/** Leaves out what is not needed for a schedule to fail, in whatever order of its calls. */
-async function shrink(script: Script, seed: number, plant?: Plant) {
-  let found = { script, order: seed, report: await simulate(script, seed, plant) };
-  for (let isShorter = true; isShorter; ) {
-    isShorter = false;
-    for (const [client, items] of found.script.clients.entries()) {
-      for (let item = items.length - 1; item >= 0; item -= 1) {
-        const shorter = await failing(without(found.script, client, item), seed, plant);
-        if (shorter === undefined) continue;
-        found = shorter;
-        isShorter = true;
-      }
-    }
-  }
-  return found;
-}
-
-async function failing(script: Script, seed: number, plant?: Plant) {
-  for (let order = seed; order < seed + ORDERS; order += 1) {
-    const report = await simulate(script, order, plant);
-    if (report.violation !== undefined) return { script, order, report };
-  }
-  return undefined;
-}
-
 /** Resolves to the number of planted bugs that were not found. */
 async function runPlanted(): Promise<number> {
   let missed = 0;
@@ -111,15 +85,6 @@ async function runPlanted(): Promise<number> {
   }
   console.log('');
   return missed;
-}
-
-/** The first schedule that shows a planted bug. */
-export async function find(bug: PlantedBug, schedules: number) {
-  for (let seed = 1; seed <= schedules; seed += 1) {
-    const { violation } = await simulate(scriptOf(seed), seed, bug);
-    if (violation !== undefined) return { schedules: seed, violation };
-  }
-  return undefined;
 }
 
 process.exitCode = await main();

@@ -116,7 +116,7 @@ export class Scheduler<Task> {
           const answer = effect();
           return () => resolve(answer);
         } catch (refusal) {
-          return () => reject(refusal as Error);
+          return () => reject(refusal);
         }
       };
       this.#calls.push({ process, task, label, weight, take, fail: reject });

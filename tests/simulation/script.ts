@@ -56,7 +56,7 @@ const OTHER = '198.51.100.2';
 const ADDRESSES = [[undefined], [ONE], [ONE, OTHER], [undefined, ONE, OTHER]];
 
 /** Seconds by which time passes, and by which a clock is set. */
-const PASSES = [3, 8, 11, 31, 31, 2 * MINUTE, 16 * MINUTE, DAY];
+const PASSES = [3, 8, 11, 31, 31, 31, 2 * MINUTE, 16 * MINUTE, DAY];
 const JUMPS = [-DAY, -HOUR, -6, 6, HOUR, DAY, 29.5 * DAY, 31 * DAY];
 
 /** How often each is drawn, beside the others: of everything, or of what may get in each other's way. */
@@ -80,8 +80,18 @@ const THEMES: readonly Readonly<Partial<Record<Item['kind'], number>>>[] = [
     jump: 1,
   },
   { login: 6, changePassword: 6, deleteAccount: 3, register: 2, refresh: 1, logoutAll: 1 },
-  { refresh: 12, logout: 1, endSession: 1, login: 2, prune: 2, pass: 2, jump: 1, changePassword: 1 },
-  { guesses: 3, guess: 2, login: 2, prune: 2, pass: 3, changePassword: 1 },
+  {
+    refresh: 12,
+    logout: 1,
+    endSession: 1,
+    login: 2,
+    prune: 2,
+    pass: 2,
+    jump: 1,
+    changePassword: 1,
+  },
+  { guesses: 3, guess: 2, login: 2, pass: 2, changePassword: 1 },
+  { guesses: 3, prune: 3, pass: 1 },
 ];
 
 export function scriptOf(seed: number): Script {
@@ -134,12 +144,21 @@ function drawKind(random: Random, theme: Theme): Item['kind'] {
   return drawn?.[0] ?? 'login';
 }
 
-/** The same script without one of its items. */
-export function without(script: Script, client: number, item: number): Script {
-  const clients = script.clients.map((items, i) =>
-    i === client ? items.filter((_, j) => j !== item) : items,
-  );
-  return { ...script, clients };
+/** The same script with less in it: fewer requests, processes, addresses, and less that goes wrong. */
+export function* shorter(script: Script): Generator<Script> {
+  const { clients, processes, addresses, weather } = script;
+  for (const [i, items] of clients.entries()) {
+    if (items.length === 0) yield { ...script, clients: clients.filter((_, j) => j !== i) };
+    for (let item = items.length - 1; item >= 0; item -= 1) {
+      const left = items.filter((_, j) => j !== item);
+      yield { ...script, clients: clients.map((list, j) => (j === i ? left : list)) };
+    }
+  }
+  if (processes > 1) yield { ...script, processes: processes - 1 };
+  if (addresses.length > 1) yield { ...script, addresses: addresses.slice(1) };
+  for (const name of ['crashes', 'faults', 'slowness'] as const) {
+    if (weather[name] > 0) yield { ...script, weather: { ...weather, [name]: 0 } };
+  }
 }
 
 /** A script in short: a line for each client. */

@@ -163,8 +163,7 @@ export type Repositories = Pick<Ports, 'users' | 'sessions' | 'attempts'>;
 export function repositories(store: Store, point: Point): Repositories {
   return {
     users: {
-      insert: (account, session) =>
-        point('users.insert', () => store.insertUser(account, session)),
+      insert: (account, session) => point('users.insert', () => store.insertUser(account, session)),
       findById: (id) => point('users.findById', () => store.findById(id)),
       findByEmail: (email) => point('users.findByEmail', () => store.findByEmail(email)),
       replacePasswordHash: (id, current, replacement) =>

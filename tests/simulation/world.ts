@@ -150,7 +150,10 @@ class World {
   /** Events are told once the store has committed what they tell of. */
   #listen(auth: EmbeddedAuth): void {
     const { accounts, sessions } = this.history;
-    const on = <Name extends AuthEventName>(name: Name, isSo: (event: AuthEvents[Name]) => boolean) =>
+    const on = <Name extends AuthEventName>(
+      name: Name,
+      isSo: (event: AuthEvents[Name]) => boolean,
+    ) =>
       auth.on(name, (event) => {
         this.#told.push(() => hold(isSo(event), `${name} was told, and it is not so`));
       });
@@ -293,7 +296,7 @@ class World {
 
   #replace(dead: Process): void {
     this.crashes += 1;
-    for (const operation of [...this.#waiting.keys()]) {
+    for (const operation of this.#waiting.keys()) {
       if (operation.process === dead.name) this.#end(operation, { kind: 'lost' });
     }
     const slot = this.#slots.find(({ process }) => process === dead);
