@@ -21,7 +21,7 @@ const BEARER = ['invalid_access_token', 'user_not_found'] as const;
 const GUESSING = ['too_many_attempts', 'service_busy'] as const;
 
 /** What each request may be refused with, given that all its fields are there. */
-const REFUSALS: Readonly<Record<RequestKind, readonly AuthErrorCode[]>> = {
+export const REFUSALS: Readonly<Record<RequestKind, readonly AuthErrorCode[]>> = {
   register: ['email_taken', 'service_busy'],
   login: ['invalid_credentials', ...GUESSING],
   guess: ['invalid_credentials', ...GUESSING],

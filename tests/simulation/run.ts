@@ -2,6 +2,7 @@
  * Runs thousands of seeded schedules against the invariants, then plants bugs, each of which must be
  * found. SEED=7 runs that one and prints its trace; SCHEDULES=100000 sets how many.
  */
+import { REFUSALS } from './answers.ts';
 import { PLANTED } from './planted.ts';
 import { describe, scriptOf } from './script.ts';
 import { find, shrink } from './search.ts';
@@ -10,6 +11,8 @@ import { type Report, simulate } from './world.ts';
 const SCHEDULES = 10_000;
 /** So many at most for each planted bug. */
 const PLANTED_SCHEDULES = 5_000;
+/** After so many there is nothing left that has not come about. */
+const ALL_SEEN = 5_000;
 /** Failures that are shown in full. */
 const SHOWN = 3;
 
@@ -43,26 +46,37 @@ async function replay(seed: number): Promise<number> {
 /** Resolves to whether anything was wrong. */
 async function runAll(schedules: number): Promise<boolean> {
   const started = performance.now();
-  const sum = { steps: 0, crashes: 0, faults: 0, operations: 0 };
+  const sum = { steps: 0, crashes: 0, faults: 0, requests: 0 };
+  const seen = new Set<string>();
   let failures = 0;
   for (let seed = 1; seed <= schedules; seed += 1) {
     const report = await simulate(scriptOf(seed), seed);
-    for (const name of ['steps', 'crashes', 'faults', 'operations'] as const) {
-      sum[name] += report[name];
-    }
+    for (const name of ['steps', 'crashes', 'faults'] as const) sum[name] += report[name];
+    sum.requests += report.outcomes.length;
+    for (const outcome of report.outcomes) seen.add(outcome);
     if (report.violation === undefined) continue;
     failures += 1;
     if (failures <= SHOWN) await show(seed, report);
   }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(
-    `${schedules} schedules, ${sum.operations} requests, ${sum.steps} steps, ${sum.crashes} ` +
+    `${schedules} schedules, ${sum.requests} requests, ${sum.steps} steps, ${sum.crashes} ` +
       `crashes, ${sum.faults} faults injected, ${seconds} s: ${failures} violate an invariant`,
   );
-  // Where nothing went wrong on the way, nothing has been tried.
-  const isTried = schedules < 100 || (sum.crashes > 0 && sum.faults > 0);
-  if (!isTried) console.log('FAIL no crash, or no fault, was injected');
-  return failures > 0 || !isTried;
+  // What never came about has not been tried.
+  const missing = schedules < ALL_SEEN ? [] : wanted().filter((outcome) => !seen.has(outcome));
+  for (const outcome of missing) console.log(`FAIL never seen: ${outcome}`);
+  return failures > 0 || missing.length > 0;
+}
+
+/** All that may come of a request: each must, in so many schedules. */
+function wanted(): readonly string[] {
+  return Object.entries(REFUSALS).flatMap(([kind, codes]) =>
+    ['answered', 'failed', 'lost', ...codes]
+      // What never is right is no sign-in.
+      .filter((outcome) => kind !== 'guess' || outcome !== 'answered')
+      .map((outcome) => `${kind} ${outcome}`),
+  );
 }
 
 /** Prints what fails, as short as it can be made. */

@@ -23,7 +23,8 @@ export interface Report {
   readonly steps: number;
   readonly crashes: number;
   readonly faults: number;
-  readonly operations: number;
+  /** What came of each request, as its kind and a code. */
+  readonly outcomes: readonly string[];
   /** A line for each step and each answer: the same for the same seeds, byte for byte. */
   readonly trace: readonly string[];
 }
@@ -57,7 +58,11 @@ export async function simulate(script: Script, seed: number, plant: Plant = {}):
     world.trace.push(violation);
   }
   const { steps, crashes, faults, trace, history } = world;
-  return { violation, steps, crashes, faults, operations: history.operations.length, trace };
+  const outcomes = history.operations.map(
+    ({ request, outcome }) =>
+      `${request.kind} ${outcome.kind === 'refused' ? outcome.code : outcome.kind}`,
+  );
+  return { violation, steps, crashes, faults, outcomes, trace };
 }
 
 /** Milliseconds that each step takes. */
