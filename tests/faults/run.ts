@@ -2,9 +2,20 @@
  * Does the faults of docs/reliability.md to real processes, one after the other, and prints what was
  * measured beside its bound. Arguments: numbers of faults; none: all. FAULTS=long: ten times as much.
  */
+import { killedDatabase } from './killed-database.ts';
+import { killedService } from './killed-service.ts';
+import { resetConnections } from './reset-connections.ts';
 import type { Figure, Scenario } from './scenario.ts';
+import { silentDatabase } from './silent-database.ts';
+import { smallPool } from './small-pool.ts';
 
-const SCENARIOS: readonly Scenario[] = [];
+const SCENARIOS: readonly Scenario[] = [
+  killedService,
+  killedDatabase,
+  resetConnections,
+  silentDatabase,
+  smallPool,
+];
 
 interface Row extends Figure {
   readonly fault: string;
