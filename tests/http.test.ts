@@ -19,6 +19,19 @@ import {
   withService,
 } from './support/service.ts';
 
+/** Users whose first page can be read, and no other. */
+const BREAKING_OFF = {
+  page: ({ after, limit }: PageQuery) =>
+    after === 0
+      ? Promise.resolve(
+          Array.from({ length: limit }, (_, i) => {
+            const email = `${i + 1}@example.com`;
+            return { id: i + 1, username: 'x', email, dateCreated: new Date(0) };
+          }),
+        )
+      : Promise.reject(new Error('no database')),
+} as never;
+
 const NOT_STRINGS = [null, 0, 7, -1.5, true, false, [], ['x'], {}, { a: 1 }, { $ne: '' }];
 
 const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
@@ -418,15 +431,7 @@ for (const host of HTTP_HOSTS) {
   });
 
   test('breaks off a list whose rest cannot be read, so that nobody takes it for whole', async () => {
-    const at = new Date(0);
-    const user = (id: number) => ({ id, username: 'x', email: `${id}@x.co`, dateCreated: at });
-    const users = {
-      page: ({ after, limit }: PageQuery) =>
-        after === 0
-          ? Promise.resolve(Array.from({ length: limit }, (_, i) => user(i + 1)))
-          : Promise.reject(new Error('no database')),
-    } as never;
-    await host.with({ overrides: { users } }, async ({ url }) => {
+    await host.with({ overrides: { users: BREAKING_OFF } }, async ({ url }) => {
       const broken = await call(url, 'GET /users').catch(() => 'broken');
       assert.is(broken, 'broken');
       assert.is((await call(url, 'GET /nothing')).status, 404, 'and serves on');
@@ -572,6 +577,14 @@ host('answers what Node would refuse by itself in JSON too', () =>
     assert.match(tunnel, /\r\nAllow: \r\n/, 'every 405 says what is allowed');
     const http10 = await rawRequest(url, 'GET /users HTTP/1.0\r\n\r\n');
     assert.match(http10, 'HTTP/1.1 200 OK', 'HTTP/1.0 has no Host');
+  }),
+);
+
+host('resets the connection of a list that breaks off, also where it was to be the last', () =>
+  withService('memory', { overrides: { users: BREAKING_OFF } }, async ({ url }) => {
+    const request = 'GET /users HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+    const end = await rawRequest(url, request).catch(({ code }: { code: string }) => code);
+    assert.is(end, 'ECONNRESET');
   }),
 );
 

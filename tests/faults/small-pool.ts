@@ -112,17 +112,19 @@ async function whileHashing(trial: Trial): Promise<readonly Figure[]> {
 
 function figuresOf(action: string, entries: readonly Entry[]): readonly Figure[] {
   const times = (wanted: string) =>
-    entries
-      .filter((entry) => entry.action === wanted)
-      .map(({ start, end }) => end - start)
-      .toSorted((one, other) => one - other);
-  const [hashed, reads] = [times(action), times('protected')];
-  const fastest = hashed[0] ?? Number.NaN;
-  const median = reads[Math.floor(reads.length / 2)] ?? Number.NaN;
+    entries.filter((entry) => entry.action === wanted).map(({ start, end }) => end - start);
+  const fastest = Math.min(...times(action));
+  const reads = times('protected');
+  // Not how many: while one waits, no other is sent. Where connections were held it was more than 80 %.
+  const waited = sum(reads.filter((time) => time > fastest / 4));
   return [
     figure(`fastest ${action}`, fastest, 'ms', { atLeast: 100 }),
-    figure(`median /protected meanwhile`, median, 'ms', { atMost: Math.floor(fastest / 4) }),
+    figure('of the time, /protected waits', (100 * waited) / sum(reads), '%', { atMost: 50 }),
   ];
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 /** Milliseconds between two successes, at most. */

@@ -312,11 +312,27 @@ async function sendParts(
   report: ReportOptions['report'],
 ): Promise<void> {
   try {
-    await pipeline(Readable.from(parts, { highWaterMark: 1 }), response);
+    const body = resettingAtFault(parts, response.req.socket);
+    await pipeline(Readable.from(body, { highWaterMark: 1 }), response);
   } catch (fault) {
-    // The status is out: all that can still be said is that the body is not whole, by breaking the
-    // connection, which `pipeline` has done. A reader that went away is nobody's fault.
+    // A reader that went away is nobody's fault.
     if (!isPrematureClose(fault)) tell(report, fault);
+  }
+}
+
+/**
+ * The status is out: all that can still be said is that the body is not whole. By a reset, since clients
+ * take a connection that ends, as it was to do, for the end of its last body.
+ */
+async function* resettingAtFault(
+  parts: AsyncIterable<string>,
+  socket: Socket,
+): AsyncGenerator<string> {
+  try {
+    yield* parts;
+  } catch (fault) {
+    socket.resetAndDestroy();
+    throw fault;
   }
 }
 
