@@ -57,10 +57,10 @@ export async function compose(
   config: Config,
   overrides: Partial<Parts> = {},
 ): Promise<Composition> {
-  const { store, argon2 } = config;
+  const { store, argon2, databasePool: connections } = config;
   const isCommonPassword = config.passwordBlocklist ? await commonPasswords() : () => false;
   const recipes: Recipes = {
-    knex: () => (store.kind === 'memory' ? undefined : openDatabase(store)),
+    knex: () => (store.kind === 'memory' ? undefined : openDatabase(store, { connections })),
     counts: () => (store.kind === 'sqlite' ? openWithoutSync(store) : undefined),
     repositories: (part) => {
       const knex = part('knex');

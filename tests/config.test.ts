@@ -47,6 +47,7 @@ profiles('need no setting at all in development', () => {
     host: '127.0.0.1',
     port: 8000,
     maxConnections: 10_000,
+    databasePool: 10,
     workers: 1,
     store: { kind: 'sqlite', path: 'data/portcullis.sqlite' },
     jwtKey: undefined,
@@ -212,6 +213,7 @@ const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
   PORT: [...WHOLE_NUMBERS, '65536', '1'.repeat(400)],
   WORKERS: [...WHOLE_NUMBERS, '0', '1025', 'Auto', 'all'],
   MAX_CONNECTIONS: [...WHOLE_NUMBERS, '0', '1000001'],
+  DATABASE_POOL: [...WHOLE_NUMBERS, '0', '1001'],
   ACCESS_TOKEN_TTL: TIMES,
   REFRESH_TOKEN_TTL: [...TIMES, '14m'],
   SHUTDOWN_GRACE: TIMES,
@@ -615,6 +617,7 @@ values('are read as they are', () => {
     HOST: '::',
     PORT: '0',
     MAX_CONNECTIONS: '1',
+    DATABASE_POOL: '2',
     JWT_SECRET: ' spaces stay ',
     JWT_ISSUER: 'https://issuer.example',
     JWT_AUDIENCE: 'api',
@@ -631,6 +634,7 @@ values('are read as they are', () => {
   assert.is(config.host, '::');
   assert.is(config.port, 0);
   assert.is(config.maxConnections, 1);
+  assert.is(config.databasePool, 2);
   assert.is(config.jwtKey, ' spaces stay ');
   assert.is(config.jwtIssuer, 'https://issuer.example');
   assert.is(config.jwtAudience, 'api');

@@ -37,15 +37,14 @@ export class ServiceUnderTest {
 
   /**
    * Starts it, and resolves when it is healthy. `env`: settings beside those of tests; `around`: a
-   * command to run it under, such as `faketime`; `program`: what is run.
+   * command to run it under, such as `faketime`.
    */
   static async start(
     databaseUrl: string,
     env: Readonly<Record<string, string>> = {},
     around: readonly string[] = [],
-    program: readonly string[] = BUILT,
   ): Promise<ServiceUnderTest> {
-    const command = [...around, ...program];
+    const command = [...around, ...BUILT];
     const port = await freePort();
     const service = new ServiceUnderTest(port, { DATABASE_URL: databaseUrl, ...env }, command);
     await service.start();

@@ -10,9 +10,7 @@ const CLIENTS = 500;
 const SECONDS = 10;
 /** Milliseconds, about. All begin at once. */
 const PAUSE = 2_000;
-const PROGRAM = `${process.execPath} --import tsx tests/faults/small-pool-service.ts ${POOL}`.split(
-  ' ',
-);
+const ENV = { DATABASE_POOL: String(POOL) };
 
 /** Hashes that take a second or so, several at once: more than there are connections. */
 const SLOW_HASHES = {
@@ -27,7 +25,7 @@ export const smallPool: Scenario = {
   title: 'a pool of 2 and 500 clients',
   run: ({ isLong }) =>
     withMariadb([], async (database) => {
-      const crowded = { name: 'crowd', databaseUrl: await newDatabase(database), program: PROGRAM };
+      const crowded = { name: 'crowd', databaseUrl: await newDatabase(database), env: ENV };
       const ofCrowd = await onTrial(crowded, async (trial) => {
         const { service, history } = trial;
         const load = startLoad(history, {
@@ -57,8 +55,7 @@ export const smallPool: Scenario = {
       const hashing = {
         name: 'slow hashes',
         databaseUrl: await newDatabase(database),
-        program: PROGRAM,
-        env: SLOW_HASHES,
+        env: { ...ENV, ...SLOW_HASHES },
       };
       return [...ofCrowd, ...(await onTrial(hashing, whileHashing))];
     }),

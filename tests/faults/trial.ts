@@ -21,8 +21,6 @@ export interface TrialOptions extends Pick<Evidence, 'mayLoseConnections'> {
   /** Before each figure's name. */
   readonly name: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** The program that is the service; the built one unless given. */
-  readonly program?: readonly string[];
   /** Accounts, by their emails, that others than the recorded clients have made, and that are not judged. */
   readonly isForeign?: (email: string) => boolean;
 }
@@ -32,9 +30,9 @@ export async function onTrial(
   options: TrialOptions,
   run: (trial: Trial) => Promise<readonly Figure[]>,
 ): Promise<readonly Figure[]> {
-  const { databaseUrl, directUrl = databaseUrl, name, env, program } = options;
+  const { databaseUrl, directUrl = databaseUrl, name, env } = options;
   const { mayLoseConnections = false, isForeign = () => false } = options;
-  const service = await ServiceUnderTest.start(databaseUrl, env, [], program);
+  const service = await ServiceUnderTest.start(databaseUrl, env);
   try {
     const history = new History();
     const figures = await run({ service, history, databaseUrl });

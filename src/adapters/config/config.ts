@@ -17,6 +17,8 @@ export interface Config {
   /** Processes that serve. */
   readonly workers: number;
   readonly store: StoreTarget;
+  /** Connections to MySQL or MariaDB at once, of each worker. */
+  readonly databasePool: number;
   /** What signs: a private key, or a secret. Undefined in development only: then a secret is made and kept. */
   readonly jwtKey: KeyObject | string | undefined;
   /** What only verifies: secrets, and public keys. */
@@ -89,6 +91,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     host: read.text('HOST', '127.0.0.1'),
     port: read.integer('PORT', 8000, 0, 65_535),
     maxConnections: read.integer('MAX_CONNECTIONS', 10_000, 1, 1_000_000),
+    databasePool: read.integer('DATABASE_POOL', 10, 1, 1_000),
     workers,
     store: read.store('DATABASE_URL', production ? undefined : DEVELOPMENT_DATABASE),
     jwtKey: hasKeyFile ? read.privateKey('JWT_PRIVATE_KEY_FILE') : secret,

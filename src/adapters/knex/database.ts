@@ -24,10 +24,16 @@ const PATIENCE: Patience = {
  * Opens a pool that is fit to serve requests: it has limits on everything that can wait, goes on to
  * the next of several hosts, and commits nothing that the loss of power could take back. Connects
  * when first used, and makes a SQLite file that is not there; end it with `destroy()`. Needs the
- * package `mysql2` or `libsql`.
+ * package `mysql2` or `libsql`. To a server it opens up to `connections` at once, 10 unless given.
  */
-export function openDatabase(target: DatabaseTarget): Knex {
-  return knex(knexConfig(target, PATIENCE));
+export function openDatabase(
+  target: DatabaseTarget,
+  { connections = 10 }: { readonly connections?: number } = {},
+): Knex {
+  const config = knexConfig(target, PATIENCE);
+  return knex(
+    target.kind === 'sqlite' ? config : { ...config, pool: { min: 0, max: connections } },
+  );
 }
 
 /**
