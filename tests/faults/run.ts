@@ -2,9 +2,10 @@
  * Does the faults of docs/reliability.md to real processes, one after the other, and prints what was
  * measured beside its bound. Arguments: numbers of faults; none: all. FAULTS=long: ten times as much.
  */
+import { galeraFaults } from './galera-faults.ts';
 import type { Figure, Scenario } from './scenario.ts';
 
-const SCENARIOS: readonly Scenario[] = [];
+const SCENARIOS: readonly Scenario[] = [galeraFaults];
 
 interface Row extends Figure {
   readonly fault: string;

@@ -3,7 +3,8 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection } from 'mysql2/promise';
-import { findMariadb, freePort, program, temporaryFolder } from './programs.ts';
+import { makeNetwork, type Network, type Place } from './galera-network.ts';
+import { findMariadb, program, temporaryFolder } from './programs.ts';
 
 /** One server of a cluster; every server holds all rows. */
 export interface GaleraNode {
@@ -21,12 +22,14 @@ export interface GaleraNode {
   /** Cuts it off from the other nodes, but not from its clients. */
   isolate(): Promise<void>;
   rejoin(): Promise<void>;
+  /** Runs one statement as one who may do anything, on a connection of its own. */
+  query(sql: string): Promise<void>;
 }
 
 export interface GaleraCluster {
   readonly nodes: readonly [GaleraNode, GaleraNode, GaleraNode];
   /** How nodes are cut off from each other: packets are dropped, or Galera is told to ignore them. */
-  readonly partitions: 'network namespaces' | 'gmcast.isolate';
+  readonly partitions: Network['kind'];
   /** The nodes' hosts as DATABASE_URL lists them, the node of this index first. */
   hosts(first?: number): string;
   /** Resolves when all nodes are one cluster again. @throws Error where they are not within `ms` */
@@ -170,23 +173,31 @@ class Node implements GaleraNode {
       `ist.recv_addr=${group}:${istPort}`,
       'gcache.size=32M',
     ];
-    const [file, ...prefix] = [...this.#network.prefix(name), this.#daemon];
-    const args = [
-      ...['--no-defaults', ...AS_USER, `--datadir=${join(this.#folder, 'data')}`],
-      ...[`--socket=${join(this.#folder, 'socket')}`, `--tmpdir=${this.#folder}`],
-      ...[`--log-error=${join(this.#folder, 'log.err')}`, `--pid-file=${join(this.#folder, 'pid')}`],
-      ...[`--port=${port}`, `--bind-address=${host}`, '--skip-name-resolve'],
-      ...['--max-connections=500', '--binlog-format=ROW', '--innodb-autoinc-lock-mode=2'],
-      '--innodb-flush-log-at-trx-commit=1',
-      ...['--wsrep-on=ON', '--wsrep-cluster-name=portcullis', `--wsrep-node-name=${name}`],
-      ...[`--wsrep-node-address=${group}:${groupPort}`, '--wsrep-sst-method=rsync'],
-      `--wsrep-sst-receive-address=${group}:${sstPort}`,
-      `--wsrep-cluster-address=gcomm://${this.#network.groupAddresses()}`,
-      `--wsrep-provider-options=${provider.join(';')}`,
-      ...this.#common,
-      ...more,
-    ];
-    const server = spawn(file ?? this.#daemon, [...prefix, ...args], { stdio: 'ignore' });
+    const [file, ...prefix] = [...this.#network.prefix(name), this.#daemon] as const;
+    const options = {
+      datadir: join(this.#folder, 'data'),
+      socket: join(this.#folder, 'socket'),
+      tmpdir: this.#folder,
+      'log-error': join(this.#folder, 'log.err'),
+      'pid-file': join(this.#folder, 'pid'),
+      port: String(port),
+      'bind-address': host,
+      'max-connections': '500',
+      'binlog-format': 'ROW',
+      'innodb-autoinc-lock-mode': '2',
+      'innodb-flush-log-at-trx-commit': '1',
+      'wsrep-on': 'ON',
+      'wsrep-cluster-name': 'portcullis',
+      'wsrep-node-name': name,
+      'wsrep-node-address': `${group}:${groupPort}`,
+      'wsrep-sst-method': 'rsync',
+      'wsrep-sst-receive-address': `${group}:${sstPort}`,
+      'wsrep-cluster-address': `gcomm://${this.#network.groupAddresses()}`,
+      'wsrep-provider-options': provider.join(';'),
+    };
+    const args = Object.entries(options).map(([option, value]) => `--${option}=${value}`);
+    const all = ['--no-defaults', ...AS_USER, '--skip-name-resolve', ...args, ...this.#common];
+    const server = spawn(file, [...prefix, ...all, ...more], { stdio: 'ignore' });
     this.#server = server;
     const end = performance.now() + 60_000;
     while (!(await this.isSynced(1))) {
@@ -219,6 +230,15 @@ class Node implements GaleraNode {
     }
   }
 
+  async query(sql: string): Promise<void> {
+    const connection = await createConnection(this.url);
+    try {
+      await connection.query(sql);
+    } finally {
+      connection.destroy();
+    }
+  }
+
   async kill(): Promise<void> {
     const server = this.#server;
     if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
@@ -236,127 +256,10 @@ class Node implements GaleraNode {
   }
 
   isolate(): Promise<void> {
-    return this.#network.cut(this.#place, this.url, true);
+    return this.#network.cut(this.#place, true, (sql) => this.query(sql));
   }
 
   rejoin(): Promise<void> {
-    return this.#network.cut(this.#place, this.url, false);
-  }
-}
-
-/** Where a node listens: for clients on `host`, for the other nodes on `group`. */
-interface Place {
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly group: string;
-  readonly groupPort: number;
-  readonly istPort: number;
-  readonly sstPort: number;
-}
-
-interface Network {
-  readonly kind: GaleraCluster['partitions'];
-  readonly places: readonly Place[];
-  /** What starts a program at this place, before its name. */
-  prefix(name: string): readonly string[];
-  groupAddresses(): string;
-  cut(place: Place, url: string, isCut: boolean): Promise<void>;
-  remove(): void;
-}
-
-async function makeNetwork(size: number): Promise<Network> {
-  try {
-    return namespaces(size);
-  } catch {
-    return loopback(size); // Only root may have others.
-  }
-}
-
-/** All nodes on the loopback interface: a node is cut off by what Galera offers to tests. */
-async function loopback(size: number): Promise<Network> {
-  const places: Place[] = [];
-  for (let index = 0; index < size; index += 1) {
-    const [port, groupPort, istPort, sstPort] = [
-      await freePort(),
-      await freePort(),
-      await freePort(),
-      await freePort(),
-    ];
-    const addresses = { host: '127.0.0.1', group: '127.0.0.1' };
-    places.push({ name: `node${index + 1}`, port, groupPort, istPort, sstPort, ...addresses });
-  }
-  return {
-    kind: 'gmcast.isolate',
-    places,
-    prefix: () => [],
-    groupAddresses: () => places.map(({ group, groupPort }) => `${group}:${groupPort}`).join(','),
-    async cut(_, url, isCut) {
-      const connection = await createConnection(url);
-      const option = `gmcast.isolate=${isCut ? 1 : 0}`;
-      await connection.query(`SET GLOBAL wsrep_provider_options = '${option}'`);
-      await connection.end();
-    },
-    remove() {},
-  };
-}
-
-/**
- * Each node in a network namespace of its own, with a way to its clients and another to the other nodes,
- * through a bridge: what is cut drops packets without a word, as a broken switch does.
- */
-function namespaces(size: number): Network {
-  const id = process.pid.toString(36);
-  const bridge = `pcb${id}`;
-  // 198.18.0.0/15 is for tests of networks (RFC 2544), and so nobody's.
-  const net = process.pid % 256;
-  const places = Array.from({ length: size }, (_, index): Place => {
-    const ports = { port: 3306, groupPort: 4567, istPort: 4568, sstPort: 4444 };
-    const host = `198.18.${net}.${4 * index + 2}`;
-    return { name: `pc${index + 1}${id}`, host, group: `198.19.${net}.${index + 1}`, ...ports };
-  });
-  const remove = () => {
-    for (const { name } of places) ip(`netns del ${name}`, true);
-    ip(`link del ${bridge}`, true);
-  };
-  process.once('exit', remove);
-  try {
-    ip(`link add ${bridge} type bridge`);
-    ip(`link set ${bridge} up`);
-    for (const [index, { name, host, group }] of places.entries()) {
-      const [clients, nodes] = [`c${name}`, `g${name}`];
-      ip(`netns add ${name}`);
-      ip(`-n ${name} link set lo up`);
-      ip(`link add ${clients} type veth peer name clients netns ${name}`);
-      ip(`link add ${nodes} type veth peer name nodes netns ${name}`);
-      ip(`addr add 198.18.${net}.${4 * index + 1}/30 dev ${clients}`);
-      ip(`link set ${clients} up`);
-      ip(`link set ${nodes} master ${bridge} up`);
-      ip(`-n ${name} addr add ${host}/30 dev clients`);
-      ip(`-n ${name} addr add ${group}/24 dev nodes`);
-      ip(`-n ${name} link set clients up`);
-      ip(`-n ${name} link set nodes up`);
-    }
-  } catch (error) {
-    remove();
-    throw error;
-  }
-  return {
-    kind: 'network namespaces',
-    places,
-    prefix: (name) => ['ip', 'netns', 'exec', name],
-    groupAddresses: () => places.map(({ group }) => group).join(','),
-    async cut({ name }, _, isCut) {
-      ip(`link set g${name} ${isCut ? 'down' : 'up'}`);
-    },
-    remove,
-  };
-}
-
-function ip(args: string, isTolerant = false): void {
-  try {
-    execFileSync('ip', args.split(' '), { stdio: 'pipe' });
-  } catch (error) {
-    if (!isTolerant) throw error;
+    return this.#network.cut(this.#place, false, (sql) => this.query(sql));
   }
 }
