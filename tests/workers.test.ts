@@ -150,10 +150,12 @@ for (const [signal, who] of [
       const cost = { ARGON2_MEMORY_KIB: '65536', ARGON2_PASSES: '6', ARGON2_PARALLELISM: '1' };
       const program = await start(databaseUrl, cost);
       const pids = workersOf(program);
+      const sockets = () => pids.map(socketsOf).reduce((one, other) => one + other);
+      const before = sockets();
       const under = ['ada', 'bob', 'eve'].map((name) =>
         registered(program.url, { email: `${name}@example.com` }),
       );
-      await sleep(100);
+      await until('all are with a worker', () => sockets() >= before + under.length);
       if (who === 'every process') for (const pid of pids) process.kill(pid, signal);
       const ended = program.end(signal);
       assert.is((await Promise.all(under)).length, 3);
