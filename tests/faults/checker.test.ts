@@ -48,7 +48,8 @@ function entry(action: Action, [start, end]: Times, outcome: Outcome, more: More
 }
 
 const REGISTERED = entry('register', [0, 10], created());
-const PROOF = entry('login', [900, 910], signedIn(OTHER));
+/** After the tables were read. */
+const PROOF = entry('login', [900, 910], signedIn({ userId: '1', sessionId: 'proof' }));
 const EMPTY = { users: [], sessions: [] };
 const ADA_ALONE = {
   users: [{ id: '1', email: ADA }],
@@ -141,10 +142,8 @@ it('finds two rows for one email, in whatever spelling', () => {
 
 it('finds half an account', () => {
   const entries = [entry('register', [0, 10], notRegistered)];
-  const proofs = [entry('login', [900, 910], signedIn(ONE))];
   const withoutSession = { users: ADA_ALONE.users, sessions: [] };
-  const found = rulesBroken({ entries, contents: withoutSession, proofs });
-  assert.equal(found, ['half account', 'lost session']);
+  assert.equal(rulesBroken({ entries, contents: withoutSession }), ['half account']);
   const sessions = [...ADA_ALONE.sessions, { id: 'nobody’s', userId: '7' }];
   assert.equal(rulesBroken({ contents: { ...ADA_ALONE, sessions } }), ['half account']);
 });

@@ -62,6 +62,7 @@ export function check(evidence: Evidence): readonly Violation[] {
     ...facts.all.flatMap((entry) => checkAgainst(facts, entry)),
     ...twoWinners(facts),
     ...checkContents(facts, contents, proofs),
+    ...lostSessions(entries, contents),
   ];
 }
 
@@ -215,7 +216,6 @@ function checkContents(
   const emails = new Set<string>();
   const rows = new Map(users.map((row) => [row.id, row]));
   const inhabited = new Set(sessions.map(({ userId }) => userId));
-  const kept = new Set(sessions.map(({ id }) => id));
   const proved = new Set(proofs.filter(({ outcome }) => 'granted' in outcome).map(userOf));
   for (const row of users) {
     const email = row.email.trim().normalize('NFC').toLowerCase();
@@ -233,13 +233,20 @@ function checkContents(
     const isLost = sighting !== undefined && rows.get(user)?.email !== sighting.email;
     if (isLost && !facts.deletions.has(user)) note('lost account', sighting);
   }
-  for (const { outcome } of facts.all) {
-    const granted = 'granted' in outcome ? outcome.granted : undefined;
-    if (granted && rows.has(granted.userId) && !kept.has(granted.sessionId)) {
-      note('lost session', granted);
-    }
-  }
   return found;
+}
+
+function lostSessions(
+  entries: readonly Entry[],
+  { users, sessions }: Contents,
+): readonly Violation[] {
+  const there = new Set(users.map(({ id }) => id));
+  const kept = new Set(sessions.map(({ id }) => id));
+  return entries.flatMap((entry) => {
+    const granted = 'granted' in entry.outcome ? entry.outcome.granted : undefined;
+    const isLost = granted && there.has(granted.userId) && !kept.has(granted.sessionId);
+    return isLost ? [violation('lost session', entry)] : [];
+  });
 }
 
 function is(outcome: Entry['outcome'], status: Answer['status']): boolean {

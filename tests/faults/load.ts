@@ -38,6 +38,8 @@ const REST = 50;
 const SHARED = 0.15;
 /** So many owners register the same email, before they all go on to the next one. */
 const RIVALS = 4;
+/** Of the deleted accounts, how many nobody asks for again. */
+const FORGOTTEN = 0.8;
 /** How many accounts are kept for the other actions. */
 const REMEMBERED = 500;
 
@@ -138,6 +140,11 @@ class Actor {
     await this.#client.protected(account, account.tokens);
     if (Math.random() < 0.3) await this.#client.login(account);
     if (Math.random() < 0.3) await this.#client.refresh(account, account.tokens);
+    if (Math.random() < FORGOTTEN) {
+      for (const each of this.#held.filter(({ email }) => email === account.email)) {
+        this.#held.splice(this.#held.indexOf(each), 1);
+      }
+    }
     if (Math.random() < 0.3) return this.#register(account.email);
     return reply;
   }

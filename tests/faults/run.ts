@@ -3,9 +3,23 @@
  * measured beside its bound. Arguments: numbers of faults; none: all. FAULTS=long: ten times as much.
  */
 import { galeraFaults } from './galera-faults.ts';
+import { galeraMigrations } from './galera-migrations.ts';
+import { killedDatabase } from './killed-database.ts';
+import { killedService } from './killed-service.ts';
+import { logOutput } from './log-output.ts';
+import { migrationRaces } from './migration-races.ts';
+import { resetConnections } from './reset-connections.ts';
 import type { Figure, Scenario } from './scenario.ts';
 
-const SCENARIOS: readonly Scenario[] = [galeraFaults];
+const SCENARIOS: readonly Scenario[] = [
+  killedService,
+  killedDatabase,
+  resetConnections,
+  galeraFaults,
+  migrationRaces,
+  galeraMigrations,
+  logOutput,
+];
 
 interface Row extends Figure {
   readonly fault: string;

@@ -10,7 +10,8 @@ export interface TcpProxy {
   pass(): Promise<void>;
   /**
    * Takes new connections and whatever is sent, in both directions, and gives nothing on. What has lost
-   * bytes stays silent after `pass`, too, as behind a firewall that has forgotten it.
+   * bytes stays silent after `pass`, too, as behind a firewall that has forgotten it; but an end is told
+   * then, as its packet is sent again and again.
    */
   blackHole(): void;
   /** Refuses new connections; those that are open stay. */
@@ -25,24 +26,32 @@ export interface TcpProxy {
 interface Pair {
   readonly client: Socket;
   readonly server: Socket | undefined;
+  /** Ends what is left of it. */
+  readonly end: () => void;
 }
 
 export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
   const pairs = new Set<Pair>();
+  /** Of which one side has ended, while nothing could be told to the other. */
+  const untold = new Set<Pair>();
   let isBlackHole = false;
   let delay = 0;
 
   const join = (client: Socket) => {
     // What connects into a black hole never gets anywhere.
     const server = isBlackHole ? undefined : connect(serverPort, '127.0.0.1');
-    const pair = { client, server };
-    pairs.add(pair);
     const end = () => {
       pairs.delete(pair);
       client.destroy();
       server?.destroy();
     };
-    client.on('error', () => {}).on('close', end);
+    const pair = { client, server, end };
+    pairs.add(pair);
+    const close = () => {
+      if (isBlackHole) untold.add(pair);
+      else end();
+    };
+    client.on('error', () => {}).on('close', close);
     client.setNoDelay(true);
     if (server === undefined) {
       client.resume();
@@ -50,7 +59,7 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
     }
     server.setNoDelay(true);
     // Else the client could not tell a refusal from an end.
-    server.on('error', () => client.resetAndDestroy()).on('close', end);
+    server.on('error', () => isBlackHole || client.resetAndDestroy()).on('close', close);
     let isLost = false;
     for (const [from, to] of [
       [client, server],
@@ -82,6 +91,8 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
     },
     async pass() {
       isBlackHole = false;
+      for (const { end } of untold) end();
+      untold.clear();
       if (!listener.listening) listener = await listen(port, join);
     },
     blackHole() {

@@ -71,6 +71,7 @@ function namespaces(size: number): Network {
     return { name: `pc${index + 1}${id}`, host, group: `198.19.${net}.${index + 1}`, ...ports };
   });
   const remove = () => {
+    process.off('exit', remove);
     for (const { name } of places) ip(`netns del ${name}`, true);
     ip(`link del ${bridge}`, true);
   };

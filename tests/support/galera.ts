@@ -139,7 +139,6 @@ class Node implements GaleraNode {
     this.url = `mysql://tester:tester@${place.host}:${place.port}`;
     mkdirSync(join(folder, 'data'), { recursive: true });
     if (AS_USER.length > 0) execFileSync('chown', ['-R', 'mysql', folder]);
-    process.once('exit', () => this.#server?.kill('SIGKILL'));
   }
 
   /** Makes the first node's data; the others get a copy of it when they join. */
@@ -199,6 +198,9 @@ class Node implements GaleraNode {
     const all = ['--no-defaults', ...AS_USER, '--skip-name-resolve', ...args, ...this.#common];
     const server = spawn(file, [...prefix, ...all, ...more], { stdio: 'ignore' });
     this.#server = server;
+    const kill = () => server.kill('SIGKILL');
+    process.once('exit', kill); // Whatever becomes of the test.
+    server.once('exit', () => process.off('exit', kill));
     const end = performance.now() + 60_000;
     while (!(await this.isSynced(1))) {
       if (performance.now() > end || server.exitCode !== null) throw new Error(this.log());
