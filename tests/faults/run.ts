@@ -62,4 +62,6 @@ function printTable(rows: readonly Row[]): void {
   console.log('');
 }
 
+// Else what was started would go on.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 process.exitCode = await main(process.argv.slice(2));
