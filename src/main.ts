@@ -14,7 +14,7 @@ import { type Config, ConfigError, readConfig } from './adapters/config/config.t
 import { developmentSecretPath, keptSecret } from './adapters/config/kept-secret.ts';
 import type { EndpointOptions } from './adapters/http/endpoints.ts';
 import { expressApp, messageClasses } from './adapters/http/express.ts';
-import { affordableConnections, httpServer } from './adapters/http/server.ts';
+import { affordableConnections, drain, httpServer } from './adapters/http/server.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { openDatabase, openForMigration, openWithoutSync } from './adapters/knex/database.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
@@ -142,8 +142,11 @@ export class Composition {
 export interface Service {
   readonly url: string;
   readonly part: Part;
-  /** Lets requests under way finish, within the grace of the settings, then closes everything. */
-  readonly stop: () => Promise<void>;
+  /**
+   * Lets requests under way finish, within the grace of the settings, then closes everything. For
+   * `lastCall` milliseconds, none unless given, it still answers what comes on its connections.
+   */
+  readonly stop: (lastCall?: number) => Promise<void>;
 }
 
 /** Brings the database up to date and serves. */
@@ -167,14 +170,9 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
   return {
     url: urlOf(server.address()),
     part: composition.part,
-    async stop() {
+    async stop(lastCall = 0) {
       stopPruning();
-      const closed = new Promise((resolve) => server.close(resolve));
-      const idle = setInterval(() => server.closeIdleConnections(), 50);
-      const grace = setTimeout(() => server.closeAllConnections(), shutdownGrace * 1000);
-      await closed;
-      clearInterval(idle);
-      clearTimeout(grace);
+      await drain(server, lastCall, shutdownGrace * 1000);
       await composition.close();
     },
   };
@@ -226,6 +224,9 @@ function urlOf(address: string | AddressInfo | null): string {
   return `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`;
 }
 
+/** Milliseconds in which requests that clients have sent already are on their way. */
+const LAST_CALL = 300;
+
 /** Run directly: serves until SIGTERM or SIGINT; a second one ends at once. */
 async function main(): Promise<void> {
   // As many frames as the line of a fault shows. A refusal is an error too, and each frame costs.
@@ -244,7 +245,7 @@ async function main(): Promise<void> {
     if (stopping) process.exit(1);
     stopping = true;
     if (!isWorker()) console.log('Stopping');
-    serving.then((service) => service.stop()).then(() => process.exit(0), fail);
+    serving.then((service) => service.stop(LAST_CALL)).then(() => process.exit(0), fail);
   };
   if (isWorker()) {
     // Twice where all processes of the service get it: from whoever stops them, and from the first one.

@@ -316,3 +316,34 @@ if (process.platform === 'linux') connections(FEW_FILES, fewFiles);
 else connections.skip(FEW_FILES, fewFiles);
 
 connections.run();
+
+const ending = suite('A service that ends');
+
+ending('answers what comes on its connections for a while, and closes them with it', () =>
+  withService('memory', {}, async ({ url, stop }) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    const received: string[] = [];
+    socket.setEncoding('utf8').on('data', (text: string) => received.push(text));
+    socket.write('GET /users HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket, 'data');
+    assert.match(received.join(''), /^HTTP\/1.1 200 [^]*\r\nConnection: keep-alive\r\n/);
+    const stopped = stop(60_000);
+    received.length = 0;
+    socket.write('GET /users HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket, 'close');
+    assert.match(received.join(''), /^HTTP\/1.1 200 [^]*\r\nConnection: close\r\n[^]*\[\]/);
+    await stopped;
+  }),
+);
+
+ending('waits for nobody who has sent nothing', () =>
+  withService('memory', { env: { SHUTDOWN_GRACE: '60s' } }, async ({ url, stop }) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {});
+    await once(socket, 'connect');
+    await call(url, 'GET /users'); // The other is known to the service by now.
+    await stop();
+    if (!socket.closed) await once(socket, 'close');
+  }),
+);
+
+ending.run();

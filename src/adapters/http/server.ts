@@ -7,7 +7,7 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from 'node:http';
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { LINGER, MAX_BODY_LENGTH } from './answer.ts';
 import { errorReply, type TextReply } from './reply.ts';
 
@@ -88,6 +88,35 @@ export function httpServer(
   return server;
 }
 
+/** The open connections of each server. */
+const connections = new WeakMap<Server, Set<Socket>>();
+
+/**
+ * Ends a server once its requests are answered. It takes no more connections, and says on each answer that
+ * it is the last of its connection (`Connection: close`, by the host). Those between two requests are
+ * closed after `lastCall` milliseconds: Node would do so at once, and cut off requests that are on their
+ * way. After `grace` milliseconds all are closed.
+ */
+export async function drain(server: Server, lastCall: number, grace: number): Promise<void> {
+  const closed = new Promise((resolve) => NetServer.prototype.close.call(server, resolve));
+  let idle: NodeJS.Timeout | undefined;
+  const closeIdle = () => {
+    server.closeIdleConnections();
+    // To Node these are busy: a request could begin.
+    for (const socket of connections.get(server) ?? []) if (!socket.bytesRead) socket.destroy();
+  };
+  const wait = setTimeout(() => {
+    closeIdle();
+    idle = setInterval(closeIdle, 50);
+  }, lastCall);
+  const end = setTimeout(() => server.closeAllConnections(), grace);
+  await closed;
+  clearTimeout(wait);
+  clearInterval(idle);
+  clearTimeout(end);
+  server.close(); // What Node has running beside the connections.
+}
+
 /** Milliseconds for which a connection may be without a request whose headers are there. */
 const REQUESTLESS = IDLE_TIMEOUT + HEADERS_TIMEOUT + CHECK_INTERVAL;
 
@@ -97,7 +126,10 @@ const REQUESTLESS = IDLE_TIMEOUT + HEADERS_TIMEOUT + CHECK_INTERVAL;
  */
 function limitIdling(server: Server): void {
   const lastUses = new WeakMap<Socket, number>();
+  const open = new Set<Socket>();
+  connections.set(server, open);
   server.on('connection', (socket: Socket & HasResponse) => {
+    open.add(socket);
     lastUses.set(socket, performance.now());
     const look = () => {
       const idle = performance.now() - (lastUses.get(socket) ?? 0);
@@ -108,7 +140,10 @@ function limitIdling(server: Server): void {
     let timer: NodeJS.Timeout;
     const wait = (ms: number) => (timer = setTimeout(look, ms).unref());
     wait(REQUESTLESS);
-    socket.once('close', () => clearTimeout(timer));
+    socket.once('close', () => {
+      open.delete(socket);
+      clearTimeout(timer);
+    });
   });
   const noteUse = function (this: ServerResponse) {
     lastUses.set(this.req.socket, performance.now());
