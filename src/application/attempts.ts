@@ -85,13 +85,18 @@ class Counts {
 
   /** Lets an attempt in under all limits that hold for it, or none; then the seconds to wait. */
   async admit(limits: readonly Limit[]): Promise<readonly Admission[] | number> {
-    const found = await this.#counter.read(
-      limits.flatMap((limit) => [countOf(limit), gateOf(limit)]),
-    );
-    const isSpent = (i: number) => (found[2 * i]?.count ?? 0) >= (limits[i]?.free ?? 0);
-    const holding = limits.filter(({ yields }, i) => !(yields && isSpent(i - 1)));
+    const own = limits.filter((_, i) => limits[i + 1]?.yields);
+    const found = await this.#counter.read([
+      ...limits.map(gateOf),
+      ...own.flatMap((limit) => [countOf(limit), waitsOf(limit)]),
+    ]);
+    // Those that are turned away are counted as well, and all of a limit may pass at once: only where
+    // one has had to wait, and was let in, does the limit before take the place of the next.
+    const [count, waited] = found.slice(limits.length);
+    const isSpent = (count?.count ?? 0) >= (own[0]?.free ?? 0) && (waited?.count ?? 0) > 0;
+    const holding = limits.filter(({ yields }) => !(yields && isSpent));
     const waits = limits.map((limit, i) => {
-      const left = holding.includes(limit) ? (found[2 * i + 1]?.secondsLeft ?? 0) : 0;
+      const left = holding.includes(limit) ? (found[i]?.secondsLeft ?? 0) : 0;
       // A wait that is longer than any can be is one of before the clock was set back.
       return left < 2 * LONGEST_WAIT ? left : 0;
     });
@@ -145,9 +150,13 @@ class Counts {
     if (admissions.length === 0) return;
     const waited = admissions.filter((admission) => admission.waited).map(({ limit }) => limit);
     const counts = admissions.map(({ limit }) => countOf(limit));
-    const work = [this.#counter.subtract([...counts, ...waited.map(waitsOf)])];
-    if (waited.length > 0) work.push(this.#counter.clear(waited.map(gateOf)));
-    await Promise.allSettled(work);
+    try {
+      await this.#counter.subtract([...counts, ...waited.map(waitsOf)]);
+      // Afterwards: nobody must find a gate open that a wait still stands for.
+      if (waited.length > 0) await this.#counter.clear(waited.map(gateOf));
+    } catch {
+      // What is left of it passes by itself, and errs towards too few guesses.
+    }
   }
 
   /** Does what follows a right attempt; best effort, likewise. */

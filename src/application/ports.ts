@@ -124,7 +124,10 @@ export interface SessionRepository {
   /** The sessions of a user that have not expired, the oldest first. */
   list(userId: UserId, now: Date): Promise<readonly Session[]>;
 
-  /** Ends a session of this user. Resolves to whether there was one that had not expired. */
+  /**
+   * Ends a session of this user, which is gone then, also where it had expired. Resolves to whether there
+   * was one that had not.
+   */
   remove(id: string, userId: UserId, now: Date): Promise<boolean>;
 
   /** Ends every session of a user. */

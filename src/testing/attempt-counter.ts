@@ -107,6 +107,20 @@ export function attemptCounterContract(open: Open<OpenedCounter>): readonly Case
       assert.equal(await one.removeExpired(2), 0);
       assert.equal((await one.read(['lasting']))[0]?.count, 1);
     }),
+    it('removes no count that has passed and begun anew', async ({ one, other }) => {
+      const keys = Array.from({ length: 40 }, (_, i) => `key ${i}`);
+      await Promise.all(keys.map((key) => one.add(key, 1)));
+      await sleep(1100);
+      const removed = keys.map(() => one.removeExpired(4));
+      const added = await Promise.all(keys.map((key) => other.add(key, 60)));
+      assert.ok(added.every(({ count }) => count === 1));
+      await Promise.all(removed);
+      const counts = await one.read(keys);
+      assert.deepEqual(
+        counts.map((found) => found?.count),
+        keys.map(() => 1),
+      );
+    }),
     it('takes any text for a key, and keeps all apart', async ({ one }) => {
       const keys = ['', ' ', 'a', 'A', 'a ', 'ä', 'a\u0308', 'ß', 'ss', '\0', '\ud800', "'", '%'];
       keys.push('x'.repeat(100_000), 'x'.repeat(100_001), '__proto__', 'constructor');

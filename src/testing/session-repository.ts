@@ -141,6 +141,14 @@ export function sessionRepositoryContract(open: Open<OpenedStore>): readonly Cas
       await one.sessions.insert({ ...made, id: `${made.id}-2` }, 0);
       assert.equal(await one.sessions.remove(`${made.id}-2`, userId, before), true);
     }),
+    it('removes a session that has expired, too', async ({ one, other, userId }) => {
+      const made: Session = { ...session(), userId };
+      await one.sessions.insert(made, 0);
+      await one.sessions.remove(made.id, userId + 1, made.expires);
+      assert.deepEqual(await other.sessions.find(made.id), made);
+      await one.sessions.remove(made.id, userId, made.expires);
+      assert.equal(await other.sessions.find(made.id), undefined);
+    }),
     it('lets one of many concurrent removals of a session through', async (store) => {
       const { one, other, userId } = store;
       const made: Session = { ...session(), userId };

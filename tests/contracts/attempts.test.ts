@@ -234,6 +234,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
     fails: [
       'loses a count when its time is over',
       'removes what has passed, up to a limit, and nothing else',
+      'removes no count that has passed and begun anew',
     ],
   },
   {
@@ -283,6 +284,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
       'takes nothing from a key that has no count',
       'clears what it is told to, and nothing else',
       'removes what has passed, up to a limit, and nothing else',
+      'removes no count that has passed and begun anew',
     ],
   },
 ];

@@ -374,7 +374,10 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
         },
       },
     }),
-    fails: ["removes a session of its user's, once, and no other's"],
+    fails: [
+      "removes a session of its user's, once, and no other's",
+      'removes a session that has expired, too',
+    ],
   },
   {
     name: 'removes all that has expired, without a limit',
@@ -581,6 +584,18 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
       sessions: { remove: (id, userId) => sessions.remove(id, userId, new Date(0)) },
     }),
     fails: ['says of no session that has expired that it removed it'],
+  },
+  {
+    name: 'leaves sessions that have expired',
+    fault: ({ sessions }) => ({
+      sessions: {
+        async remove(id, userId, now) {
+          const found = await sessions.find(id);
+          return found !== undefined && found.expires > now && sessions.remove(id, userId, now);
+        },
+      },
+    }),
+    fails: ['removes a session that has expired, too'],
   },
   {
     name: 'looks before it removes, and waits in between',

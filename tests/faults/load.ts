@@ -16,7 +16,7 @@ export interface LoadOptions {
   readonly clients: number;
   /** How often each action is taken, among the others; `MIXED` unless given. */
   readonly mix?: Mix;
-  /** Milliseconds that each client rests after a request; none unless given. */
+  /** Milliseconds that each client rests after a request, half of them more or less; none unless given. */
   readonly pause?: number;
 }
 
@@ -63,7 +63,7 @@ export function startLoad(history: History, options: LoadOptions): Load {
     while (!isStopping) {
       const { outcome } = await actor.act(deck[Math.floor(Math.random() * deck.length)]);
       const isRefused = 'fault' in outcome || outcome.status >= 500;
-      const rest = isRefused ? REST : pause;
+      const rest = isRefused ? REST : pause * (0.5 + Math.random());
       if (rest > 0) await sleep(rest);
     }
     client.close();

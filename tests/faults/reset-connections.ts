@@ -7,6 +7,8 @@ import { acknowledged, onTrial, slowest } from './trial.ts';
 
 const SECONDS = 20;
 const CLIENTS = 16;
+/** Milliseconds. */
+const DELAY = 3;
 
 /** Resets all connections to the database, once a second, under a mixed load. */
 export const resetConnections: Scenario = {
@@ -23,6 +25,8 @@ export const resetConnections: Scenario = {
           const load = startLoad(history, { url: () => service.url, clients: CLIENTS });
           let resets = 0;
           for (let second = 0; second < (isLong ? SECONDS * 10 : SECONDS); second += 1) {
+            // Where answers take a while, more of them are under way when the connection ends.
+            proxy.delay(second % 2 === 0 ? 0 : DELAY);
             await sleep(1_000);
             resets += proxy.resetAll();
           }

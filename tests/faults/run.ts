@@ -10,6 +10,8 @@ import { logOutput } from './log-output.ts';
 import { migrationRaces } from './migration-races.ts';
 import { resetConnections } from './reset-connections.ts';
 import type { Figure, Scenario } from './scenario.ts';
+import { silentDatabase } from './silent-database.ts';
+import { smallPool } from './small-pool.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   killedService,
@@ -19,6 +21,8 @@ const SCENARIOS: readonly Scenario[] = [
   migrationRaces,
   galeraMigrations,
   logOutput,
+  silentDatabase,
+  smallPool,
 ];
 
 interface Row extends Figure {

@@ -41,5 +41,6 @@ export function exactly(what: string, value: number, wanted: number): Figure {
 }
 
 function digits(value: number): string {
-  return Number.isInteger(value) ? String(value) : value.toPrecision(3);
+  if (Number.isInteger(value)) return String(value);
+  return Math.abs(value) >= 100 ? value.toFixed() : value.toPrecision(3);
 }

@@ -14,6 +14,8 @@ const SETTINGS = {
   TRUST_PROXY: '1',
 } as const;
 
+const BUILT = [process.execPath, resolve('dist/service/main.cjs')];
+
 /** The built service as a process, which can be killed and started again where it was. */
 export class ServiceUnderTest {
   readonly url: string;
@@ -35,14 +37,15 @@ export class ServiceUnderTest {
 
   /**
    * Starts it, and resolves when it is healthy. `env`: settings beside those of tests; `around`: a
-   * command to run it under, such as `faketime`.
+   * command to run it under, such as `faketime`; `program`: what is run.
    */
   static async start(
     databaseUrl: string,
     env: Readonly<Record<string, string>> = {},
     around: readonly string[] = [],
+    program: readonly string[] = BUILT,
   ): Promise<ServiceUnderTest> {
-    const command = [...around, process.execPath, resolve('dist/service/main.cjs')];
+    const command = [...around, ...program];
     const port = await freePort();
     const service = new ServiceUnderTest(port, { DATABASE_URL: databaseUrl, ...env }, command);
     await service.start();

@@ -1,7 +1,7 @@
 /** The service on a database, under a fault, with what its clients have seen; and the verdict at the end. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { check, type Evidence } from './checker.ts';
-import { proveLogins, readContents } from './contents.ts';
+import { type Contents, proveLogins, readContents } from './contents.ts';
 import { Client, type Entry, History } from './history.ts';
 import { exactly, figure, type Figure } from './scenario.ts';
 import { ServiceUnderTest } from './service-under-test.ts';
@@ -21,6 +21,10 @@ export interface TrialOptions extends Pick<Evidence, 'mayLoseConnections'> {
   /** Before each figure's name. */
   readonly name: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** The program that is the service; the built one unless given. */
+  readonly program?: readonly string[];
+  /** Accounts, by their emails, that others than the recorded clients have made, and that are not judged. */
+  readonly isForeign?: (email: string) => boolean;
 }
 
 /** Starts the service, does something to it, and judges what its clients have seen when all is over. */
@@ -28,14 +32,15 @@ export async function onTrial(
   options: TrialOptions,
   run: (trial: Trial) => Promise<readonly Figure[]>,
 ): Promise<readonly Figure[]> {
-  const { databaseUrl, directUrl = databaseUrl, mayLoseConnections = false, name, env } = options;
-  const service = await ServiceUnderTest.start(databaseUrl, env);
+  const { databaseUrl, directUrl = databaseUrl, name, env, program } = options;
+  const { mayLoseConnections = false, isForeign = () => false } = options;
+  const service = await ServiceUnderTest.start(databaseUrl, env, [], program);
   try {
     const history = new History();
     const figures = await run({ service, history, databaseUrl });
     // Nothing is under way any more in a service that has ended: what it left is what there is.
     const code = await service.end('SIGTERM');
-    const contents = await readContents(directUrl);
+    const contents = without(await readContents(directUrl), isForeign);
     await service.start();
     const { entries } = history;
     const proofs = await proveLogins(service.url, contents, entries);
@@ -51,6 +56,14 @@ export async function onTrial(
   } finally {
     await service.remove();
   }
+}
+
+function without({ users, sessions }: Contents, isForeign: (email: string) => boolean): Contents {
+  const foreign = new Set(users.filter(({ email }) => isForeign(email)).map(({ id }) => id));
+  return {
+    users: users.filter(({ id }) => !foreign.has(id)),
+    sessions: sessions.filter(({ userId }) => !foreign.has(userId)),
+  };
 }
 
 /** How often there was which answer. */

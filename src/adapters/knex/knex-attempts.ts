@@ -156,7 +156,7 @@ export class KnexAttempts implements AttemptCounter {
       // A key that is named twice is for the next statement.
       reduced = reduced.filter((id, i) => i >= ROWS || reduced.indexOf(id) !== i);
     }
-    await deleteByIds(this.#knex, this.#table, ended, PATIENCE);
+    await deleteByIds(this.#knex, this.#table, ended, { patience: PATIENCE });
     return all;
   }
 
@@ -194,13 +194,14 @@ export class KnexAttempts implements AttemptCounter {
   }
 
   async removeExpired(limit: number): Promise<number> {
+    const expiredBy = steadyDate();
     const ids = await reading(this.#knex, async () =>
       this.#knex(this.#table)
-        .where('expires', '<=', steadyDate())
+        .where('expires', '<=', expiredBy)
         .limit(limit, { skipBinding: true })
         .pluck<string[]>('id'),
     );
-    return deleteByIds(this.#knex, this.#table, ids);
+    return deleteByIds(this.#knex, this.#table, ids, { expiredBy });
   }
 }
 

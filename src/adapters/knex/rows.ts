@@ -74,19 +74,29 @@ export function filled<Key>(keys: readonly Key[]): readonly Key[] {
   ];
 }
 
+/** Which rows of some ids are to go, and how long that is tried. */
+interface Deletion {
+  /** Only those that had expired by this date: they can have begun anew. */
+  readonly expiredBy?: string;
+  /** Milliseconds. */
+  readonly patience?: number;
+}
+
 /** Deletes the rows of these ids, again where that helps; resolves to how many there were. */
 export async function deleteByIds(
   knex: HasDirectClient<Changed>,
   table: string,
   ids: readonly string[],
-  patience?: number,
+  { expiredBy, ...retries }: Deletion = {},
 ): Promise<number> {
   if (ids.length === 0) return 0;
   // In the same order wherever it is done, so that no two wait for each other.
   const keys = filled(ids.toSorted());
-  const sql = `DELETE FROM \`${table}\` WHERE \`id\` IN (${places(keys.length)})`;
-  const remove = async () => changedRows(await runDirectly(knex, sql, keys));
-  return writing(knex, remove, { found: null, ...(patience !== undefined && { patience }) });
+  const condition = expiredBy === undefined ? '' : ' AND `expires` <= ?';
+  const sql = `DELETE FROM \`${table}\` WHERE \`id\` IN (${places(keys.length)})${condition}`;
+  const values = expiredBy === undefined ? keys : [...keys, expiredBy];
+  const remove = async () => changedRows(await runDirectly(knex, sql, values));
+  return writing(knex, remove, { found: null, ...retries });
 }
 
 /** The places of so many values in a statement. */

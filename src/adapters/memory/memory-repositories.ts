@@ -179,8 +179,9 @@ class MemorySessions implements SessionRepository {
 
   async remove(id: string, userId: UserId, now: Date): Promise<boolean> {
     const session = this.#tables.sessions.get(id);
-    if (session?.userId !== userId || isExpired(session, now)) return false;
-    return this.#tables.sessions.delete(id);
+    if (session?.userId !== userId) return false;
+    this.#tables.sessions.delete(id);
+    return !isExpired(session, now);
   }
 
   async removeAll(userId: UserId): Promise<void> {
