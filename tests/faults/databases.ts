@@ -13,9 +13,11 @@ export type StoreName = 'memory' | 'SQLite' | 'MariaDB';
 
 /** Where new, empty databases of one kind come from. */
 export interface Store {
-  readonly name: StoreName;
+  readonly name: StoreName | 'Galera';
   /** The URL of another one. */
   readonly next: () => Promise<string>;
+  /** All URLs of a database, where it has several servers. */
+  readonly ways?: (url: string) => readonly string[];
 }
 
 /** Does something on each of these kinds, one after the other; whatever they held is gone afterwards. */

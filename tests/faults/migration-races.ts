@@ -41,11 +41,20 @@ export const migrationRaces: Scenario = {
   run: ({ isLong }) =>
     onEach(['SQLite', 'MariaDB'], async (store) => {
       const times = isLong ? 10 : 1;
-      const whole = await migratedByOne(store);
-      const races = await race(store, whole.schema, ROUNDS * times);
-      return [...races, ...(await kill(store, whole, KILLS * times))];
+      return raceOn(store, ROUNDS * times, KILLS * times);
     }),
 };
+
+/** So many races, each on a database of its own, and so many deaths in the middle. */
+export async function raceOn(
+  store: Store,
+  rounds: number,
+  kills: number,
+): Promise<readonly Figure[]> {
+  const whole = await migratedByOne(store);
+  const races = await race(store, whole.schema, rounds);
+  return [...races, ...(await kill(store, whole, kills))];
+}
 
 interface Whole {
   readonly schema: string;
@@ -68,14 +77,17 @@ async function race(store: Store, schema: string, rounds: number): Promise<reado
   for (let round = 0; round < rounds; round += 1) {
     const url = await store.next();
     // In every other round they have connections already, so that they meet sooner.
-    const starts = Array.from({ length: AT_ONCE }, () => Migrator.ready(url, round % 2 === 1));
+    const ways = store.ways?.(url) ?? [url];
+    const starts = Array.from({ length: AT_ONCE }, (_, i) =>
+      Migrator.ready(ways[i % ways.length] ?? url, round % 2 === 1),
+    );
     const migrators = await Promise.all(starts);
     const codes = await Promise.all(migrators.map((each) => each.go()));
     for (const [i, code] of codes.entries()) {
       if (code === 0) done += 1;
       else faults.push(`round ${round}: ${code} ${migrators[i]?.output()}`);
     }
-    if ((await schemaOf(url)) !== schema) different += 1;
+    if (!(await isEverywhere(schema, ways))) different += 1;
   }
   for (const fault of faults) console.log(fault);
   const { name } = store;
@@ -98,7 +110,7 @@ async function kill(store: Store, whole: Whole, wanted: number): Promise<readonl
     if (await isHalfDone(url)) killed.push(url);
   }
   // All at once: most of the time is waiting for leases.
-  const healed = await Promise.all(killed.map((url) => heal(url, whole.schema)));
+  const healed = await Promise.all(killed.map((url) => heal(store, url, whole.schema)));
   const slowest = Math.max(...healed.map(({ seconds }) => seconds));
   const { name } = store;
   return [
@@ -113,12 +125,24 @@ async function kill(store: Store, whole: Whole, wanted: number): Promise<readonl
   ];
 }
 
-async function heal(url: string, schema: string) {
+async function heal(store: Store, url: string, schema: string) {
   const started = performance.now();
   const service = await ServiceUnderTest.start(url);
   const seconds = (performance.now() - started) / 1000;
   await service.end();
-  return { seconds, isWhole: (await schemaOf(url)) === schema };
+  return { seconds, isWhole: await isEverywhere(schema, store.ways?.(url) ?? [url]) };
+}
+
+/** Whether every server has this schema; a node of a cluster may have it a moment after the others. */
+async function isEverywhere(schema: string, ways: readonly string[]): Promise<boolean> {
+  for (const way of ways) {
+    const end = performance.now() + (ways.length > 1 ? 1_000 : 0);
+    while ((await schemaOf(way)) !== schema) {
+      if (performance.now() > end) return false;
+      await sleep(50);
+    }
+  }
+  return true;
 }
 
 /** Whether the lease is held, and not every step is made. */

@@ -3,6 +3,8 @@
  * measured beside its bound. Arguments: numbers of faults; none: all. FAULTS=long: ten times as much.
  */
 import { clockJumps } from './clock-jumps.ts';
+import { galeraFaults } from './galera-faults.ts';
+import { galeraMigrations } from './galera-migrations.ts';
 import { killedDatabase } from './killed-database.ts';
 import { killedService } from './killed-service.ts';
 import { logOutput } from './log-output.ts';
@@ -17,6 +19,8 @@ import { unwritableDatabase } from './unwritable-database.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   clockJumps,
+  galeraFaults,
+  galeraMigrations,
   killedDatabase,
   killedService,
   logOutput,
@@ -71,4 +75,6 @@ function printTable(rows: readonly Row[]): void {
 }
 
 process.setMaxListeners(100); // One for each process that a scenario runs at once.
+// Else what was started would go on.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 process.exitCode = await main(process.argv.slice(2));
