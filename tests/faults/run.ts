@@ -74,6 +74,8 @@ function printTable(rows: readonly Row[]): void {
   console.log('');
 }
 
+// So that what a scenario started, mounted or locked is ended with it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 process.setMaxListeners(100); // One for each process that a scenario runs at once.
 // Else what was started would go on.
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));

@@ -93,7 +93,7 @@ function immutableFile(): Promise<readonly Figure[]> {
     const path = databaseUrl.replace('sqlite:', '');
     const files = [path, `${path}-wal`];
     let isForbidden = false;
-    const end = async () => {
+    const allow = () => {
       if (isForbidden) allowWrites(files);
       isForbidden = false;
     };
@@ -101,10 +101,13 @@ function immutableFile(): Promise<readonly Figure[]> {
       forbidWrites(files);
       isForbidden = true;
     };
+    process.once('exit', allow); // Or it could not be removed.
     try {
+      const end = async () => allow();
       return await during({ name: 'SQLite read-only', databaseUrl, begin, end });
     } finally {
-      await end(); // Or it could not be removed.
+      allow();
+      process.off('exit', allow);
     }
   });
 }
