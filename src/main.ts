@@ -19,7 +19,7 @@ import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { openDatabase, openForMigration, openWithoutSync } from './adapters/knex/database.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import { migrate } from './adapters/knex/migrations.ts';
-import { describeFault, nameFault, printable } from './adapters/log/faults.ts';
+import { describeFault, nameFault, print, printable } from './adapters/log/faults.ts';
 import {
   memoryRepositories,
   noAttempts,
@@ -263,7 +263,7 @@ async function main(): Promise<void> {
 /** Serves by processes that share nothing but the port and the database. */
 async function superviseWorkers(config: Config): Promise<Pick<Service, 'url' | 'stop'>> {
   const { workers, host, shutdownGrace } = config;
-  const { address, stop } = await startWorkers(workers, (line) => console.error(`alert ${line}`));
+  const { address, stop } = await startWorkers(workers, (line) => print(`alert ${line}`));
   const { port, addressType } = address;
   const family = addressType === 6 ? 'IPv6' : 'IPv4';
   return {
@@ -304,11 +304,11 @@ function describeStore(store: Config['store']): string {
 }
 
 function reportFault(fault: unknown): void {
-  console.error(`error ${describeFault(fault)}`);
+  print(`error ${describeFault(fault)}`);
 }
 
 function alertUnreadableHash(): void {
-  console.error('alert a stored password hash cannot be read: its user cannot sign in');
+  print('alert a stored password hash cannot be read: its user cannot sign in');
 }
 
 function fail(error: unknown): never {
