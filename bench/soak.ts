@@ -136,12 +136,15 @@ function report(store: string, windows: readonly Window[]): void {
   ).map(([what, unit, of]) => {
     const points: Point[] = counted.map((window) => ({ at: window.at, value: of(window) }));
     const { slope, error } = trendOf(points);
+    // What fills up stops growing, a leak does not.
+    const later = trendOf(points.slice(points.length >> 1));
     return {
       what: `${what} ${unit}`.trim(),
       first: (points[0]?.value ?? Number.NaN).toFixed(1),
       last: (points.at(-1)?.value ?? Number.NaN).toFixed(1),
       'an hour': slope.toFixed(2),
       'standard error': error.toFixed(2),
+      'second half': `${later.slope.toFixed(2)} ± ${later.error.toFixed(2)}`,
       grows: Math.abs(slope) > 2 * error ? `${(slope / error).toFixed(1)} errors` : 'no',
     };
   });

@@ -1,5 +1,6 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -10,7 +11,7 @@ import { readConfig } from '../src/adapters/config/config.ts';
 import { BackupRefused, restore } from '../src/adapters/knex/backup.ts';
 import { firstFreeId } from '../src/adapters/knex/backup-file.ts';
 import { SECRET } from './support/fakes.ts';
-import { temporaryFolder } from './support/programs.ts';
+import { freePort, temporaryFolder } from './support/programs.ts';
 import { ADA, call, type Program, registered, startProgram, TEST_ENV } from './support/service.ts';
 import { isAvailable, type StoreName, withDatabaseUrl } from './support/stores.ts';
 import { canHaveTls, withTlsServer } from './support/tls-server.ts';
@@ -521,6 +522,23 @@ const encrypted = () =>
       const other = url(`?ssl-mode=VERIFY_CA&ssl-ca=${otherCa}`);
       await refused(other, ['backup', file('other')], /self-signed|unable to verify/);
       await refused(url(''), ['backup', file('plain')], 'ER_ACCESS_DENIED_ERROR');
+      // Who gets in between after the first connection, which is this program's own, gets nothing.
+      await withTlsServer(undefined, async (plain) => {
+        const between = await relay(port, plain.port);
+        try {
+          for (const mode of ['VERIFY_CA', 'VERIFY_IDENTITY']) {
+            between.begin();
+            const through = url(`?ssl-mode=${mode}&ssl-ca=${ca}`).replace(
+              `:${port}`,
+              `:${between.port}`,
+            );
+            await refused(through, ['backup', file('between')], /dump failed: .*SSL/);
+            assert.ok(between.count() > 1);
+          }
+        } finally {
+          between.close();
+        }
+      });
       await done(sound, ['restore', file('identity'), '--replace']);
       assert.equal(readdirSync(folder.path).toSorted(), ['authority', 'identity', 'required']);
     } finally {
@@ -533,6 +551,24 @@ if (canHaveTls) mariadb(TLS, encrypted);
 else mariadb.skip(TLS, encrypted);
 
 mariadb.run();
+
+/** Takes the first connection to one port, and those that follow to another. */
+async function relay(first: number, others: number) {
+  let count = 0;
+  const server = createServer((socket) => {
+    const other = connect((count += 1) === 1 ? first : others, '127.0.0.1');
+    for (const each of [socket, other]) each.on('error', () => {});
+    socket.pipe(other).pipe(socket);
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return {
+    port,
+    begin: () => void (count = 0),
+    count: () => count,
+    close: () => void server.close(),
+  };
+}
 
 /** So many users more, whose rows do not compress to nothing. */
 async function fill(databaseUrl: string, count: number): Promise<void> {
