@@ -1,5 +1,5 @@
 /** What the benchmarks share: a cheap HTTP client, and readings of a process. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 
 export interface Reply {
@@ -44,6 +44,7 @@ export class Connection {
   /** Only while it is open. */
   send(request: string): Promise<Reply> {
     return new Promise((resolve, reject) => {
+      if (this.#socket.destroyed) return reject(new Error('connection closed'));
       this.#waiting = { resolve, reject };
       this.#received = '';
       this.#written = performance.now();
@@ -64,6 +65,7 @@ export class Connection {
     const [, length = '0'] = /\r\ncontent-length: (\d+)/i.exec(head) ?? [];
     const body = this.#received.slice(end + 4);
     if (body.length < Number(length)) return;
+    if (/\r\ntransfer-encoding: chunked/i.test(head) && !body.endsWith('0\r\n\r\n')) return;
     const waiting = this.#waiting;
     this.#waiting = undefined;
     const ms = performance.now() - this.#written;
@@ -96,6 +98,22 @@ export function peakMemory(pid: number): number {
 
 export function forgetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+/** What a process holds open: files and sockets. */
+export function handles(pid: number): { readonly all: number; readonly sockets: number } {
+  const folder = `/proc/${pid}/fd`;
+  const open = readdirSync(folder).map((each) => {
+    try {
+      return readlinkSync(`${folder}/${each}`);
+    } catch {
+      return ''; // Closed meanwhile.
+    }
+  });
+  return {
+    all: open.filter(Boolean).length,
+    sockets: open.filter((what) => what.startsWith('socket:')).length,
+  };
 }
 
 function megabytes(pid: number, line: RegExp): number {

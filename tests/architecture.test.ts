@@ -44,6 +44,7 @@ const PLACES = [
   'src/testing',
   'src/main.ts',
   'src/doctor.ts',
+  'src/backup.ts',
 ] as const;
 const ONLY_MAIN = ['tsyringe', 'reflect-metadata'];
 
@@ -58,6 +59,7 @@ const EXPECTED: readonly (readonly [from: string, to: string])[] = [
   ['src/testing', 'node:'],
   ['src/main.ts', 'src/adapters'],
   ['src/doctor.ts', 'src/adapters'],
+  ['src/backup.ts', 'src/adapters'],
   ...ONLY_MAIN.map((name) => ['src/main.ts', name] as const),
 ];
 
@@ -90,6 +92,7 @@ function mayImport(path: string, target: string): boolean {
     case 'src/main.ts':
       return !isIn(target, 'src/testing');
     case 'src/doctor.ts':
+    case 'src/backup.ts':
       return (
         target !== 'src/main.ts' &&
         ![...ONLY_MAIN, 'src/testing'].some((forbidden) => isIn(target, forbidden))
@@ -262,6 +265,7 @@ const HEALTHY: Tree = new Map([
      import './adapters/http/express.ts'; import './application/index.ts';`,
   ],
   ['src/doctor.ts', `import './adapters/keys/keys.ts';`],
+  ['src/backup.ts', `import './adapters/keys/keys.ts';`],
 ]);
 
 const PLANTED: readonly (readonly [path: string, source: string, ...faults: string[]])[] = [
@@ -330,6 +334,11 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
     'src/doctor.ts',
     `import './adapters/keys/keys.ts'; import './main.ts';`,
     'src/doctor.ts must not import src/main.ts',
+  ],
+  [
+    'src/backup.ts',
+    `import './adapters/keys/keys.ts'; import './main.ts';`,
+    'src/backup.ts must not import src/main.ts',
   ],
   ...['src/domain/email.ts', 'src/application/login.ts', 'src/adapters/jwt/jwt-issuer.ts'].map(
     (path): [string, string, string] => {

@@ -1,47 +1,14 @@
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { mariadbServer, temporaryFolder } from './support/programs.ts';
 import { startProgram, TEST_ENV } from './support/service.ts';
 import { openUrl } from './support/stores.ts';
-
-const daemon = process.env['TEST_MARIADBD'] ?? '';
-const openssl = process.env['TEST_OPENSSL'] ?? '';
+import { canHaveTls, withTlsServer } from './support/tls-server.ts';
 
 const tls = suite('TLS to MariaDB');
 
 function it(title: string, run: () => Promise<void>): void {
-  if (daemon && openssl) tls(title, run);
+  if (canHaveTls) tls(title, run);
   else tls.skip(title, run);
-}
-
-/** A server whose certificate has this name (`DNS:localhost`, `IP:127.0.0.1`); none: without TLS. */
-async function withServer(
-  name: string | undefined,
-  use: (server: { port: number; ca: string; otherCa: string }) => Promise<void>,
-): Promise<void> {
-  const folder = temporaryFolder();
-  const path = (file: string) => join(folder.path, file);
-  const certificate = (file: string, ...more: readonly string[]) => {
-    const keys = ['-newkey', 'rsa:2048', '-nodes', '-keyout', path(`${file}.key`)];
-    const made = ['-x509', '-days', '2', '-subj', `/CN=${file}`, '-out', path(`${file}.pem`)];
-    execFileSync(openssl, ['req', ...keys, ...made, ...more], { stdio: 'ignore' });
-  };
-  try {
-    for (const file of ['ca', 'other-ca']) certificate(file);
-    const by = ['-CA', path('ca.pem'), '-CAkey', path('ca.key')];
-    certificate('server', ...by, '-addext', `subjectAltName=${name ?? 'DNS:none'}`);
-    const files = [`--ssl-cert=${path('server.pem')}`, `--ssl-key=${path('server.key')}`];
-    const server = await mariadbServer(daemon, name === undefined ? ['--skip-ssl'] : files);
-    try {
-      await use({ port: server.port, ca: path('ca.pem'), otherCa: path('other-ca.pem') });
-    } finally {
-      await server.remove();
-    }
-  } finally {
-    folder.remove();
-  }
 }
 
 /** The cipher of a connection: the empty string where it has none; or what it is refused for. */
@@ -69,7 +36,7 @@ const UNKNOWN_AUTHORITY = /^refused: .*(?:self-signed certificate|unable to veri
 const WRONG_NAME = /^refused: .*does not match certificate's altnames/;
 
 it('is as the URL asks: none, any, of a known authority, of the right name', () =>
-  withServer('DNS:localhost', async ({ port, ca, otherCa }) => {
+  withTlsServer('DNS:localhost', async ({ port, ca, otherCa }) => {
     const cipher = (host: string, options: string) => cipherOf(host, port, options);
     assert.is(await cipher('localhost', ''), '');
     assert.is(await cipher('localhost', '?ssl-mode=DISABLED'), '');
@@ -95,7 +62,7 @@ it('is as the URL asks: none, any, of a known authority, of the right name', () 
   }));
 
 it('takes a name for no other, and an address that the certificate names', () =>
-  withServer('IP:127.0.0.1', async ({ port, ca }) => {
+  withTlsServer('IP:127.0.0.1', async ({ port, ca }) => {
     const options = `?ssl-mode=VERIFY_IDENTITY&ssl-ca=${encodeURIComponent(ca)}`;
     assert.match(await cipherOf('127.0.0.1', port, options), CIPHER);
     assert.match(await cipherOf('localhost', port, options), WRONG_NAME);
@@ -103,7 +70,7 @@ it('takes a name for no other, and an address that the certificate names', () =>
   }));
 
 it('is not given up where the server has none, and the service says why it does not start', () =>
-  withServer(undefined, async ({ port, ca }) => {
+  withTlsServer(undefined, async ({ port, ca }) => {
     assert.is(await cipherOf('127.0.0.1', port, ''), '');
     for (const mode of ['REQUIRED', `VERIFY_CA&ssl-ca=${ca}`, `VERIFY_IDENTITY&ssl-ca=${ca}`]) {
       const refused = await cipherOf('127.0.0.1', port, `?ssl-mode=${mode}`);

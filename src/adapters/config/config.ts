@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { defaultPolicy } from '../../application/index.ts';
-import { parseStore, type StoreTarget } from './database-url.ts';
+import { readStore, type StoreTarget } from './database-url.ts';
 import { isPem, readKeyFile, weaknessOfSecret } from './keys.ts';
 
 export type Profile = 'development' | 'production';
@@ -93,7 +93,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     maxConnections: read.integer('MAX_CONNECTIONS', 10_000, 1, 1_000_000),
     databasePool: read.integer('DATABASE_POOL', 10, 1, 1_000),
     workers,
-    store: read.store('DATABASE_URL', production ? undefined : DEVELOPMENT_DATABASE),
+    store: read.store('DATABASE_URL'),
     jwtKey: hasKeyFile ? read.privateKey('JWT_PRIVATE_KEY_FILE') : secret,
     jwtPreviousKeys: [...previousSecrets, ...read.publicKeys('JWT_PREVIOUS_KEY_FILES')],
     jwtIssuer: read.text('JWT_ISSUER', 'portcullis'),
@@ -185,7 +185,6 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 }
 
 const HOLDS_KEY = 'holds a key: JWT_PRIVATE_KEY_FILE takes the path of its file';
-const DEVELOPMENT_DATABASE = 'sqlite:data/portcullis.sqlite';
 
 /** Reads variables one by one and gathers what is wrong with them. */
 class Reader {
@@ -301,9 +300,8 @@ class Reader {
     return [];
   }
 
-  store(name: string, otherwise: string | undefined): StoreTarget | undefined {
-    const value = this.optional(name) ?? otherwise;
-    const store = value === undefined ? 'must be set in production' : parseStore(value);
+  store(name: string): StoreTarget | undefined {
+    const store = readStore(this.#env);
     if (typeof store !== 'string') return store;
     this.fault(name, store);
     return undefined;

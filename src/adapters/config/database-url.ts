@@ -23,8 +23,18 @@ interface DatabaseTls {
   readonly ca?: string;
 }
 
+const DEVELOPMENT_DATABASE = 'sqlite:data/portcullis.sqlite';
+
+/** What the environment names as the database, or what is wrong with it; nothing else need be set. */
+export function readStore(env: NodeJS.ProcessEnv): StoreTarget | string {
+  const url = env['DATABASE_URL'];
+  if (url) return parseStore(url);
+  if (env['NODE_ENV'] === 'production') return 'must be set in production';
+  return parseStore(DEVELOPMENT_DATABASE);
+}
+
 /** The target of a DATABASE_URL, or what is wrong with it (never the text: it holds a password). */
-export function parseStore(url: string): StoreTarget | string {
+function parseStore(url: string): StoreTarget | string {
   if (url === 'memory:') return { kind: 'memory' };
   if (url.startsWith('sqlite:')) {
     const path = url.slice('sqlite:'.length);
