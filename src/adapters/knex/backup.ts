@@ -7,7 +7,8 @@ import {
   refuseTaken,
   type RestoreSettings,
 } from './backup-file.ts';
-import { type DatabaseTarget, openForMigration } from './database.ts';
+import { openForMigration } from './database.ts';
+import type { DatabaseTarget } from './target.ts';
 import { migrate, migratorConfig } from './migrations.ts';
 import { backUpMysql, MYSQL_BEGINNING, restoreMysql } from './mysql-backup.ts';
 import { backUpSqlite, restoreSqlite, SQLITE_BEGINNING } from './sqlite-backup.ts';

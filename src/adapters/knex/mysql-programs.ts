@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { rootCertificates } from 'node:tls';
 import { promisify } from 'node:util';
 import { BackupRefused } from './backup-file.ts';
-import type { DatabaseTarget } from './database.ts';
+import type { DatabaseTarget } from './target.ts';
 
 /** One server. */
 export type MysqlTarget = Extract<DatabaseTarget, { kind: 'mysql' }>;

@@ -27,7 +27,7 @@ import {
 } from './backup-file.ts';
 import { loadSqlite } from './drivers.ts';
 import { createPrivately } from './private-file.ts';
-import { isBusy } from './retry.ts';
+import { faultOf } from './retry.ts';
 import { DEFAULT_TABLES, notesOf } from './tables.ts';
 
 /** What the content of a backup begins with: it is a database itself, for `gunzip` and `sqlite3`. */
@@ -163,7 +163,7 @@ async function takeOver(path: string, replace: boolean): Promise<Old> {
   } catch (fault) {
     db.close();
     if (fault instanceof BackupRefused) throw fault;
-    if (isBusy(fault)) {
+    if (faultOf(fault) === 'busy') {
       throw new BackupRefused(`${path} is in use: stop the service, and whatever else has it open`);
     }
     if (replace) return nothing; // What is broken is thrown away as well.
