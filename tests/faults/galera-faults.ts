@@ -210,7 +210,9 @@ class Trial {
     );
     await sleep(BEFORE);
     await fault.begin();
+    const begun = performance.now();
     await sleep(DURING);
+    const logs = this.#cluster.logs();
     await fault.end();
     await this.#cluster.settled();
     await fault.healed?.();
@@ -221,16 +223,17 @@ class Trial {
     const [stable = [], moved = []] = histories.map((history) => history.entries);
     const isDone = ({ outcome }: Entry) => 'status' in outcome && outcome.status < 300;
     const isCreated = ({ outcome }: Entry) => 'status' in outcome && outcome.status === 201;
+    const stalls = [
+      { of: 'longest without a 201', ...longestWithout(isCreated, stable) },
+      { of: 'where it was preferred', ...longestWithout(isCreated, moved) },
+      { of: 'without a success', ...longestWithout(isDone, [...stable, ...moved]) },
+    ];
+    for (const { of, seconds, since } of stalls.filter((stall) => stall.seconds > STALL)) {
+      // What is rare must tell of itself where it happens.
+      console.log(`${what}: ${of}: ${seconds} s, from ${(since - begun) / 1000} s on\n${logs}`);
+    }
     return [
-      figure(`${what}: longest without a 201`, longestWithout(isCreated, stable), 's', {
-        atMost: STALL,
-      }),
-      figure(`${what}: where it was preferred`, longestWithout(isCreated, moved), 's', {
-        atMost: STALL,
-      }),
-      figure(`${what}: without a success`, longestWithout(isDone, [...stable, ...moved]), 's', {
-        atMost: STALL,
-      }),
+      ...stalls.map(({ of, seconds }) => figure(`${what}: ${of}`, seconds, 's', { atMost: STALL })),
       figure(`${what}: slowest answer`, slowest, 's', { atMost: 5 }),
       ...(await judged(what, this.#cluster, this.#stable, entries)),
       ...(await emptied(this.#cluster)),
@@ -238,16 +241,22 @@ class Trial {
   }
 }
 
-/** Seconds. */
-function longestWithout(isSuccess: (entry: Entry) => boolean, entries: readonly Entry[]): number {
-  const first = Math.min(...entries.map(({ start }) => start));
-  const last = Math.max(...entries.map(({ end }) => end));
+/** How long, and since when, nothing succeeded. */
+function longestWithout(isSuccess: (entry: Entry) => boolean, entries: readonly Entry[]) {
+  const first = entries.reduce((least, { start }) => Math.min(least, start), Infinity);
+  const last = entries.reduce((most, { end }) => Math.max(most, end), 0);
   const times = entries
     .filter(isSuccess)
     .map(({ end }) => end)
     .toSorted((one, other) => one - other);
-  const gaps = [...times, last].map((time, i) => time - (times[i - 1] ?? first));
-  return Math.max(...gaps) / 1000;
+  let longest = { seconds: 0, since: first };
+  let since = first;
+  for (const time of [...times, last]) {
+    const seconds = (time - since) / 1000;
+    if (seconds > longest.seconds) longest = { seconds, since };
+    since = time;
+  }
+  return longest;
 }
 
 /** What the independent checker finds, and whether all nodes hold the same rows. */

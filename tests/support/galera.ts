@@ -34,6 +34,8 @@ export interface GaleraCluster {
   hosts(first?: number): string;
   /** Resolves when all nodes are one cluster again. @throws Error where they are not within `ms` */
   settled(ms?: number): Promise<void>;
+  /** The end of what each node has logged. */
+  logs(): string;
   /** Ends the nodes and removes their data. */
   remove(): Promise<void>;
 }
@@ -68,6 +70,7 @@ export async function galeraCluster(options: readonly string[] = []): Promise<Ga
     }
     const [one, two, three] = nodes;
     if (one === undefined || two === undefined || three === undefined) throw new Error('no nodes');
+    const logs = () => nodes.map((node) => node.log()).join('\n\n');
     const remove = async () => {
       await Promise.all(nodes.map((node) => node.kill()));
       network.remove();
@@ -79,9 +82,9 @@ export async function galeraCluster(options: readonly string[] = []): Promise<Ga
       await two.start();
       await three.start();
     } catch (error) {
-      const logs = nodes.map((node) => node.log()).join('\n');
+      const text = logs();
       await remove();
-      throw new Error(`the cluster did not start:\n${logs}`, { cause: error });
+      throw new Error(`the cluster did not start:\n${text}`, { cause: error });
     }
     return {
       nodes: [one, two, three],
@@ -91,6 +94,7 @@ export async function galeraCluster(options: readonly string[] = []): Promise<Ga
         return ordered.map(({ host, port }) => `${host}:${port}`).join(',');
       },
       settled: (ms = 60_000) => settled(nodes, ms),
+      logs,
       remove,
     };
   } catch (error) {
@@ -210,7 +214,7 @@ class Node implements GaleraNode {
 
   log(): string {
     const file = join(this.#folder, 'log.err');
-    return existsSync(file) ? readFileSync(file, 'utf8').slice(-4_000) : '(no log)';
+    return existsSync(file) ? readFileSync(file, 'utf8').slice(-8_000) : '(no log)';
   }
 
   /** Whether it answers, and says that it is in step with so many nodes at least, itself included. */
