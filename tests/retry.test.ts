@@ -13,6 +13,8 @@ const BY_FAULT = {
     server('ER_LOCK_DEADLOCK', 1213, '40001'),
     server('ER_CHECKREAD', 1020, 'HY000'),
     { code: 'ER_LOCK_DEADLOCK' },
+    server('ER_TRANSACTION_ROLLBACK_DURING_COMMIT', 3101, '40000'),
+    { errno: 8002 },
     { errno: 1213 },
     { sqlState: '40001' },
   ],

@@ -32,6 +32,8 @@ type Fault =
 /** By MySQL's and MariaDB's numbers, Node's and the driver's codes, and SQLSTATE: some errors have only one. */
 const FAULTS: readonly (readonly [Fault, readonly (number | string)[]])[] = [
   ['undone', [1213, 'ER_LOCK_DEADLOCK', 1020, 'ER_CHECKREAD', '40001']],
+  // Group Replication's and TiDB's words for what another node was first to change.
+  ['undone', [3101, 'ER_TRANSACTION_ROLLBACK_DURING_COMMIT', 8002, 8005]],
   ['locked', [1205, 'ER_LOCK_WAIT_TIMEOUT']],
   // Too many connections, and a Galera node that is alone or not ready.
   ['unsent', [1040, 'ER_CON_COUNT_ERROR', 1203, 'ER_TOO_MANY_USER_CONNECTIONS', '08004']],
