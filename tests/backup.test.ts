@@ -171,6 +171,10 @@ for (const name of STORES) {
     assert.is(statSync(file).mode & 0o777, 0o600);
     assert.equal(readdirSync(dirname(file)), ['backup.gz']);
     await done(other, ['restore', file]);
+    // A user and their first session are stored together: of one moment are both or neither.
+    const halves = `SELECT users.id FROM users LEFT JOIN sessions ON user_id = users.id WHERE user_id IS NULL
+      UNION SELECT user_id FROM sessions LEFT JOIN users ON user_id = users.id WHERE users.id IS NULL`;
+    assert.equal(await ask(other, halves), []);
     await withProgram(other, async ({ url }) => {
       const statuses = await Promise.all(before.map((email) => login(url, email)));
       assert.equal(new Set(statuses), new Set([200]));

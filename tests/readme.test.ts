@@ -12,6 +12,7 @@ import { startProgram } from './support/service.ts';
 
 const README = readFileSync('README.md', 'utf8');
 const SECURITY = readFileSync('docs/security.md', 'utf8');
+const OPERATING = readFileSync('docs/operating.md', 'utf8');
 
 function block(language: string, containing: string): string {
   const blocks = [...README.matchAll(/```(\w*)\n([^]*?)```/g)];
@@ -110,7 +111,7 @@ readme('names commands that exist', () => {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
     scripts: Record<string, string>;
   };
-  const named = [...(README + SECURITY).matchAll(/npm run (?:-- )?([\w:]+)/g)].map(
+  const named = [...(README + SECURITY + OPERATING).matchAll(/npm run (?:-- )?([\w:]+)/g)].map(
     ([, name = '']) => name,
   );
   assert.ok(named.length > 3);
