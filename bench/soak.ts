@@ -12,7 +12,7 @@
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { findMariadb, mariadbServer, temporaryFolder } from '../tests/support/programs.ts';
-import { startProgram } from '../tests/support/service.ts';
+import { BUILT, startProgram } from '../tests/support/service.ts';
 import { type Answered, Crowd } from './crowd.ts';
 import { handles, median, memory, quantile } from './measure.ts';
 import { type Point, trendOf } from './trend.ts';
@@ -20,8 +20,7 @@ import { type Point, trendOf } from './trend.ts';
 const MINUTES = Number(process.env['MINUTES'] ?? 30);
 const RATE = Number(process.env['RATE'] ?? 50);
 const STORES = (process.env['STORES'] ?? 'mariadb,sqlite').split(',');
-const COMMAND =
-  process.env['FROM'] === 'source' ? undefined : [process.execPath, 'dist/service/main.cjs'];
+const COMMAND = process.env['FROM'] === 'source' ? undefined : BUILT;
 const ACCOUNTS = 100;
 const WINDOWS = 30;
 /** Seconds of each: a minute at most. */

@@ -1,7 +1,7 @@
 /** The servers that are compared: each is started once, when first asked for, on a database of its own. */
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import {
   findMariadb,
@@ -9,16 +9,10 @@ import {
   mariadbServer,
   temporaryFolder,
 } from '../tests/support/programs.ts';
-import { type Program, startProgram } from '../tests/support/service.ts';
+import { BUILT, type Program, startProgram } from '../tests/support/service.ts';
 import type { TokenFile, Workers } from './load.ts';
 import { Connection, forgetPeak, peakMemory, requestText } from './measure.ts';
 
-/** The service as it runs in production. */
-export const SERVICE = [
-  process.execPath,
-  '--enable-source-maps',
-  resolve('dist/service/main.cjs'),
-] as const;
 export const PEERS = join(import.meta.dirname, 'peers');
 
 /** For the tables; every peer is a file of that name in `peers/`. */
@@ -217,7 +211,7 @@ export class Stage {
     databaseUrl: string,
     more: Readonly<Record<string, string>> = {},
   ): Promise<Server> {
-    const command = name === 'service' ? SERVICE : [process.execPath, join(PEERS, `${name}.mjs`)];
+    const command = name === 'service' ? BUILT : [process.execPath, join(PEERS, `${name}.mjs`)];
     const env = {
       NODE_ENV: 'production',
       PORT: '0',

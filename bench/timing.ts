@@ -13,11 +13,10 @@ import { createConnection } from 'mysql2/promise';
 import { readConfig } from '../src/adapters/config/config.ts';
 import { openDatabase } from '../src/adapters/knex/database.ts';
 import { findMariadb, mariadbServer, temporaryFolder } from '../tests/support/programs.ts';
-import { registered, startProgram } from '../tests/support/service.ts';
+import { BUILT, registered, startProgram } from '../tests/support/service.ts';
 import { Connection, quantile, requestText } from './measure.ts';
 
 const PAIRS = Number(process.env['PAIRS'] ?? 1_000);
-const PRODUCTION = [process.execPath, 'dist/service/main.cjs'];
 /** Milliseconds. */
 const BOUND = 2;
 const RESAMPLES = 2_000;
@@ -71,7 +70,7 @@ async function onMariadb(): Promise<void> {
 
 async function measure(store: string, databaseUrl: string): Promise<void> {
   const env = { PORT: '0', RATE_LIMIT: 'off', DATABASE_URL: databaseUrl };
-  const program = await startProgram(env, PRODUCTION);
+  const program = await startProgram(env, BUILT);
   const kinds: [kind: string, refused: string, pairs: number][] = [
     ['wrong password', login(await account(program.url), WRONG), PAIRS],
   ];

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, temporaryFolder } from '../../tests/support/programs.ts';
 import { digits, inRounds, ratioBar, ROUNDS, roundsOf, type Section } from '../findings.ts';
 import { Connection, median, requestText } from '../measure.ts';
-import { NAMES, PEERS, SERVICE } from '../stage.ts';
+import { BUILT } from '../../tests/support/service.ts';
+import { NAMES, PEERS } from '../stage.ts';
 
 const BAR = 0.7;
 const STARTS = Math.max(10, ROUNDS);
@@ -16,7 +17,7 @@ const PATIENCE = 20_000;
 export const startSection: Section = {
   name: 'start',
   async run(stage) {
-    const service = () => timeStart(SERVICE);
+    const service = () => timeStart(BUILT);
     const naive = () =>
       timeStart([process.execPath, join(PEERS, 'express.mjs')], {
         DATABASE_URL: 'sqlite:naive.sqlite',

@@ -227,6 +227,9 @@ export class PasswordAttempts {
     const lane = this.#lanes.get(account) ?? new Lane();
     this.#lanes.set(account, lane);
     try {
+      // Where the hasher has no place left, nobody waits: else those who wait for the busiest accounts
+      // would get each place that falls free, and be many.
+      if (lane.isFull) await this.#ports.hasher.admit(async () => {});
       return await lane.run(() => this.#attempt(limits, lane, check));
     } finally {
       if (lane.isEmpty) this.#lanes.delete(account);
@@ -279,6 +282,10 @@ class Lane {
   readonly #rounds = new Set<Promise<unknown>>();
   readonly #waiting: (() => void)[] = [];
   #running = 0;
+
+  get isFull(): boolean {
+    return this.#running >= LANE_WIDTH;
+  }
 
   get isEmpty(): boolean {
     return this.#running === 0;

@@ -2,10 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, renameSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection, memory, type Reply, requestText } from '../../bench/measure.ts';
 import { freePort, temporaryFolder } from '../support/programs.ts';
+import { BUILT } from '../support/service.ts';
 import { exactly, type Figure, figure, type Scenario } from './scenario.ts';
 import { withSmallDisk } from './small-disk.ts';
 
@@ -124,8 +125,8 @@ class Mute {
     const { PATH, HOME } = process.env;
     const env = { PATH, HOME, PORT: String(port), DATABASE_URL: `sqlite:${this.#database}` };
     const output = log === undefined ? 'pipe' : openSync(log, 'a');
-    const main = resolve('dist/service/main.cjs');
-    this.#process = spawn(process.execPath, [main], { env, stdio: ['ignore', output, output] });
+    const [node = '', ...main] = BUILT;
+    this.#process = spawn(node, main, { env, stdio: ['ignore', output, output] });
     if (output !== 'pipe') closeSync(output);
     this.#ended = once(this.#process, 'exit').then(([code]) => Number(code ?? Number.NaN));
     process.once('exit', this.kill);

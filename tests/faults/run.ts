@@ -55,13 +55,17 @@ async function main(wanted: readonly string[]): Promise<number> {
     const measured = figures.length > 0 ? figures : [NOTHING];
     rows.push(...measured.map((figure) => ({ fault, ...figure })));
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    const failed = measured.filter(({ isMet }) => !isMet).length;
+    const failed = measured.filter(isFailure).length;
     console.log(`${failed > 0 ? 'FAIL' : 'ok  '} ${fault}: ${seconds} s`);
   }
   printTable(rows);
-  const failed = rows.filter(({ isMet }) => !isMet).length;
+  const failed = rows.filter(isFailure).length;
   console.log(`${rows.length - failed} passed, ${failed} failed`);
   return failed > 0 || rows.length === 0 ? 1 : 0;
+}
+
+function isFailure({ isMet, isForTheRecord = false }: Figure): boolean {
+  return !isMet && !isForTheRecord;
 }
 
 const NOTHING: Figure = { what: 'nothing', bound: 'something', measured: 'nothing', isMet: false };

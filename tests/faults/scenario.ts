@@ -5,6 +5,8 @@ export interface Figure {
   /** With its unit. */
   readonly measured: string;
   readonly isMet: boolean;
+  /** A ratio of speeds, which says as much of the machine as of the product: it fails nothing. */
+  readonly isForTheRecord?: boolean;
 }
 
 /** How much is done: in a bounded run enough to tell, within minutes; in a long one ten times as much. */

@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SECRET } from '../support/fakes.ts';
 import { freePort } from '../support/programs.ts';
-import { type Program, startProgram } from '../support/service.ts';
+import { BUILT, type Program, startProgram } from '../support/service.ts';
 
 /** Of development, as production refuses weak hashes; clients come from as many addresses as they like. */
 const SETTINGS = {
@@ -13,8 +12,6 @@ const SETTINGS = {
   HASH_QUEUE: '1000',
   TRUST_PROXY: '1',
 } as const;
-
-const BUILT = [process.execPath, resolve('dist/service/main.cjs')];
 
 /** The built service as a process, which can be killed and started again where it was. */
 export class ServiceUnderTest {

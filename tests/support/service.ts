@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
@@ -109,6 +110,16 @@ export function assertReply(answer: Answer, status: number, body: unknown): void
 
 export function assertMessage(answer: Answer, status: number, text: string): void {
   assertReply(answer, status, { message: text });
+}
+
+/** The built service, by the command of `npm start`. */
+export const BUILT: readonly string[] = builtCommand();
+
+function builtCommand(): readonly string[] {
+  const [, command = ''] =
+    /"start": "exec node ([^"]+)"/.exec(readFileSync('package.json', 'utf8')) ?? [];
+  const words = command.split(' ');
+  return [process.execPath, ...words.slice(0, -1), join(process.cwd(), words.at(-1) ?? '')];
 }
 
 /** Sends bytes as they are, and returns all that comes back until the server closes. */
