@@ -17,7 +17,14 @@ const LOADS: Readonly<Record<string, readonly string[]>> = {
   'portcullis/testing': ['node:assert', 'node:crypto', 'node:timers', 'node:util'],
   'portcullis/argon2': ['node:crypto', 'node:os', '@node-rs/argon2'],
   'portcullis/jwt': ['node:crypto', 'jsonwebtoken'],
-  'portcullis/express': ['node:async_hooks', 'node:stream', 'node:http', 'node:fs', 'express'],
+  'portcullis/express': [
+    'node:async_hooks',
+    'node:stream',
+    'node:http',
+    'node:fs',
+    'node:net',
+    'express',
+  ],
   'portcullis/knex': ['node:crypto', 'node:fs', 'node:net', 'node:path', 'node:timers', 'knex'],
   'portcullis/blocklist': [],
 };

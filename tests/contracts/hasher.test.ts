@@ -88,8 +88,8 @@ argon2('does the work of one hash for a wrong password, whatever is stored', asy
     return user + system;
   };
   const today = await hasher.hash('password');
-  await work(today);
-  const whole = await work(today);
+  // The least of some: what else the process does beside a hash is none of its work.
+  const whole = Math.min(await work(today), await work(today), await work(today));
   for (const [what, hash] of Object.entries(stored)) {
     assert.ok((await work(hash)) > whole / 3, what);
   }
