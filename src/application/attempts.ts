@@ -293,7 +293,7 @@ class Lane {
 
   /** @throws AuthError `too_many_attempts` where too many wait already */
   async run<T>(attempt: () => Promise<T>): Promise<T> {
-    if (this.#running < LANE_WIDTH) this.#running += 1;
+    if (!this.isFull) this.#running += 1;
     else if (this.#waiting.length >= LANE_LENGTH) throw tooMany(1);
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {

@@ -65,7 +65,7 @@ export async function writeWhole(
     const written = createWriteStream(draft, { flags: 'wx', mode: 0o600, flush: true });
     await pipeline(content, createGzip({ level: 6 }), written, { signal });
     giveName(draft, file);
-    syncFolder(dirname(file));
+    sync(dirname(file)); // A new name is on the disk when its folder is.
   } finally {
     rmSync(draft, { force: true });
   }
@@ -85,9 +85,9 @@ export function giveName(draft: string, file: string): void {
   }
 }
 
-/** A new name is on the disk when its folder is. */
-export function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, 'r');
+/** Waits for the disk to have a file, or the names in a folder. */
+export function sync(path: string): void {
+  const descriptor = openSync(path, 'r');
   try {
     fsyncSync(descriptor);
   } finally {

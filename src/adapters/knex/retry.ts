@@ -82,6 +82,17 @@ export function faultOf(error: unknown): Fault {
   return fault === 'lost' && isConnecting ? 'unsent' : fault;
 }
 
+/** How often it is tried again, as a read and as a write. */
+const RETRIES: Readonly<Record<Exclude<Fault, 'busy'>, readonly [read: number, write: number]>> = {
+  undone: [PAUSES.length, PAUSES.length],
+  locked: [1, 1],
+  unsent: [PAUSES.length, PAUSES.length],
+  lost: [PAUSES.length, PAUSES.length],
+  slow: [1, 0],
+  unwritable: [0, 0],
+  final: [0, 0],
+};
+
 /** What can be tried again: not a part of a host's transaction, of which the rest would be missing. */
 interface Retried {
   readonly isTransaction?: boolean | undefined;
@@ -145,13 +156,10 @@ async function repeating<T>(
         await sleep(1 + Math.random() * BUSY_PAUSE);
         continue;
       }
-      const pause = PAUSES[tries];
-      const isOnce = fault === 'locked' || fault === 'slow';
-      if (pause === undefined || (isOnce && tries > 0)) throw error;
-      if (fault === 'final' || fault === 'unwritable') throw error;
-      if (fault === 'slow' && !isRead) throw error;
+      const [asRead, asWrite] = RETRIES[fault];
+      if (tries >= (isRead ? asRead : asWrite)) throw error;
+      await sleep(Math.random() * (PAUSES[tries] ?? 0));
       tries += 1;
-      await sleep(Math.random() * pause);
     }
   }
 }

@@ -1,14 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import {
-  closeSync,
-  createReadStream,
-  createWriteStream,
-  existsSync,
-  fsyncSync,
-  openSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { createReadStream, createWriteStream, existsSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type Database from 'libsql';
@@ -22,7 +13,7 @@ import {
   readAbout,
   readWhole,
   type RestoreSettings,
-  syncFolder,
+  sync,
   writeWhole,
 } from './backup-file.ts';
 import { loadSqlite } from './drivers.ts';
@@ -101,7 +92,7 @@ export async function restoreSqlite(
     } else {
       giveName(draft, path);
     }
-    syncFolder(dirname(path));
+    sync(dirname(path));
     return opened;
   } finally {
     old.release();
@@ -214,13 +205,4 @@ function attempt<T>(file: string, read: () => T): T {
 
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
-}
-
-function sync(path: string): void {
-  const descriptor = openSync(path, 'r+');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
