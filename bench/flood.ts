@@ -10,8 +10,8 @@ import {
   busySeconds,
   Connection,
   cpuSeconds,
+  median,
   memory,
-  quantile,
   type Reply,
   requestText,
 } from './measure.ts';
@@ -227,8 +227,4 @@ export function figuresOf({ idle, peaks, floods }: Flood): readonly Figure[] {
     figure('memory', most, 'MB', { atMost: Math.round(150 + PERMITS * HASH_MB) }),
     { ...figure('memory, against idle', most, 'MB', { atMost: limit }), ...record },
   ];
-}
-
-export function median(values: readonly number[]): number {
-  return quantile(values, 0.5);
 }

@@ -100,20 +100,23 @@ export function forgetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
-/** What a process holds open: files and sockets. */
-export function handles(pid: number): { readonly all: number; readonly sockets: number } {
+/** What a process holds open, each by its name: a path, or `socket:[inode]` and the like. */
+export function openFiles(pid: number): readonly string[] {
   const folder = `/proc/${pid}/fd`;
-  const open = readdirSync(folder).map((each) => {
+  return readdirSync(folder).flatMap((each) => {
     try {
-      return readlinkSync(`${folder}/${each}`);
+      return [readlinkSync(`${folder}/${each}`)];
     } catch {
-      return ''; // Closed meanwhile.
+      return []; // Closed meanwhile.
     }
   });
-  return {
-    all: open.filter(Boolean).length,
-    sockets: open.filter((what) => what.startsWith('socket:')).length,
-  };
+}
+
+/** How much a process holds open: files and sockets. */
+export function handles(pid: number): { readonly all: number; readonly sockets: number } {
+  const open = openFiles(pid);
+  const sockets = open.filter((what) => what.startsWith('socket:'));
+  return { all: open.length, sockets: sockets.length };
 }
 
 function megabytes(pid: number, line: RegExp): number {

@@ -8,18 +8,9 @@
  *
  *   npm run bench:overload
  */
-import {
-  admitted,
-  CORES,
-  type Extent,
-  figuresOf,
-  type Flood,
-  flood,
-  median,
-  type Slice,
-} from './flood.ts';
+import { admitted, CORES, type Extent, figuresOf, type Flood, flood, type Slice } from './flood.ts';
 import { p99 } from './load.ts';
-import type { Reply } from './measure.ts';
+import { median, type Reply } from './measure.ts';
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 3);
 const EXTENT: Extent = {

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { handles } from '../bench/measure.ts';
 import { freePort } from './support/programs.ts';
 import {
   ADA,
@@ -38,14 +39,7 @@ function workersOf(program: Program): readonly number[] {
 }
 
 function socketsOf(pid: number): number {
-  const files = readdirSync(`/proc/${pid}/fd`).map((fd) => {
-    try {
-      return readlinkSync(`/proc/${pid}/fd/${fd}`);
-    } catch {
-      return ''; // Closed since.
-    }
-  });
-  return files.filter((file) => file.startsWith('socket:')).length;
+  return handles(pid).sockets;
 }
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {

@@ -7,6 +7,7 @@ import { Client, type Entry, History } from './history.ts';
 import { startLoad } from './load.ts';
 import { exactly, type Figure, figure, type Scenario } from './scenario.ts';
 import { ServiceUnderTest } from './service-under-test.ts';
+import { isSuccess, longestWithout } from './trial.ts';
 
 /** Milliseconds of load before a fault, during it, and after the cluster is one again. */
 const BEFORE = 2_000;
@@ -221,12 +222,11 @@ class Trial {
     const entries = [...histories, others].flatMap((history) => history.entries);
     const slowest = Math.max(...histories.map((history) => history.slowest)) / 1000;
     const [stable = [], moved = []] = histories.map((history) => history.entries);
-    const isDone = ({ outcome }: Entry) => 'status' in outcome && outcome.status < 300;
     const isCreated = ({ outcome }: Entry) => 'status' in outcome && outcome.status === 201;
     const stalls = [
       { of: 'longest without a 201', ...longestWithout(isCreated, stable) },
       { of: 'where it was preferred', ...longestWithout(isCreated, moved) },
-      { of: 'without a success', ...longestWithout(isDone, [...stable, ...moved]) },
+      { of: 'without a success', ...longestWithout(isSuccess, [...stable, ...moved]) },
     ];
     for (const { of, seconds, since } of stalls.filter((stall) => stall.seconds > STALL)) {
       // What is rare must tell of itself where it happens.
@@ -239,24 +239,6 @@ class Trial {
       ...(await emptied(this.#cluster)),
     ];
   }
-}
-
-/** How long, and since when, nothing succeeded. */
-function longestWithout(isSuccess: (entry: Entry) => boolean, entries: readonly Entry[]) {
-  const first = entries.reduce((least, { start }) => Math.min(least, start), Infinity);
-  const last = entries.reduce((most, { end }) => Math.max(most, end), 0);
-  const times = entries
-    .filter(isSuccess)
-    .map(({ end }) => end)
-    .toSorted((one, other) => one - other);
-  let longest = { seconds: 0, since: first };
-  let since = first;
-  for (const time of [...times, last]) {
-    const seconds = (time - since) / 1000;
-    if (seconds > longest.seconds) longest = { seconds, since };
-    since = time;
-  }
-  return longest;
 }
 
 /** What the independent checker finds, and whether all nodes hold the same rows. */

@@ -41,7 +41,7 @@ export interface Fault {
 
 /** Clients wait for so many ms; the contract promises an answer in half of it. */
 const PATIENCE = 10_000;
-export const NO_ANSWER = 'no answer';
+const NO_ANSWER = 'no answer';
 
 /** Whether it is not known what came of it: it may be done, or may still be done. */
 export function isInDoubt(outcome: Outcome): boolean {

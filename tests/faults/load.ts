@@ -22,7 +22,7 @@ export interface LoadOptions {
 
 export type Mix = Readonly<Record<Action, number>>;
 
-export const MIXED: Mix = { register: 20, login: 15, refresh: 20, protected: 40, delete: 5 };
+const MIXED: Mix = { register: 20, login: 15, refresh: 20, protected: 40, delete: 5 };
 export const REGISTRATIONS: Mix = { register: 1, login: 0, refresh: 0, protected: 0, delete: 0 };
 
 export interface Load {

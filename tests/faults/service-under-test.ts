@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { handles, openFiles } from '../../bench/measure.ts';
 import { SECRET } from '../support/fakes.ts';
 import { freePort } from '../support/programs.ts';
 import { BUILT, type Program, startProgram } from '../support/service.ts';
@@ -114,45 +115,17 @@ export class ServiceUnderTest {
 
   /** Open sockets, of every kind. */
   sockets(): number {
-    const folder = `/proc/${this.pid}/fd`;
-    return readdirSync(folder).filter((fd) => isSocket(`${folder}/${fd}`)).length;
+    return handles(this.pid).sockets;
   }
 
   /** Its established connections to a port of this machine, such as the database's. */
   connectionsTo(port: number): number {
     const remote = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-    const own = new Set(socketsOf(this.pid));
+    const own = new Set(openFiles(this.pid));
     const lines = readFileSync(`/proc/${this.pid}/net/tcp`, 'utf8').trim().split('\n').slice(1);
     return lines.filter((line) => {
       const [, , to, state, , , , , , inode = ''] = line.trim().split(/\s+/);
-      return to === remote && state === '01' && own.has(inode);
+      return to === remote && state === '01' && own.has(`socket:[${inode}]`);
     }).length;
-  }
-
-  /** Resident, in MB. */
-  memory(): number {
-    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
-    const [, kib = 'NaN'] = /VmRSS:\s+(\d+) kB/.exec(status) ?? [];
-    return Number(kib) / 1024;
-  }
-}
-
-function isSocket(path: string): boolean {
-  return target(path).startsWith('socket:');
-}
-
-function socketsOf(pid: number): readonly string[] {
-  const folder = `/proc/${pid}/fd`;
-  return readdirSync(folder).map(
-    (fd) => /^socket:\[(\d+)\]$/.exec(target(`${folder}/${fd}`))?.[1] ?? '',
-  );
-}
-
-/** What a descriptor is; nothing where it was closed meanwhile. */
-function target(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
   }
 }

@@ -3,7 +3,7 @@ import { newDatabase, withMariadb } from './databases.ts';
 import { Client, type Entry, type Reply, type Tokens } from './history.ts';
 import { startLoad } from './load.ts';
 import { exactly, figure, type Figure, type Scenario } from './scenario.ts';
-import { acknowledged, most, onTrial, slowest, type Trial } from './trial.ts';
+import { acknowledged, isSuccess, longestWithout, onTrial, slowest, type Trial } from './trial.ts';
 
 const POOL = 2;
 const CLIENTS = 500;
@@ -40,12 +40,13 @@ export const smallPool: Scenario = {
         }
         await load.stop();
         const failed = history.count((_, { status }) => status === 500);
+        const stall = longestWithout(isSuccess, history.entries).seconds * 1000;
         const silent = history.count((_, { fault }) => fault !== undefined);
         return [
           acknowledged(trial, CLIENTS),
           figure('most connections at once', connections, '', { atMost: POOL }),
           exactly('requests without an answer', silent, 0),
-          figure('longest without a success', longestStall(history.entries), 'ms', {
+          figure('longest without a success', stall, 'ms', {
             atMost: 1_500,
           }),
           figure('answers with 500', (100 * failed) / history.entries.length, '%', { atMost: 1 }),
@@ -122,12 +123,4 @@ function figuresOf(action: string, entries: readonly Entry[]): readonly Figure[]
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
-}
-
-/** Milliseconds between two successes, at most. */
-function longestStall(entries: readonly Entry[]): number {
-  const ends = entries
-    .filter(({ outcome }) => 'status' in outcome && outcome.status < 300)
-    .map(({ end }) => end);
-  return most(ends.slice(1).map((end, i) => end - (ends[i] ?? end)));
 }

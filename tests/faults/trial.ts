@@ -125,3 +125,25 @@ export async function untilWriting(
 export function most(values: readonly number[]): number {
   return values.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...values);
 }
+
+export function isSuccess({ outcome }: Entry): boolean {
+  return 'status' in outcome && outcome.status < 300;
+}
+
+/** How long, and since when, there was no such answer. */
+export function longestWithout(isOne: (entry: Entry) => boolean, entries: readonly Entry[]) {
+  const first = entries.reduce((least, { start }) => Math.min(least, start), Infinity);
+  const last = entries.reduce((latest, { end }) => Math.max(latest, end), 0);
+  const times = entries
+    .filter(isOne)
+    .map(({ end }) => end)
+    .toSorted((one, other) => one - other);
+  let longest = { seconds: 0, since: first };
+  let since = first;
+  for (const time of [...times, last]) {
+    const seconds = (time - since) / 1000;
+    if (seconds > longest.seconds) longest = { seconds, since };
+    since = time;
+  }
+  return longest;
+}
