@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -105,12 +107,21 @@ it('fails no read while its server dies', async (one, two, open) => {
   assert.is(answers.at(-1), 'two');
 });
 
+/** Whether all threads of a process have stopped: a signal is on its way for a moment. */
+function isStopped(pid: number): boolean {
+  const folder = `/proc/${pid}/task`;
+  return readdirSync(folder).every((thread) =>
+    / T \d+ /.test(readFileSync(`${folder}/${thread}/stat`, 'utf8')),
+  );
+}
+
 it('waits for a frozen server once, not once for each of its connections', async (...given) => {
   const [one, two, open] = given;
   const opened = open(addressOf(one, two));
   await fill(opened, 8);
   assert.is(await opened.ask(), 'one');
   one.signal('SIGSTOP');
+  while (!isStopped(one.pid())) await sleep(5);
   try {
     const first = await opened.ask().catch(({ code }: { code: string }) => code);
     assert.is(first, 'ETIMEDOUT');
