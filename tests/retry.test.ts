@@ -39,16 +39,18 @@ const BY_FAULT = {
     server('ER_SERVER_SHUTDOWN', 1053, '08S01'),
   ],
   slow: [server('ER_QUERY_TIMEOUT', 3024, 'HY000'), server('ER_STATEMENT_TIMEOUT', 1969, '70100')],
-  unwritable: [
+  readonly: [
     server('ER_OPTION_PREVENTS_STATEMENT', 1290, 'HY000'),
     server('ER_READ_ONLY_MODE', 1836, 'HY000'),
     server('ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION', 1792, '25006'),
+    { code: 'SQLITE_READONLY' },
+    { code: 'SQLITE_READONLY_DBMOVED' },
+  ],
+  full: [
     server('ER_DISK_FULL', 1021, 'HY000'),
     server('ER_RECORD_FILE_FULL', 1114, 'HY000'),
     { code: 'SQLITE_FULL' },
     { code: 'SQLITE_IOERR_WRITE' },
-    { code: 'SQLITE_READONLY' },
-    { code: 'SQLITE_READONLY_DBMOVED' },
   ],
   final: [
     server('ER_DUP_ENTRY', 1062, '23000'),
@@ -109,7 +111,7 @@ function failing(...faults: readonly object[]) {
   return attempts;
 }
 
-const { undone, locked, unsent, lost, slow, unwritable, final } = BY_FAULT;
+const { undone, locked, unsent, lost, slow, readonly, full, final } = BY_FAULT;
 
 /** How often it is tried, by what it fails with each time. */
 const TIMES = [
@@ -119,7 +121,8 @@ const TIMES = [
   { what: 'loses its connection', signs: lost[1], read: 5, write: 5 },
   { what: 'takes too long', signs: slow[0], read: 2, write: 1 },
   { what: 'is refused', signs: final[0], read: 1, write: 1 },
-  { what: 'finds the disk full', signs: unwritable[3], read: 1, write: 1 },
+  { what: 'may not write', signs: readonly[0], read: 1, write: 1 },
+  { what: 'finds the disk full', signs: full[0], read: 1, write: 1 },
 ] as const;
 
 for (const { what, signs, read, write } of TIMES) {
@@ -131,7 +134,7 @@ for (const { what, signs, read, write } of TIMES) {
     const writes = failing(...always);
     const error = await rejection(writing(HOST, writes.attempt, { found: null }));
     assert.is(writes.made, write);
-    const isUnwritable = signs === unwritable[3];
+    const isUnwritable = signs === readonly[0] || signs === full[0];
     assert.is(error instanceof StoreUnwritable, isUnwritable);
     const said = isUnwritable ? error?.cause : error;
     assert.is(said instanceof Error && said.message, 'the database failed');

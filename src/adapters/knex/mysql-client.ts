@@ -215,9 +215,6 @@ function isShown(response: unknown): response is readonly [readonly Shown[]] {
   return Array.isArray(response) && Array.isArray(response[0]);
 }
 
-/** --read-only, a read-only schema, and a transaction that may not write. */
-const READ_ONLY: ReadonlySet<number> = new Set([1290, 1836, 1792]);
-
 /**
  * Whether the server would fail others, too: it is gone; or there is another one, and it was demoted or
  * takes long. A Galera node that has lost its cluster says that to some as waiting too long.
@@ -225,7 +222,7 @@ const READ_ONLY: ReadonlySet<number> = new Set([1290, 1836, 1792]);
 function mustLeave(error: QueryError, isOneOfSeveral: boolean): boolean {
   const fault = faultOf(error);
   if (fault === 'unsent' || fault === 'lost') return true;
-  return isOneOfSeveral && (fault === 'locked' || READ_ONLY.has(error.errno ?? 0));
+  return isOneOfSeveral && (fault === 'locked' || fault === 'readonly');
 }
 
 function timeout(message: string): Error {

@@ -24,8 +24,10 @@ type Fault =
   | 'lost'
   /** The server took too long, and ended it. */
   | 'slow'
-  /** A server that is read-only, or a disk that is full or fails. */
-  | 'unwritable'
+  /** A server, a schema or a file that takes no writes. */
+  | 'readonly'
+  /** A disk that is full or fails, or whatever else bounds what is stored. */
+  | 'full'
   /** All else, which would come again. */
   | 'final';
 
@@ -43,8 +45,10 @@ const FAULTS: readonly (readonly [Fault, readonly (number | string)[]])[] = [
   // A commit that failed on its way through a cluster, a server that ends, a connection that was ended.
   ['lost', [1180, 'ER_ERROR_DURING_COMMIT', 1053, 'ER_SERVER_SHUTDOWN']],
   ['lost', [1927, 'ER_CONNECTION_KILLED', '08S01']],
-  // --read-only, a read-only schema or transaction; a disk, a table's file, a storage engine that is full.
-  ['unwritable', [1290, 1836, 1792, 1021, 1114, 'SQLITE_FULL']],
+  // --read-only, a read-only schema, a transaction that may not write.
+  ['readonly', [1290, 1836, 1792]],
+  // A disk, a table's file or a storage engine.
+  ['full', [1021, 1114, 'SQLITE_FULL']],
   ['slow', [3024, 'ER_QUERY_TIMEOUT', 1969, 'ER_STATEMENT_TIMEOUT']],
 ];
 
@@ -71,7 +75,8 @@ export function faultOf(error: unknown): Fault {
   const code = signOf('code');
   if (typeof code === 'string') {
     if (code.startsWith('SQLITE_BUSY')) return 'busy';
-    if (/^SQLITE_(?:READONLY|IOERR)/.test(code)) return 'unwritable';
+    if (code.startsWith('SQLITE_READONLY')) return 'readonly';
+    if (code.startsWith('SQLITE_IOERR')) return 'full';
   }
   // The driver says this alone, without a code, of a connection that had ended before.
   if (code === undefined && signOf('fatal') === true) return 'unsent';
@@ -89,7 +94,8 @@ const RETRIES: Readonly<Record<Exclude<Fault, 'busy'>, readonly [read: number, w
   unsent: [PAUSES.length, PAUSES.length],
   lost: [PAUSES.length, PAUSES.length],
   slow: [1, 0],
-  unwritable: [0, 0],
+  readonly: [0, 0],
+  full: [0, 0],
   final: [0, 0],
 };
 
@@ -150,7 +156,8 @@ async function repeating<T>(
       isInDoubt ||= fault === 'lost';
       const result = await ours();
       if (result !== undefined) return result;
-      if (fault === 'unwritable' && !isRead) throw new StoreUnwritable(error);
+      const isUnwritable = fault === 'readonly' || fault === 'full';
+      if (isUnwritable && !isRead) throw new StoreUnwritable(error);
       if (performance.now() > end) throw error;
       if (fault === 'busy') {
         await sleep(1 + Math.random() * BUSY_PAUSE);
