@@ -213,6 +213,7 @@ function checkContents(
 ): readonly Violation[] {
   const found: Violation[] = [];
   const note = (rule: Rule, what: object) => found.push({ rule, what: JSON.stringify(what) });
+  const proofsOf = (email: string) => proofs.filter((proof) => proof.email === email);
   const emails = new Set<string>();
   const rows = new Map(users.map((row) => [row.id, row]));
   const inhabited = new Set(sessions.map(({ userId }) => userId));
@@ -225,7 +226,7 @@ function checkContents(
     const isAskedFor = tries.some(({ outcome }) => isInDoubt(outcome) || is(outcome, 201));
     if (!isAskedFor) note('stranger', row);
     if (!inhabited.has(row.id)) note('half account', row);
-    if (!proved.has(row.id)) note('no login', row);
+    if (!proved.has(row.id)) note('no login', { ...row, tries, tried: proofsOf(row.email) });
     if (facts.goneBy.has(row.id)) note('back again', row);
   }
   for (const session of sessions) if (!rows.has(session.userId)) note('half account', session);
