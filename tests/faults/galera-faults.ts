@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type GaleraCluster, type GaleraNode, galeraCluster } from '../support/galera.ts';
 import { check } from './checker.ts';
-import { proveLogins, readContents } from './contents.ts';
+import { type Contents, proveLogins, readContents } from './contents.ts';
 import { Client, type Entry, History } from './history.ts';
 import { startLoad } from './load.ts';
 import { exactly, type Figure, figure, type Scenario } from './scenario.ts';
@@ -251,10 +251,9 @@ async function judged(
   const entries = unsorted.toSorted((one, other) => one.end - other.end);
   const urls = cluster.nodes.map(({ host, port }) => databaseUrl(`${host}:${port}`));
   const [first = ''] = urls;
-  const proofs = await proveLogins(service?.url ?? '', await readContents(first), entries);
-  await sleep(LAG); // What is acknowledged is committed everywhere, but applied a little later.
+  const contents = await untilStill(first);
   const all = await Promise.all(urls.map((url) => readContents(url)));
-  const [contents = { users: [], sessions: [] }] = all;
+  const proofs = await proveLogins(service?.url ?? '', contents, entries);
   const violations = check({ entries, contents, proofs });
   for (const { rule, what: found } of violations.slice(0, 20))
     console.log(`${what}: ${rule} ${found}`);
@@ -272,7 +271,22 @@ async function judged(
   ];
 }
 
-function inOrder({ users, sessions }: Awaited<ReturnType<typeof readContents>>) {
+/**
+ * Reads the tables once they no longer change: what is acknowledged is committed everywhere, but applied
+ * a little later; and what was in doubt may be done after all.
+ */
+async function untilStill(databaseUrl: string): Promise<Contents> {
+  for (let [tries, last] = [0, '']; tries < 10; tries += 1) {
+    const contents = await readContents(databaseUrl);
+    const text = JSON.stringify(inOrder(contents));
+    if (text === last) return contents;
+    last = text;
+    await sleep(LAG);
+  }
+  throw new Error('the tables go on changing, although nobody asks for anything');
+}
+
+function inOrder({ users, sessions }: Contents) {
   return [users, sessions.map(({ id, userId }) => `${id} ${userId}`).toSorted()];
 }
 
