@@ -275,9 +275,9 @@ async function judged(
  * Reads the tables once they no longer change: what is acknowledged is committed everywhere, but applied
  * a little later; and what was in doubt may be done after all.
  */
-async function untilStill(databaseUrl: string): Promise<Contents> {
+async function untilStill(url: string): Promise<Contents> {
   for (let [tries, last] = [0, '']; tries < 10; tries += 1) {
-    const contents = await readContents(databaseUrl);
+    const contents = await readContents(url);
     const text = JSON.stringify(inOrder(contents));
     if (text === last) return contents;
     last = text;
