@@ -145,6 +145,24 @@ it('leaves a server that has become read-only for one that is not', async (one, 
   assert.is(await open(addressOf(one, two)).ask(), 'two', 'a new pool');
 });
 
+it('leaves a server without our tables for one that has them', async (one, two, open) => {
+  const opened = open(addressOf(one, two));
+  await fill(opened, 8);
+  assert.is(await opened.ask(), 'one');
+  await one.administer('DROP DATABASE auth');
+  await one.administer('CREATE DATABASE auth');
+  for (let i = 0; i < 10; i += 1) assert.is(await opened.ask(), 'two');
+  assert.is(await opened.users.replacePasswordHash(1, 'x', 'y'), true);
+
+  // Nor does it stay there once the other one, which was away, is back.
+  const other = open(addressOf(two, one));
+  await two.kill();
+  assert.type(await other.ask().catch(() => 0), 'number');
+  await two.start();
+  await sleep(5_500);
+  assert.is(await other.ask(), 'two');
+});
+
 it('reads from servers that are read-only where there are no others', async (one, two, open) => {
   await one.administer('SET GLOBAL read_only = 1');
   await two.administer('SET GLOBAL read_only = 1');

@@ -38,6 +38,13 @@ const BY_FAULT = {
     server('ER_ERROR_DURING_COMMIT', 1180, 'HY000'),
     server('ER_SERVER_SHUTDOWN', 1053, '08S01'),
   ],
+  unprepared: [
+    server('ER_BAD_DB_ERROR', 1049, '42000'),
+    server('ER_NO_SUCH_TABLE', 1146, '42S02'),
+    server('ER_BAD_FIELD_ERROR', 1054, '42S22'),
+    server('ER_DBACCESS_DENIED_ERROR', 1044, '42000'),
+    server('ER_TABLEACCESS_DENIED_ERROR', 1142, '42000'),
+  ],
   slow: [server('ER_QUERY_TIMEOUT', 3024, 'HY000'), server('ER_STATEMENT_TIMEOUT', 1969, '70100')],
   readonly: [
     server('ER_OPTION_PREVENTS_STATEMENT', 1290, 'HY000'),
@@ -111,7 +118,7 @@ function failing(...faults: readonly object[]) {
   return attempts;
 }
 
-const { undone, locked, unsent, lost, slow, readonly, full, final } = BY_FAULT;
+const { undone, locked, unsent, lost, unprepared, slow, readonly, full, final } = BY_FAULT;
 
 /** How often it is tried, by what it fails with each time. */
 const TIMES = [
@@ -119,6 +126,7 @@ const TIMES = [
   { what: 'waits too long for others', signs: locked[0], read: 2, write: 2 },
   { what: 'reaches no server', signs: unsent[0], read: 5, write: 5 },
   { what: 'loses its connection', signs: lost[1], read: 5, write: 5 },
+  { what: 'finds no table', signs: unprepared[1], read: 2, write: 2 },
   { what: 'takes too long', signs: slow[0], read: 2, write: 1 },
   { what: 'is refused', signs: final[0], read: 1, write: 1 },
   { what: 'may not write', signs: readonly[0], read: 1, write: 1 },

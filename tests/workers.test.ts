@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { handles } from '../bench/measure.ts';
-import { freePort } from './support/programs.ts';
+import { freePort, temporaryFolder } from './support/programs.ts';
 import {
   ADA,
   call,
@@ -190,6 +191,35 @@ workers('what keeps all from starting is said once, and ends the start', () =>
     assert.is(fault.split(`PORT ${port} cannot be used`).length, 2, fault);
     assert.match(fault, 'ended with 1');
     assert.is(await program.end('SIGTERM'), 0);
+  }),
+);
+
+/** Variables by which the worker of this number (1 is the first) is killed as it starts. */
+function killing(folder: string, number: number): Readonly<Record<string, string>> {
+  const file = join(folder, 'kill.cjs');
+  const isThatOne = `require('node:cluster').worker?.id === ${number}`;
+  writeFileSync(file, `if (${isThatOne}) process.kill(process.pid, 'SIGKILL');`);
+  return { NODE_OPTIONS: `--require ${file}` };
+}
+
+workers('one that is killed as it starts is replaced, too', () =>
+  withDatabaseUrl('SQLite', async (databaseUrl) => {
+    const folder = temporaryFolder();
+    const program = await start(databaseUrl, { WORKERS: '3', ...killing(folder.path, 3) });
+    await until('it is noticed', () => /worker \d+ ended \(SIGKILL\)/.test(program.output()));
+    await until('another is there', () => workersOf(program).length === 3);
+    assert.is(await program.end('SIGTERM'), 0);
+    folder.remove();
+  }),
+);
+
+workers('a first one that is killed ends the start, which says so', () =>
+  withDatabaseUrl('SQLite', async (databaseUrl) => {
+    const folder = temporaryFolder();
+    const fault = await start(databaseUrl, killing(folder.path, 1)).then(String, String);
+    assert.match(fault, /worker \d+ ended \(SIGKILL\) before it served/);
+    assert.match(fault, 'ended with 1');
+    folder.remove();
   }),
 );
 

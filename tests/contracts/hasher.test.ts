@@ -42,6 +42,18 @@ argon2('finds hashes of the older argon2i outdated', async () => {
   assert.is(await new Argon2Hasher(FAST).verify(hash, 'password'), 'outdated');
 });
 
+argon2('does not begin on a stored hash that is beyond all measure', async () => {
+  let alerts = 0;
+  const hasher = new Argon2Hasher({ ...FAST, onUnreadableHash: () => (alerts += 1) });
+  const sound = await hasher.hash('password');
+  const dear = ['$argon2id$v=19$m=4194304,t=100,p=1$', '$argon2d$m=5000000,t=1,p=1$'];
+  for (const parameters of [...dear, '$argon2i$v=19$m=64,t=4294967295,p=1$']) {
+    const stored = parameters + sound.split('$').slice(-2).join('$');
+    assert.is(await hasher.verify(stored, 'password'), 'wrong');
+  }
+  assert.is(alerts, 3);
+});
+
 argon2('makes up for the time that a weaker hash saves, in proportion to it', () => {
   const today = { memoryCost: 19_456, parallelism: 1 };
   assert.is(makeUpMemory(today, 5, 20), 19_456 * 0.75);

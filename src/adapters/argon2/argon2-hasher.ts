@@ -66,6 +66,7 @@ export class Argon2Hasher implements PasswordHasher {
       if (passwordHash !== undefined) {
         const stored = readParameters(passwordHash);
         try {
+          if (this.#isTooDear(passwordHash)) throw new Error('too dear');
           const started = performance.now();
           const isRight = await verify(passwordHash, password);
           const isWeaker = this.#isWeaker(stored);
@@ -120,12 +121,28 @@ export class Argon2Hasher implements PasswordHasher {
     }
   }
 
+  /** Whoever wrote the row must not have this process do the work of minutes, or take all memory. */
+  #isTooDear(phc: string): boolean {
+    const [, memory, passes] = /^\$argon2\w+\$(?:v=\d+\$)?m=(\d+),t=(\d+),/.exec(phc) ?? [];
+    const { memoryCost, timeCost } = this.#parameters;
+    return Number(memory) * Number(passes) > TOO_DEAR * Math.max(memoryCost * timeCost, OWASP_COST);
+  }
+
   #isWeaker(stored: Cost | undefined): boolean {
     if (stored === undefined) return true;
     const { memoryCost, timeCost } = this.#parameters;
     return stored.memoryCost < memoryCost || stored.timeCost < timeCost;
   }
 }
+
+/** KiB times passes, of OWASP's first choice. */
+const OWASP_COST = 19_456 * 2;
+
+/**
+ * A stored hash of more than so many times that, or the cost in force, counts as one that cannot be read.
+ * The dearest that others make by name, libsodium's "sensitive" (1 GiB, 4 passes), is within.
+ */
+const TOO_DEAR = 128;
 
 interface Cost {
   /** KiB. */

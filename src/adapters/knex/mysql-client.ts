@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
 import type { Connection, QueryError, SslOptions } from 'mysql2';
 import { type Disposable, loadMysql } from './drivers.ts';
-import { faultOf, ofConnecting } from './retry.ts';
+import { type Fault, faultOf, ofConnecting } from './retry.ts';
 import type { DatabaseTls } from './target.ts';
 
 export interface MysqlSettings {
@@ -215,14 +215,17 @@ function isShown(response: unknown): response is readonly [readonly Shown[]] {
   return Array.isArray(response) && Array.isArray(response[0]);
 }
 
+/** Of several servers, those that say so are left: another may do better. */
+const OF_ONE_SERVER: ReadonlySet<Fault> = new Set(['locked', 'readonly', 'unprepared']);
+
 /**
- * Whether the server would fail others, too: it is gone; or there is another one, and it was demoted or
- * takes long. A Galera node that has lost its cluster says that to some as waiting too long.
+ * Whether the server would fail others, too: it is gone; or there is another one, and it was demoted, has
+ * not got our tables, or takes long. A Galera node that has lost its cluster says that to some as waiting too long.
  */
 function mustLeave(error: QueryError, isOneOfSeveral: boolean): boolean {
   const fault = faultOf(error);
   if (fault === 'unsent' || fault === 'lost') return true;
-  return isOneOfSeveral && (fault === 'locked' || fault === 'readonly');
+  return isOneOfSeveral && OF_ONE_SERVER.has(fault);
 }
 
 function timeout(message: string): Error {

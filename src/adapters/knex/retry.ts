@@ -11,7 +11,7 @@ const PAUSES = [10, 40, 120, 200];
 const BUSY_PAUSE = 10;
 
 /** What an error says of the statement, or transaction, that it ends. */
-type Fault =
+export type Fault =
   /** SQLite: another connection holds the lock for writing. Nothing was done. */
   | 'busy'
   /** Undone, since others changed the same rows: a deadlock, or what another node had committed. */
@@ -22,6 +22,8 @@ type Fault =
   | 'unsent'
   /** The connection is gone. It may have been done. */
   | 'lost'
+  /** The server has no such database, table or column, or none for us: not one of ours, or not yet. */
+  | 'unprepared'
   /** The server took too long, and ended it. */
   | 'slow'
   /** A server, a schema or a file that takes no writes. */
@@ -49,6 +51,7 @@ const FAULTS: readonly (readonly [Fault, readonly (number | string)[]])[] = [
   ['readonly', [1290, 1836, 1792]],
   // A disk, a table's file or a storage engine.
   ['full', [1021, 1114, 'SQLITE_FULL']],
+  ['unprepared', [1049, 1146, 1054, 1044, 1142]],
   ['slow', [3024, 'ER_QUERY_TIMEOUT', 1969, 'ER_STATEMENT_TIMEOUT']],
 ];
 
@@ -93,6 +96,7 @@ const RETRIES: Readonly<Record<Exclude<Fault, 'busy'>, readonly [read: number, w
   locked: [1, 1],
   unsent: [PAUSES.length, PAUSES.length],
   lost: [PAUSES.length, PAUSES.length],
+  unprepared: [1, 1],
   slow: [1, 0],
   readonly: [0, 0],
   full: [0, 0],

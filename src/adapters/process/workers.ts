@@ -37,7 +37,7 @@ export function stopWhenAlone(stop: () => void): void {
 /**
  * Starts `count` workers, the first one alone, so that what keeps all from starting is found, and said,
  * once. From then on a worker that ends is replaced.
- * @throws WorkerEnded where one ends before it listens
+ * @throws WorkerEnded where the first one ends before it listens
  */
 export async function startWorkers(count: number, tell: Tell): Promise<Workers> {
   const workers = new Set<Worker>();
@@ -54,18 +54,15 @@ export async function startWorkers(count: number, tell: Tell): Promise<Workers> 
     const worker = cluster.fork();
     const started = performance.now();
     workers.add(worker);
-    let isListening = false;
     const listening = new Promise<Address>((resolve, reject) => {
-      worker.once('listening', (address) => {
-        isListening = true;
-        resolve(address);
-      });
+      worker.once('listening', resolve);
       worker.once('exit', (code, signal) => {
         workers.delete(worker);
         const isSteady = performance.now() - started > STEADY;
         const wait = isSteady ? FIRST_PAUSE : pause;
-        if (isListening || isServing) void replace(worker, wait, signal || `code ${code}`);
-        else reject(new WorkerEnded());
+        if (isServing) void replace(worker, wait, signal || `code ${code}`);
+        else if (signal) tell(`worker ${worker.process.pid} ended (${signal}) before it served`);
+        reject(new WorkerEnded());
       });
     });
     listening.catch(() => {}); // Whoever waits for it is told.
@@ -88,8 +85,8 @@ export async function startWorkers(count: number, tell: Tell): Promise<Workers> 
   let isServing = false;
   try {
     const address = await start();
-    await Promise.all(Array.from({ length: count - 1 }, () => start()));
     isServing = true;
+    await Promise.allSettled(Array.from({ length: count - 1 }, () => start()));
     return { address, stop };
   } catch (fault) {
     await stop(0);
@@ -97,7 +94,7 @@ export async function startWorkers(count: number, tell: Tell): Promise<Workers> 
   }
 }
 
-/** A worker could not start; it has said why. */
+/** A worker could not start; it has said why, or was ended by a signal that was told of. */
 export class WorkerEnded extends Error {
   override readonly name = 'WorkerEnded';
 }
