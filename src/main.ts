@@ -17,6 +17,7 @@ import { expressApp, messageClasses } from './adapters/http/express.ts';
 import { affordableConnections, drain, httpServer } from './adapters/http/server.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { openDatabase, openForMigration, openWithoutSync } from './adapters/knex/database.ts';
+import { clockAhead } from './adapters/knex/inspection.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import { migrate } from './adapters/knex/migrations.ts';
 import { describeFault, nameFault, print, printable } from './adapters/log/faults.ts';
@@ -182,12 +183,23 @@ const PRUNE_INTERVAL = 60 * 60 * 1000;
 const PRUNE_BATCH = 1_000;
 /** At most so many batches at a time: the next hour, or another process, takes the rest. */
 const PRUNE_BATCHES = 1_000;
+/** Seconds by which the clocks here and of the database may differ. */
+const CLOCKS_APART = 60;
 
 /** Removes sessions and counts of attempts that have passed, now and every hour; returns how to stop it. */
 function pruneRegularly(part: Part): () => void {
   const auth = part('auth');
   let stopped = false;
   const prune = async () => {
+    const knex = part('knex');
+    const ahead = knex ? await clockAhead(knex, () => part('clock').now()) : 0;
+    if (Math.abs(ahead) > CLOCKS_APART) {
+      // By a clock that is wrong here, sessions that stand would be gone for good.
+      print(
+        `alert the database's clock is ${ahead.toFixed(0)} s ahead of this one: nothing is pruned`,
+      );
+      return;
+    }
     for (let batch = 0; batch < PRUNE_BATCHES && !stopped; batch += 1) {
       if ((await auth.pruneExpired({ limit: PRUNE_BATCH })) < PRUNE_BATCH) break;
     }

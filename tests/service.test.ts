@@ -6,6 +6,8 @@ import Database from 'libsql';
 import { createConnection } from 'mysql2/promise';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { readConfig } from '../src/adapters/config/config.ts';
+import { serve } from '../src/main.ts';
 import { mariadbServer, temporaryFolder, visitSqlite } from './support/programs.ts';
 import { ADA, call, rawRequest, registered, startProgram, TEST_ENV } from './support/service.ts';
 import { isAvailable, withDatabaseUrl } from './support/stores.ts';
@@ -242,6 +244,7 @@ service('answers 500, not half a list, where a row cannot be read', () =>
     operator.close();
     const answer = await call(program.url, 'GET /users');
     assert.is(`${answer.status} ${answer.text}`, '500 {"message":"An error occurred"}');
+    assert.match(program.output(), 'a row of user 1 has a time that cannot be read');
     await program.end('SIGTERM');
   }),
 );
@@ -335,6 +338,29 @@ const mariadb = suite('The service on MariaDB');
 const onMariadb = (name: string, run: () => Promise<void>) =>
   isAvailable('MariaDB') ? mariadb(name, run) : mariadb.skip(name, run);
 
+onMariadb('ends no session by a clock that is far from the one of the database', () =>
+  withDatabaseUrl('MariaDB', async (databaseUrl) => {
+    const config = readConfig({ ...TEST_ENV, DATABASE_URL: databaseUrl });
+    const here = await serve(config);
+    const { refresh_token } = await registered(here.url);
+    const printed: unknown[] = [];
+    const print = console.error;
+    console.error = (line) => printed.push(line);
+    const ahead = { now: () => new Date(Date.now() + 40 * 86_400_000) };
+    try {
+      const there = await serve(config, { clock: ahead });
+      for (let tries = 0; tries < 100 && printed.length === 0; tries += 1) await sleep(20);
+      await there.stop();
+    } finally {
+      console.error = print;
+    }
+    const alert = "alert the database's clock is -3456000 s ahead of this one: nothing is pruned";
+    assert.equal(printed, [alert]);
+    const { status } = await call(here.url, 'POST /refresh', { json: { refresh_token } });
+    assert.is(status, 200);
+    await here.stop();
+  }),
+);
 onMariadb('is shared by processes, who agree about accounts and tokens', () =>
   withDatabaseUrl('MariaDB', async (databaseUrl) => {
     await assertTwoAgree({ ...TEST_ENV, DATABASE_URL: databaseUrl });

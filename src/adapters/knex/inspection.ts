@@ -81,16 +81,23 @@ async function inspectMysql(knex: Knex): Promise<EngineFacts> {
     `SELECT collation_name AS collation FROM information_schema.columns
       WHERE table_schema = DATABASE() AND table_name = 'users' AND column_name = 'email'`,
   );
-  const sent = Date.now();
-  const time = await ask<{ seconds: string }>('SELECT UNIX_TIMESTAMP(NOW(6)) AS seconds');
-  const here = (sent + Date.now()) / 2000;
   return {
     hasUniqueEmail: key !== undefined,
     comparesBytes: /^utf8mb4_(?:nopad_bin|0900_bin)$/.test(column?.collation ?? ''),
-    clockAhead: Number(time?.seconds) - here,
+    clockAhead: await clockAhead(knex, () => new Date()),
     isDurable: (await variable('VARIABLES', 'innodb_flush_log_at_trx_commit')) === '1',
     cipher: (await variable('STATUS', 'Ssl_cipher')) || undefined,
   };
+}
+
+/** Seconds by which the database's clock is ahead of this one. A file has none. */
+export async function clockAhead(knex: Knex, now: () => Date): Promise<number> {
+  if (isSqlite(knex)) return 0;
+  const sent = now().getTime();
+  const [[time]] = await knex.raw<readonly [readonly { readonly seconds: string }[]]>(
+    'SELECT UNIX_TIMESTAMP(NOW(6)) AS seconds',
+  );
+  return Number(time?.seconds) - (sent + now().getTime()) / 2000;
 }
 
 async function inspectHashes(knex: Knex, prefix: string): Promise<HashFacts> {

@@ -104,7 +104,7 @@ export class KnexSessions implements SessionRepository {
     if (isExpired(toSession(row), now)) return { kind: 'expired' };
     const { token_id: tokenId, token_date, previous_token_id } = row;
     if (previous_token_id === presented && tokenId !== null && token_date !== null) {
-      const successorDate = time(token_date);
+      const successorDate = time(token_date, row.user_id);
       if (isWithin(grace, successorDate, now)) {
         return { kind: 'repeated', tokenId, date: successorDate };
       }
@@ -166,9 +166,9 @@ function toSession(row: SessionRow): Session {
     id: row.id,
     userId: toNumber(row.user_id),
     device: row.device,
-    dateCreated: time(row.date_created),
-    lastUsed: time(row.last_used ?? row.date_created),
-    expires: time(row.expires),
+    dateCreated: time(row.date_created, row.user_id),
+    lastUsed: time(row.last_used ?? row.date_created, row.user_id),
+    expires: time(row.expires, row.user_id),
     tokenId: row.token_id,
   };
 }

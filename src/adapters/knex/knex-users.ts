@@ -162,7 +162,7 @@ function isRows(rows: unknown): rows is readonly UserRow[] {
 }
 
 function toUser({ id, username, email, date_created }: UserRow): User {
-  return { id: toNumber(id), username, email, dateCreated: time(date_created) };
+  return { id: toNumber(id), username, email, dateCreated: time(date_created, id) };
 }
 
 /** True where a query finds a row; else undefined. */

@@ -116,9 +116,10 @@ export function toNumber(value: number | string): number {
   return Number(value);
 }
 
-/** Somebody else may have written the row: better a fault now than in the middle of a reply. */
-export function time(text: string): Date {
+/** Somebody else may have written the row, which is `of` this user: better a fault now than in the middle of a reply. */
+export function time(text: string, of: number | string): Date {
   const date = new Date(text);
-  if (Number.isNaN(date.getTime())) throw new Error('a row has a time that cannot be read');
+  if (Number.isNaN(date.getTime()))
+    throw new Error(`a row of user ${of} has a time that cannot be read`);
   return date;
 }
