@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
@@ -75,6 +75,12 @@ await build({
   sourcesContent: false,
   external: [...INSTALLED, ...NEVER_LOADED],
   logLevel: 'warning',
+});
+// What browsers get of it is read as it is.
+rmSync('dist/pages', { recursive: true, force: true });
+cpSync('src/adapters/pages', 'dist/pages', {
+  recursive: true,
+  filter: (path) => !/(?:\.ts|\.json)$/.test(path),
 });
 await compile(join(FOLDER, 'main.cjs'));
 

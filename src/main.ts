@@ -20,6 +20,7 @@ import { openDatabase, openForMigration, openWithoutSync } from './adapters/knex
 import { clockAhead } from './adapters/knex/inspection.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import { migrate } from './adapters/knex/migrations.ts';
+import { pages } from './adapters/pages/pages.ts';
 import { describeFault, nameFault, print, printable } from './adapters/log/faults.ts';
 import {
   memoryRepositories,
@@ -111,6 +112,8 @@ export async function compose(
         trustProxy: config.trustProxy,
         publicKeys: part('tokens').publicKeys ?? [],
         corsOrigins: config.corsOrigins,
+        pages: config.pages ? pages() : [],
+        insecureCookies: config.profile === 'development',
         report: reportFault,
       }),
   };

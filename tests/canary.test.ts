@@ -71,6 +71,21 @@ async function everyFlow(url: string, seen: Seen): Promise<void> {
   });
   await send('DELETE /account', { json: { password: OTHER_PASSWORD }, token: access_token });
   await send('POST /logout', { json: { refresh_token: `${refresh_token}x` } });
+  const mode = { 'Refresh-Token-Mode': 'cookie' };
+  await send('POST /login', { json: ACCOUNT, headers: mode });
+  const Cookie = `portcullis_refresh_token=${seen.tokens.at(-1)}`;
+  for (const [name, value] of [
+    ['Cookie', Cookie],
+    ['Cookie', `${Cookie}; ${Cookie}`],
+    ['Cookie', `${Cookie}x`],
+    ['Refresh-Token-Mode', `cookie; ${Cookie}`],
+    ['Origin', `https://${PASSWORD}.example.com`],
+    ['Sec-Fetch-Site', PASSWORD],
+  ] as const) {
+    const headers = { ...mode, Cookie, [name]: value };
+    await send('POST /refresh', { headers });
+    await send('POST /logout', { headers: { ...headers, Cookie: `${value}x` } });
+  }
   // A password where the email belongs, until it is one too many.
   for (let i = 0; i < 10; i += 1) {
     await send('POST /login', { json: { email: OTHER_PASSWORD, password: PASSWORD } });
@@ -87,7 +102,9 @@ async function everyFlow(url: string, seen: Seen): Promise<void> {
   seen.bodies.push(await rawRequest(url, `${PASSWORD}\r\nAuthorization: ${access_token}\r\n\r\n`));
 }
 
-function note({ bodies, tokens }: Seen, { text, json }: Answer): void {
+function note({ bodies, tokens }: Seen, { text, json, headers }: Answer): void {
+  const [, kept] = /_refresh_token=([^;]+)/.exec(headers.get('set-cookie') ?? '') ?? [];
+  if (kept !== undefined) tokens.push(kept);
   const { access_token, refresh_token, ...rest } = (json ?? {}) as Record<string, unknown>;
   for (const token of [access_token, refresh_token]) {
     if (typeof token === 'string') tokens.push(token);

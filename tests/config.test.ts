@@ -68,6 +68,7 @@ profiles('need no setting at all in development', () => {
       queue: 64,
     },
     refreshRotation: false,
+    pages: true,
     rateLimit: true,
     trustProxy: 0,
     shutdownGrace: 10,

@@ -14,6 +14,7 @@ import {
   httpContract,
 } from '../src/testing/index.ts';
 import { elementsOf } from '../src/testing/http/json-list.ts';
+import { checkedAnswers, documentedFetch } from './support/documented.ts';
 import { fakePorts } from './support/fakes.ts';
 import { HTTP_HOSTS } from './support/hosts.ts';
 
@@ -42,9 +43,17 @@ for (const host of HTTP_HOSTS) {
         };
         // An application of somebody else's says itself what is not there.
         const scope = host.isAlone ? 'everything' : 'document';
-        const cases = conformance(url, { scope, usersAccess, deleteUser });
+        const before = checkedAnswers();
+        const cases = conformance(url, {
+          scope,
+          usersAccess,
+          deleteUser,
+          fetch: documentedFetch(url),
+        });
         assert.ok(cases.length > (scope === 'everything' ? 50 : 25), `${cases.length} cases`);
         assert.equal(await failures(cases), new Map());
+        const checked = checkedAnswers() - before;
+        assert.ok(checked > cases.length, `${checked} answers as documented`);
         if (knex) assert.equal(await knex('users').pluck('email'), [], 'and nobody is left behind');
       });
     if (host.isAvailable) ours(title, test);
@@ -282,6 +291,9 @@ const at = (wanted: string, status: number, change: (answer: Answer, body: strin
 
 const everything = { scope: 'everything' } as const;
 
+const SIGN_IN =
+  'A sign-in keeps the refresh token in a cookie for who asks for it, and shows it nowhere else';
+
 const WRONG: readonly Wrong[] = [
   {
     name: 'answers 200 to a registration',
@@ -295,6 +307,7 @@ const WRONG: readonly Wrong[] = [
     fails: [
       'POST /register creates a user',
       'Replies are JSON that nobody keeps, sniffs or frames',
+      SIGN_IN,
     ],
   },
   {
@@ -450,6 +463,39 @@ const WRONG: readonly Wrong[] = [
       'Tokens are missing where there is no bearer, and invalid where there is more than one',
     ],
   },
+  {
+    name: 'shows a refresh token beside its cookie',
+    options: everything,
+    spoil: at('POST /login', 200, (answer) => {
+      if (!answer.headers.has('set-cookie')) return;
+      members(answer, (json) => (json['refresh_token'] = 'x.y.z'));
+    }),
+    fails: [SIGN_IN],
+  },
+  {
+    name: 'lets scripts read its cookies',
+    options: everything,
+    spoil: at('POST /login', 200, ({ headers }) => {
+      const cookie = headers.get('set-cookie');
+      if (cookie) headers.set('set-cookie', cookie.replace('; HttpOnly', ''));
+    }),
+    fails: [SIGN_IN],
+  },
+  {
+    name: 'leaves the cookie of a session that has ended',
+    options: everything,
+    spoil: at('POST /logout', 204, ({ headers }) => headers.delete('set-cookie')),
+    fails: ['A logout ends the session of a cookie, and removes it'],
+  },
+  {
+    name: 'heeds no word on where a request comes from',
+    options: everything,
+    spoil: (answer, endpoint) => {
+      if (answer.status !== 403) return;
+      answer.status = endpoint === 'POST /refresh' ? 200 : 204;
+    },
+    fails: ['Pages of other origins make no use of a cookie'],
+  },
 ];
 
 const broken = suite('A server that is wrong');
@@ -504,6 +550,9 @@ broken('and says again what it was sent and gave has that shown by no failure', 
     }
     const response = await handler(new Request(url, { ...init, headers }));
     const isMade = response.status === 201;
+    const cookie = response.headers
+      .get('set-cookie')
+      ?.replace(/eyJ[\w.-]+/, (token) => JSON.parse(`"${hidden(token)}"`) as string);
     const text = isMade ? hidden(await response.text()) : '';
     const status = response.status === 204 ? 204 : 400 + (given.size % 5);
     const echoes = [
@@ -515,7 +564,10 @@ broken('and says again what it was sent and gave has that shown by no failure', 
     const type = given.size % 2 ? `text/${said.slice(7) || 'html'}` : 'application/json';
     return new Response(status === 204 ? null : echo, {
       status: isMade ? 201 : status,
-      headers: { 'content-type': isMade ? 'application/json' : type },
+      headers: {
+        'content-type': isMade ? 'application/json' : type,
+        ...(isMade && cookie && { 'set-cookie': cookie }),
+      },
     });
   };
   const cases = conformance('https://example.com', { fetch: send, scope: 'everything' });

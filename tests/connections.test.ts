@@ -136,7 +136,7 @@ wire('to TRACE are refused, and nothing of them comes back', () =>
     for (const [path, status] of [
       ['/login', 405],
       ['/users', 405],
-      ['/', 404],
+      ['/', 405],
       ['*', 404],
       ['http://x/protected', 405],
     ] as const) {
@@ -155,7 +155,8 @@ wire('may name the whole address, and mean its path', () =>
       rawRequest(url, `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
     assert.match(await get('http://x/users'), /^HTTP\/1.1 200 [^]*\[\]/);
     assert.match(await get('http://other/users?limit=0'), /^HTTP\/1.1 400 [^]*"Limit must be/);
-    for (const target of ['http://x', '*', '//x/users', 'x:443', 'http://x/none?/users']) {
+    assert.match(await get('http://x'), /^HTTP\/1.1 200 [^]*<title>Portcullis<\/title>/);
+    for (const target of ['http://x/none', '*', '//x/users', 'x:443', 'http://x/none?/users']) {
       assert.match(await get(target), /^HTTP\/1.1 40[04] [^]*{"message":"[\w ]+"}$/, target);
     }
     const options = 'OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';

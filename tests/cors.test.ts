@@ -47,6 +47,7 @@ function corsOf({ headers }: Answer): Record<string, string> {
 
 function grants(origin: string): Record<string, string> {
   return {
+    'access-control-allow-credentials': 'true',
     'access-control-allow-origin': origin,
     'access-control-expose-headers': 'Link, Retry-After, WWW-Authenticate',
   };
@@ -144,7 +145,7 @@ cors('answers the question before a request for the methods of its path', () =>
         assert.equal(corsOf(answer), {
           ...grants(APP),
           'access-control-allow-methods': methods,
-          'access-control-allow-headers': 'Authorization, Content-Type, Prefer',
+          'access-control-allow-headers': 'Authorization, Content-Type, Prefer, Refresh-Token-Mode',
           'access-control-max-age': '7200',
         });
         assert.is(answer.headers.get('vary'), 'Origin');

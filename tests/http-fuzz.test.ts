@@ -1043,7 +1043,7 @@ for (const { store, share, env } of SERVICES) {
   const runs = Math.round(RUNS * share);
   const title = `is answered by the contract, on ${store}, ${limited ? 'with' : 'without'} limits`;
   const test = () =>
-    withService(store, { env }, async ({ url }) => {
+    withService(store, { env: { PAGES: 'off', ...env } }, async ({ url }) => {
       const model = new HttpModel({ limited, rotation });
       const target = new Target(url, model, reached);
       let before = 0;

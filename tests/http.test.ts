@@ -481,7 +481,7 @@ for (const host of HTTP_HOSTS) {
       }));
 
     test('knows no other path, not even a similar one', () =>
-      host.with({}, async ({ url }) => {
+      host.with({ env: { PAGES: 'off' } }, async ({ url }) => {
         const paths = [
           '/',
           '/nothing',

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  findChromium,
   findCurl,
   findMariadb,
   findOpenssl,
@@ -83,6 +84,7 @@ async function realParts() {
     ['TEST_PYTHON', 'Python with requests', findPython],
     ['TEST_CURL', 'curl', findCurl],
     ['TEST_OPENSSL', 'openssl', findOpenssl],
+    ['TEST_CHROMIUM', 'Chromium', findChromium],
   ] as const) {
     const found = find();
     if (found === undefined) console.log(`SKIP no ${what}: its tests are skipped`);

@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
@@ -8,6 +16,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readConfig } from '../src/adapters/config/config.ts';
 import { serve } from '../src/main.ts';
+import { pages } from '../src/adapters/pages/pages.ts';
 import { mariadbServer, temporaryFolder, visitSqlite } from './support/programs.ts';
 import { ADA, call, rawRequest, registered, startProgram, TEST_ENV } from './support/service.ts';
 import { isAvailable, withDatabaseUrl } from './support/stores.ts';
@@ -64,6 +73,25 @@ service('starts from what was compiled at the build, and names the sources of a 
     const env = { PATH: process.env['PATH'], PORT: '0' };
     const said = execFileSync(process.execPath, ['--eval', ask], { cwd: path, env });
     assert.is(String(said), 'false\n');
+  }),
+);
+
+service('has its pages where it is built, wherever that is put', () =>
+  inFolder(async (path) => {
+    await (await startProgram({ ...CHEAP, DATABASE_URL: 'memory:' }, NPM_START)).end('SIGTERM');
+    // As in an image of a container: no sources, and the packages that are installed.
+    cpSync('dist', join(path, 'dist'), { recursive: true });
+    symlinkSync(resolve('node_modules'), join(path, 'node_modules'));
+    const command = [process.execPath, join(path, 'dist/service/main.cjs')];
+    const program = await startProgram({ ...CHEAP, DATABASE_URL: 'memory:' }, command);
+    const rows = pages();
+    assert.ok(rows.length > 15);
+    for (const row of rows) {
+      const headers = { Accept: 'text/html' };
+      const { status } = await call(program.url, `GET ${row.path}`, { headers });
+      assert.is(status, 200, row.path);
+    }
+    assert.is(await program.end('SIGTERM'), 0);
   }),
 );
 

@@ -42,11 +42,10 @@ interface Kind {
 
 const PLAIN: HttpRequest = {
   authorization: undefined,
-  prefer: undefined,
   path: '/refresh',
-  contentType: 'application/json',
   address: '127.0.0.1',
-  userAgent: 'fuzzer',
+  host: 'localhost',
+  header: (name) => (name === 'content-type' ? 'application/json' : undefined),
   query: new URLSearchParams(),
   params: {},
   body: new Uint8Array(),
@@ -78,9 +77,8 @@ function endpointAt(path: string): Endpoint {
 
 async function send(auth: Auth, kind: Kind, token: string) {
   const faults: unknown[] = [];
-  const { status, body } = await answer(kind.endpoint, auth, kind.request(token), (fault) =>
-    faults.push(fault),
-  );
+  const report = (fault: unknown) => faults.push(fault);
+  const { status, body } = await answer(kind.endpoint, auth, kind.request(token), { report });
   return { status, body, faults };
 }
 

@@ -41,7 +41,8 @@ function embedded(name: string, isAlone: boolean, make: MakeListener): HttpHost 
       const config = readConfig({ ...TEST_ENV, DATABASE_URL: 'memory:', ...env });
       const composition = await compose(config, overrides);
       const { usersAccess, corsOrigins } = config;
-      const options = { usersAccess, corsOrigins, report: () => {} };
+      const insecureCookies = config.profile === 'development';
+      const options = { usersAccess, corsOrigins, insecureCookies, report: () => {} };
       const server = createServer();
       const listener = make(composition.part('auth'), options);
       server.on('request', (request, response) => void listener(request, response));

@@ -71,6 +71,16 @@ export function findOpenssl(): string | undefined {
   return program(['openssl'], ['version'], 'openssl');
 }
 
+/** For tests in a browser; TEST_CHROMIUM names another than those that are looked for. */
+export function findChromium(): string | undefined {
+  const given = process.env['TEST_CHROMIUM'];
+  const usual = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+  const names = given ? [given] : [...usual, MACOS_CHROME];
+  return program(names, ['--version'], 'chromium');
+}
+
+const MACOS_CHROME = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome';
+
 export function findMariadb(): string | undefined {
   const names = ['mariadbd', 'mysqld', '/usr/sbin/mariadbd', '/usr/sbin/mysqld'];
   return program(names, ['--no-defaults', '--version'], 'mariadb-server');

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { readConfig } from '../../src/adapters/config/config.ts';
 import { type Parts, type Service, serve } from '../../src/main.ts';
+import { assertDocumented, pathAt } from './documented.ts';
 import { SECRET } from './fakes.ts';
 import { type StoreName, withDatabaseUrl } from './stores.ts';
 
@@ -56,7 +57,7 @@ export interface Call {
   readonly token?: string;
 }
 
-/** One request, e.g. `call(url, 'POST /login', { json: … })`. */
+/** One request, e.g. `call(url, 'POST /login', { json: … })`, whose answer must be as documented. */
 export async function call(url: string, endpoint: string, sent: Call = {}): Promise<Answer> {
   const [method = '', path = ''] = endpoint.split(' ');
   const headers = new Headers(sent.headers);
@@ -65,7 +66,17 @@ export async function call(url: string, endpoint: string, sent: Call = {}): Prom
   const body = sent.json === undefined ? sent.body : JSON.stringify(sent.json);
   const response = await fetch(url + path, { method, headers, body: body ?? null });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, text, json: parse(text) };
+  const { status, headers: received } = response;
+  const said = {
+    method,
+    path: pathAt(url, url + path),
+    sent: headers,
+    status,
+    headers: received,
+    text,
+  };
+  assertDocumented(said);
+  return { status, headers: received, text, json: parse(text) };
 }
 
 function parse(text: string): unknown {

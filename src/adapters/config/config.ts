@@ -40,6 +40,8 @@ export interface Config {
     readonly concurrency: number;
     readonly queue: number;
   };
+  /** Whether there are pages for people, beside the API. */
+  readonly pages: boolean;
   /** Whether attempts are limited. */
   readonly rateLimit: boolean;
   /** The number of proxies in front whose X-Forwarded-For is believed, or their addresses (0: none). */
@@ -127,6 +129,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       ),
       queue: read.integer('HASH_QUEUE', 64, 0, 1_000_000),
     },
+    pages: read.one('PAGES', ['on', 'off'], 'on') === 'on',
     rateLimit: read.one('RATE_LIMIT', ['on', 'off'], 'on') === 'on',
     trustProxy: read.proxies('TRUST_PROXY'),
     shutdownGrace: read.duration('SHUTDOWN_GRACE', 10),

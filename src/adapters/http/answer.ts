@@ -1,15 +1,26 @@
 import { type Auth, AuthError, type Identity } from '../../application/index.ts';
+import { COOKIE_MODE, MODE_HEADER, refreshCookie } from './cookies.ts';
+import { isForeign } from './cors.ts';
 import { type Endpoint, type EndpointOptions, FAILURE, type Input } from './endpoints.ts';
 import { answerTo } from './messages.ts';
-import { errorReply, type Reply, type TextReply } from './reply.ts';
+import {
+  CROSS_ORIGIN,
+  errorReply,
+  INVALID_MODE,
+  MALFORMED,
+  NOT_JSON,
+  type Reply,
+  type TextReply,
+} from './reply.ts';
 
 /** A request as every host can give it. */
 export interface HttpRequest extends Pick<Input, 'address' | 'path' | 'query' | 'params'> {
   /** All values of the header, joined by commas; undefined where there is none. */
   readonly authorization: string | undefined;
-  readonly contentType: string | undefined;
-  readonly userAgent: string | undefined;
-  readonly prefer: string | undefined;
+  /** Where the client means to be, as its Host header says. */
+  readonly host: string | undefined;
+  /** All values of any other header, given in small letters; undefined where there is none. */
+  readonly header: (name: string) => string | undefined;
   /** Empty where there is none. Undecoded: hosts pass no compressed bodies. */
   readonly body: Uint8Array | ParsedBody;
 }
@@ -32,9 +43,21 @@ export interface ReportOptions {
 export interface HostOptions extends EndpointOptions, ReportOptions {
   /** Origins (`https://app.example.com`) whose scripts may use the API in a browser; none unless given. */
   readonly corsOrigins?: readonly string[];
+  /**
+   * Whether cookies go without TLS, under a name that neighbours can set too: for development on
+   * http://localhost. Unless given they are `Secure` and `__Host-`.
+   */
+  readonly insecureCookies?: boolean;
 }
 
-const HOST_OPTIONS = ['only', 'usersAccess', 'publicKeys', 'report', 'corsOrigins'];
+const HOST_OPTIONS = [
+  'only',
+  'usersAccess',
+  'publicKeys',
+  'report',
+  'corsOrigins',
+  'insecureCookies',
+];
 
 /**
  * For those whom no compiler tells: a name that is misspelt would be an option that does not hold.
@@ -44,6 +67,11 @@ export function checkHost(auth: Auth, options: object, own: readonly string[] = 
   if (typeof auth?.login !== 'function') throw new TypeError('there are no use cases to mount');
   const unknown = Object.keys(options).find((name) => ![...HOST_OPTIONS, ...own].includes(name));
   if (unknown !== undefined) throw new RangeError(`there is no option ${unknown}`);
+  // A text such as 'false' would be taken for true.
+  const { insecureCookies = false }: { readonly insecureCookies?: unknown } = options;
+  if (typeof insecureCookies !== 'boolean') {
+    throw new RangeError('insecureCookies must be true or false');
+  }
 }
 
 /** Bytes; hosts refuse more with status 413. */
@@ -66,10 +94,10 @@ export function answer(
   endpoint: Endpoint,
   auth: Auth,
   request: HttpRequest,
-  report: ReportOptions['report'],
+  options: HostOptions,
 ): Promise<Reply> {
-  const work = () => handle(endpoint, auth, request);
-  return inTime<Reply>(work, (reply) => reply, endpoint.failure, report);
+  const work = () => handle(endpoint, auth, request, options);
+  return inTime<Reply>(work, (reply) => reply, endpoint.failure, options.report);
 }
 
 /** Tells whose request this is, or how it is to be answered. */
@@ -96,13 +124,15 @@ async function inTime<T>(
   try {
     return await withDeadline(work());
   } catch (error) {
-    if (error instanceof AuthError) {
-      const { status, message, headers } = answerTo(error);
-      return refused(errorReply(status, message, headers));
-    }
+    if (error instanceof AuthError) return refused(refusal(error));
     tell(report, error);
     return refused(errorReply(500, failure));
   }
+}
+
+function refusal(error: AuthError): TextReply {
+  const { status, message, headers } = answerTo(error);
+  return errorReply(status, message, headers);
 }
 
 /** Rejects where the work takes longer. (`Promise.race` would make four promises more.) */
@@ -133,23 +163,68 @@ function reportByName(fault: unknown): void {
   console.error(`portcullis: a request failed: ${safe.join(' ')}`);
 }
 
-async function handle(endpoint: Endpoint, auth: Auth, request: HttpRequest): Promise<Reply> {
-  if (endpoint.fields === undefined) return endpoint.handle(auth, new Said(request, {}));
+async function handle(
+  endpoint: Endpoint,
+  auth: Auth,
+  request: HttpRequest,
+  options: HostOptions,
+): Promise<Reply> {
+  const mode = endpoint.refreshCookie && request.header(MODE_HEADER);
+  if (mode !== undefined && mode !== COOKIE_MODE) return INVALID_MODE;
+  if (mode !== undefined && isForeign(options.corsOrigins ?? [], request)) return CROSS_ORIGIN;
+  if (endpoint.fields === undefined && mode === undefined) {
+    return endpoint.handle(auth, new Said(request, {}));
+  }
   const body = readJson(request);
   if ('reply' in body) return body.reply;
   const fields: Record<string, string> = {};
-  for (const name of endpoint.fields) fields[name] = textOf(body.value, name);
-  return endpoint.handle(auth, new Said(request, fields));
+  for (const name of endpoint.fields ?? []) fields[name] = textOf(body.value, name);
+  if (mode === undefined) return endpoint.handle(auth, new Said(request, fields));
+  return handleWithCookie(endpoint, auth, request, fields, options);
+}
+
+/** The refusals after which a refresh token is good for nothing. */
+const ENDS: ReadonlySet<string> = new Set(['invalid_refresh_token', 'user_not_found']);
+
+/** A request whose refresh token is in the cookie, and nowhere else. */
+async function handleWithCookie(
+  endpoint: Endpoint,
+  auth: Auth,
+  request: HttpRequest,
+  fields: Readonly<Record<string, string>>,
+  { insecureCookies = false }: HostOptions,
+): Promise<Reply> {
+  const cookie = refreshCookie(insecureCookies);
+  const presented = cookie.read(request.header('cookie'));
+  const isPresented = 'refresh_token' in fields;
+  const given = isPresented ? { refresh_token: presented } : fields;
+  try {
+    const made = await endpoint.handle(auth, new Said(request, given, true));
+    const { refreshToken, ...reply } = made;
+    if (endpoint.refreshCookie === 'ended') return { ...reply, cookie: cookie.removal };
+    if (refreshToken === undefined) return reply;
+    // A sign-in: the token that it replaces is nowhere else, so nobody could end its session (V7.2.4).
+    // It is done for tidiness, and no reason to take back what is done.
+    if (!isPresented && presented !== '') {
+      await auth.logout({ refreshToken: presented }).catch(() => {});
+    }
+    return { ...reply, cookie: cookie.keep(refreshToken) };
+  } catch (error) {
+    if (!isPresented || !(error instanceof AuthError) || !ENDS.has(error.code)) throw error;
+    return { ...refusal(error), cookie: cookie.removal };
+  }
 }
 
 /** Each part is made when an endpoint asks for it: most ask for one or two. */
 class Said implements Input {
   readonly #request: HttpRequest;
   readonly fields: Readonly<Record<string, string>>;
+  readonly hasRefreshCookie: boolean;
 
-  constructor(request: HttpRequest, fields: Readonly<Record<string, string>>) {
+  constructor(request: HttpRequest, fields: Input['fields'], hasRefreshCookie = false) {
     this.#request = request;
     this.fields = fields;
+    this.hasRefreshCookie = hasRefreshCookie;
   }
 
   get accessToken(): string {
@@ -157,7 +232,7 @@ class Said implements Input {
   }
 
   get device(): string {
-    return this.#request.userAgent ?? '';
+    return this.#request.header('user-agent') ?? '';
   }
 
   get address(): string | undefined {
@@ -176,19 +251,24 @@ class Said implements Input {
     return this.#request.params;
   }
 
+  header(name: string): string | undefined {
+    return this.#request.header(name);
+  }
+
   get wantsRepresentation(): boolean {
-    return /(?:^|[,\s])return=representation(?=$|[,;\s])/i.test(this.#request.prefer ?? '');
+    return /(?:^|[,\s])return=representation(?=$|[,;\s])/i.test(
+      this.#request.header('prefer') ?? '',
+    );
   }
 }
 
 /** What the body says; undefined, which has no members, where there is none. */
-function readJson({ body, contentType }: HttpRequest): ParsedBody | { readonly reply: TextReply } {
+function readJson(request: HttpRequest): ParsedBody | { readonly reply: TextReply } {
+  const { body } = request;
   if (body instanceof Uint8Array && body.length === 0) return { value: undefined };
-  if (!isJson(contentType)) {
-    return { reply: errorReply(415, 'Content-Type must be application/json') };
-  }
+  if (!isJson(request.header('content-type'))) return { reply: NOT_JSON };
   if (!(body instanceof Uint8Array)) return body;
-  return parseJson(body) ?? { reply: errorReply(400, 'Malformed JSON') };
+  return parseJson(body) ?? { reply: MALFORMED };
 }
 
 /**

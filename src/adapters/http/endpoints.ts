@@ -1,21 +1,16 @@
 import type { Auth, ListQuery, User } from '../../application/index.ts';
-import { json, NO_CONTENT, type Reply, JSON_HEADERS } from './reply.ts';
+import type { EndpointName } from './operations.ts';
+import {
+  FAILURE,
+  JSON_HEADERS,
+  json,
+  NO_CONTENT,
+  PUBLIC_FOR_MINUTES,
+  type Reply,
+} from './reply.ts';
 
-/** What an endpoint is known by: its method and path, which may hold `{names}`, each for one segment. */
-export type EndpointName =
-  | 'POST /register'
-  | 'POST /login'
-  | 'POST /refresh'
-  | 'GET /protected'
-  | 'GET /users'
-  | 'POST /logout'
-  | 'POST /logout-all'
-  | 'GET /sessions'
-  | 'DELETE /sessions/{id}'
-  | 'GET /account'
-  | 'DELETE /account'
-  | 'POST /password'
-  | 'GET /.well-known/jwks.json';
+export type { EndpointName };
+export { FAILURE };
 
 /** One row of the wire contract. */
 interface Row {
@@ -23,7 +18,17 @@ interface Row {
   readonly fields?: readonly string[];
   /** What is said, with status 500, when a part of the system fails; `FAILURE` unless given. */
   readonly failure?: string;
-  readonly handle: (auth: Auth, input: Input) => Promise<Reply>;
+  /**
+   * What becomes of a refresh token that the client keeps in a cookie, if it all goes well: it is replaced
+   * by the one of the reply, if there is one, or ended. Absent: no cookie has a part in it.
+   */
+  readonly refreshCookie?: 'replaced' | 'ended';
+  readonly handle: (auth: Auth, input: Input) => Promise<EndpointReply>;
+}
+
+/** A reply, and what of it is for hosts to put where the client keeps it. */
+export interface EndpointReply extends Reply {
+  readonly refreshToken?: string;
 }
 
 /** A row of the wire contract, by method and path. */
@@ -47,8 +52,12 @@ export interface Input {
   readonly query: URLSearchParams;
   /** The values of the path's `{names}`. */
   readonly params: Readonly<Record<string, string>>;
+  /** Whether the client keeps its refresh token in a cookie, and is to see it nowhere else. */
+  readonly hasRefreshCookie: boolean;
   /** Whether the client asks for what it has made (`Prefer: return=representation`, RFC 7240). */
   readonly wantsRepresentation: boolean;
+  /** All values of a header, by its name in small letters, joined by commas. */
+  readonly header: (name: string) => string | undefined;
 }
 
 /** Which endpoints there are, and who may use them. */
@@ -61,9 +70,6 @@ export interface EndpointOptions {
   readonly publicKeys?: readonly Readonly<Record<string, string>>[];
 }
 
-/** What most endpoints say, with status 500, when a part of the system fails. */
-export const FAILURE = 'An error occurred';
-
 /**
  * The wire contract as a table: what hosts mount, and what is documented of it.
  * @throws RangeError for a name of no endpoint, or a word that `usersAccess` does not know
@@ -75,30 +81,42 @@ export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
     throw new RangeError(`usersAccess cannot be ${usersAccess}`);
   }
   if (typeof only === 'string') throw new RangeError('only must be an array');
-  const all = Object.entries(rows(usersAccess, publicKeys));
+  // Imported when it is first asked for: few ever do.
+  const describe: Describe = async (path) => {
+    const { openApi } = await import('./openapi.ts');
+    return openApi(table, { usersAccess, mount: path.slice(0, -'/openapi.json'.length) });
+  };
+  const all = Object.entries(rows(usersAccess, publicKeys, describe));
   const unknown = only?.find((name) => all.every(([known]) => known !== name));
   if (unknown !== undefined) throw new RangeError(`no endpoint is named ${unknown}`);
   const absent = new Set<string>();
   if (usersAccess === 'disabled') absent.add('GET /users');
   if (publicKeys.length === 0) absent.add('GET /.well-known/jwks.json');
   const mounted: ReadonlySet<string> = new Set(only ?? all.map(([name]) => name));
-  return all
+  const table: readonly Endpoint[] = all
     .filter(([name]) => mounted.has(name) && !absent.has(name))
     .map(([name, row]) => {
       const [method = '', path = ''] = name.split(' ');
       return { failure: FAILURE, ...row, method, path };
     });
+  return table;
 }
+
+/** The document of what is mounted, by the path at which it is asked for. */
+type Describe = (path: string) => Promise<object>;
 
 function rows(
   usersAccess: EndpointOptions['usersAccess'],
   publicKeys: NonNullable<EndpointOptions['publicKeys']>,
+  describe: Describe,
 ): Readonly<Record<EndpointName, Row>> {
   return {
     'POST /register': {
       fields: ['username', 'email', 'password', 'confirm_password'],
       failure: 'Database error occurred. Please try again.',
-      async handle(auth, { device, address, fields, wantsRepresentation }) {
+      refreshCookie: 'replaced',
+      async handle(auth, input) {
+        const { device, address, fields, wantsRepresentation } = input;
         const { username = '', email = '', password = '', ...rest } = fields;
         const { confirm_password: confirmPassword = '' } = rest;
         const given = { username, email, password, confirmPassword, device, address };
@@ -108,17 +126,20 @@ function rows(
           access_token: made.accessToken,
           refresh_token: made.refreshToken,
         };
-        if (!wantsRepresentation) return json(201, body);
+        if (!wantsRepresentation) return withRefreshToken(input, 201, body);
         const applied = { 'Preference-Applied': 'return=representation' };
-        return json(201, { ...body, user: shownUser(made.user) }, applied);
+        return withRefreshToken(input, 201, { ...body, user: shownUser(made.user) }, applied);
       },
     },
     'POST /login': {
       fields: ['email', 'password'],
-      async handle(auth, { device, address, fields: { email = '', password = '' } }) {
+      refreshCookie: 'replaced',
+      async handle(auth, input) {
+        const { device, address, fields } = input;
+        const { email = '', password = '' } = fields;
         const signedIn = await auth.login({ email, password, device, address });
         const { accessToken, refreshToken, user } = signedIn;
-        return json(200, {
+        return withRefreshToken(input, 200, {
           message: 'Login successful',
           access_token: accessToken,
           refresh_token: refreshToken,
@@ -128,11 +149,14 @@ function rows(
     },
     'POST /refresh': {
       fields: ['refresh_token'],
-      async handle(auth, { address, fields: { refresh_token: refreshToken = '' } }) {
-        const refreshed = await auth.refreshToken({ refreshToken, address });
-        return json(200, {
-          access_token: refreshed.accessToken,
-          ...(refreshed.refreshToken && { refresh_token: refreshed.refreshToken }),
+      refreshCookie: 'replaced',
+      async handle(auth, input) {
+        const { refresh_token: presented = '' } = input.fields;
+        const made = await auth.refreshToken({ refreshToken: presented, address: input.address });
+        const { accessToken, refreshToken } = made;
+        return withRefreshToken(input, 200, {
+          access_token: accessToken,
+          ...(refreshToken && { refresh_token: refreshToken }),
         });
       },
     },
@@ -144,12 +168,14 @@ function rows(
     },
     'POST /logout': {
       fields: ['refresh_token'],
+      refreshCookie: 'ended',
       async handle(auth, { fields: { refresh_token: refreshToken = '' } }) {
         await auth.logout({ refreshToken });
         return NO_CONTENT;
       },
     },
     'POST /logout-all': {
+      refreshCookie: 'ended',
       async handle(auth, { accessToken }) {
         await auth.logoutAll({ accessToken });
         return NO_CONTENT;
@@ -195,6 +221,7 @@ function rows(
     },
     'DELETE /account': {
       fields: ['password'],
+      refreshCookie: 'ended',
       async handle(auth, { accessToken, address, fields: { password = '' } }) {
         await auth.deleteAccount({ accessToken, password, address });
         return NO_CONTENT;
@@ -214,11 +241,23 @@ function rows(
     'GET /.well-known/jwks.json': {
       handle: async () => json(200, { keys: publicKeys }, PUBLIC_FOR_MINUTES),
     },
+    'GET /openapi.json': {
+      handle: async (_, { path }) => json(200, await describe(path), PUBLIC_FOR_MINUTES),
+    },
   };
 }
 
-/** The one reply that is everybody's, and may be some minutes old: a key is shown before it signs. */
-const PUBLIC_FOR_MINUTES = { 'Cache-Control': 'public, max-age=300' };
+/** JSON with a refresh token, unless that is to be seen nowhere but in the client's cookie. */
+function withRefreshToken(
+  { hasRefreshCookie }: Input,
+  status: number,
+  body: { readonly refresh_token?: string; readonly [name: string]: unknown },
+  headers?: Readonly<Record<string, string>>,
+): EndpointReply {
+  if (!hasRefreshCookie) return json(status, body, headers);
+  const { refresh_token: refreshToken, ...rest } = body;
+  return { ...json(status, rest, headers), ...(refreshToken && { refreshToken }) };
+}
 
 function shownUser({ id, username, email, dateCreated }: User) {
   return { id, username, email, date_created: dateCreated.toISOString() };

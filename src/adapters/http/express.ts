@@ -1,6 +1,6 @@
 import { IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { finished, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import express, {
   type ErrorRequestHandler,
@@ -16,27 +16,23 @@ import {
   checkHost,
   type HostOptions,
   type HttpRequest,
-  LINGER,
-  MAX_BODY_LENGTH,
-  type ParsedBody,
   type ReportOptions,
   tell,
 } from './answer.ts';
 import { thisTurn, writeTogether } from './bursts.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
-import { type EndpointName, type EndpointOptions, endpoints, FAILURE } from './endpoints.ts';
 import {
-  COMPRESSED,
-  errorReply,
-  INCOMPLETE,
-  NOT_FOUND,
-  notAllowed,
-  type Reply,
-  type TextReply,
-  TOO_LARGE,
-} from './reply.ts';
+  type Endpoint,
+  type EndpointName,
+  type EndpointOptions,
+  endpoints,
+  FAILURE,
+} from './endpoints.ts';
+import { withPages } from './negotiation.ts';
+import { errorReply, NOT_FOUND, notAllowed, type Reply } from './reply.ts';
+import { readBody, refuseBody } from './request-body.ts';
 import { routesOf } from './routes.ts';
-import { isTooLarge, rawValues } from './server.ts';
+import { rawValues } from './server.ts';
 
 export type { EndpointName, EndpointOptions, HostOptions, ReportOptions };
 
@@ -58,6 +54,11 @@ export interface ExpressOptions extends HostOptions {
    * or their addresses and networks. Unless given nobody's: the address is the connection's.
    */
   readonly trustProxy?: number | readonly string[];
+  /**
+   * Pages for people, beside the endpoints; none unless given.
+   * @internal Only the service has any.
+   */
+  readonly pages?: readonly Endpoint[];
 }
 
 /**
@@ -68,9 +69,13 @@ export interface ExpressOptions extends HostOptions {
  * @throws RangeError for an option or endpoint that is none
  */
 export function authRouter(auth: Auth, options: HostOptions = {}): RequestHandler {
-  checkHost(auth, options, ['trustProxy']);
+  checkHost(auth, options);
+  return router(auth, options, endpoints(options));
+}
+
+function router(auth: Auth, options: HostOptions, table: readonly Endpoint[]): RequestHandler {
   const { report, corsOrigins = [] } = options;
-  const find = routesOf(endpoints(options));
+  const find = routesOf(table);
   // A function, not a Router: Express would walk through a second one on each request.
   return async (request, response, next) => {
     const route = find(request.path);
@@ -90,8 +95,11 @@ export function authRouter(auth: Auth, options: HostOptions = {}): RequestHandle
       endpoint,
       auth,
       new ExpressRequest(request, body, route.params),
-      report,
+      options,
     );
+    if (reply.cookie !== undefined && !response.headersSent) {
+      response.appendHeader('Set-Cookie', reply.cookie);
+    }
     return send(response, reply, report, arrival);
   };
 }
@@ -115,12 +123,13 @@ export function requireUser(
 
 /** The endpoints as an application of their own, which finds nothing elsewhere: 404, in JSON too. */
 export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
-  const { report, corsOrigins = [] } = options;
+  checkHost(auth, options, ['trustProxy', 'pages']);
+  const { report, corsOrigins = [], pages = [] } = options;
   const app = express();
   app.disable('x-powered-by'); // Also where Express answers itself, or hands on.
   app.disable('etag');
   app.set('trust proxy', options.trustProxy ?? false);
-  app.use(authRouter(auth, options));
+  app.use(router(auth, options, withPages(endpoints(options), pages)));
   app.use((request, response) => {
     allowOrigin(corsOrigins, request, response);
     return send(response, NOT_FOUND, report);
@@ -161,61 +170,6 @@ function allowOrigin(origins: readonly string[], request: Request, response: Res
   return headers !== undefined;
 }
 
-/**
- * The bytes of a body, whatever they mean; or the refusal of one that is compressed (its true size
- * is anybody's guess) or too large, as soon as that is known: the usual readers take the whole of
- * it in before they say so, or wait for the rest of it in vain.
- */
-async function readBody(request: Request): Promise<Uint8Array | ParsedBody | TextReply> {
-  if (request.readableDidRead) return bodyReadBefore(request);
-  if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') return COMPRESSED;
-  if (isTooLarge(request)) return TOO_LARGE;
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    // A text where something before has set an encoding.
-    request.on('data', (data: Buffer | string) => {
-      const chunk = typeof data === 'string' ? Buffer.from(data) : data;
-      length += chunk.length;
-      if (length <= MAX_BODY_LENGTH) chunks.push(chunk);
-      else resolve(TOO_LARGE);
-    });
-    request.on('end', () => resolve(Buffer.concat(chunks)));
-    // A client that gave up in the middle asked for nothing, whatever its bytes up to there may mean.
-    const giveUp = () => resolve(INCOMPLETE);
-    request.on('error', giveUp).on('close', giveUp);
-    // One without a body may be over by now.
-    if (request.readableEnded) resolve(new Uint8Array());
-    else if (request.destroyed) giveUp();
-    request.resume(); // Something before may have stopped it.
-  });
-}
-
-/** A body that one of the application's parsers has read: as bytes, as text, or as what it says. */
-function bodyReadBefore(request: Request): Uint8Array | ParsedBody {
-  const body: unknown = request.body;
-  if (body instanceof Uint8Array) return body;
-  if (typeof body !== 'string') return { value: body };
-  try {
-    return { value: JSON.parse(body) };
-  } catch {
-    return { value: body }; // The text that a JSON parser has found, or none that is JSON.
-  }
-}
-
-function refuseBody(request: IncomingMessage, response: Response, reply: TextReply): void {
-  response.removeHeader('X-Powered-By');
-  const length = Buffer.byteLength(reply.body);
-  const headers = { ...reply.headers, 'Content-Length': length, Connection: 'close' };
-  response.writeHead(reply.status, headers).write(reply.body);
-  const end = () => {
-    clearTimeout(timer);
-    response.end();
-  };
-  const timer = setTimeout(end, LINGER);
-  finished(request.resume(), end);
-}
-
 /** Each part is made when it is asked for. */
 class ExpressRequest implements HttpRequest {
   readonly #request: Request;
@@ -232,17 +186,14 @@ class ExpressRequest implements HttpRequest {
     return headerValues(this.#request, 'authorization');
   }
 
-  get contentType(): string | undefined {
-    return this.#request.headers['content-type'];
+  /** Of X-Forwarded-Host, where the application trusts who says it. */
+  get host(): string | undefined {
+    return this.#request.host;
   }
 
-  get userAgent(): string | undefined {
-    return this.#request.headers['user-agent'];
-  }
-
-  get prefer(): string | undefined {
-    const prefer = this.#request.headers['prefer'];
-    return Array.isArray(prefer) ? prefer.join() : prefer;
+  header(name: string): string | undefined {
+    const value = this.#request.headers[name];
+    return Array.isArray(value) ? value.join() : value;
   }
 
   get address(): string {
@@ -292,7 +243,7 @@ function send(
 }
 
 function sendWhole(response: Response, { status, headers, body }: Reply): void {
-  if (status === 204 || typeof body !== 'string') {
+  if (body === '' || typeof body !== 'string') {
     response.writeHead(status, headers).end();
   } else {
     response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);

@@ -16,6 +16,7 @@ import {
   COMPRESSED,
   errorReply,
   INCOMPLETE,
+  LATE,
   NOT_FOUND,
   notAllowed,
   type Reply,
@@ -66,8 +67,9 @@ export function fetchHandler(
     }
     const body = endpoint.fields ? await readBody(request) : new Uint8Array();
     if (!(body instanceof Uint8Array)) return body;
-    const said = httpRequest(request, url, options.address?.(request));
-    return answer(endpoint, auth, { ...said, params: route.params, body }, report);
+    const address = options.address?.(request);
+    const said = new FetchRequest(request, url, { address, params: route.params, body });
+    return answer(endpoint, auth, said, options);
   };
 
   return async (request) => {
@@ -79,7 +81,8 @@ export function fetchHandler(
       return errorReply(500, FAILURE);
     });
     const vary = corsOrigins.length > 0 ? { Vary: 'Origin' } : undefined;
-    const headers = { ...said.headers, ...vary, ...cors };
+    const cookie = said.cookie === undefined ? undefined : { 'Set-Cookie': said.cookie };
+    const headers = { ...said.headers, ...vary, ...cors, ...cookie };
     return toResponse({ ...said, headers }, request.method, report);
   };
 }
@@ -103,21 +106,46 @@ function authorizationOf({ headers }: Request): string | undefined {
   return headers.get('authorization') ?? undefined;
 }
 
-function httpRequest(
-  request: Request,
-  url: URL,
-  address: string | undefined,
-): Omit<HttpRequest, 'params' | 'body'> {
-  const { headers } = request;
-  return {
-    authorization: authorizationOf(request),
-    contentType: headers.get('content-type') ?? undefined,
-    userAgent: headers.get('user-agent') ?? undefined,
-    prefer: headers.get('prefer') ?? undefined,
-    address,
-    path: url.pathname,
-    query: url.searchParams,
-  };
+/** Each part is made when it is asked for. */
+class FetchRequest implements HttpRequest {
+  readonly #request: Request;
+  readonly #url: URL;
+  readonly address: HttpRequest['address'];
+  readonly params: HttpRequest['params'];
+  readonly body: Uint8Array;
+
+  constructor(
+    request: Request,
+    url: URL,
+    { address, params, body }: Pick<FetchRequest, 'address' | 'params' | 'body'>,
+  ) {
+    this.#request = request;
+    this.#url = url;
+    this.address = address;
+    this.params = params;
+    this.body = body;
+  }
+
+  get authorization(): string | undefined {
+    return authorizationOf(this.#request);
+  }
+
+  /** What makes a `Request` may have taken the header into the URL, and itself out of it. */
+  get host(): string | undefined {
+    return this.header('host') ?? this.#url.host;
+  }
+
+  get path(): string {
+    return this.#url.pathname;
+  }
+
+  get query(): URLSearchParams {
+    return this.#url.searchParams;
+  }
+
+  header(name: string): string | undefined {
+    return this.#request.headers.get(name) ?? undefined;
+  }
 }
 
 /** The bytes of a body, whatever they mean; or the refusal of one that is compressed or too large. */
@@ -154,7 +182,6 @@ async function readBody(request: Request): Promise<Uint8Array | TextReply> {
 
 /** Milliseconds that a body may take, where the host has no limit of its own. */
 const REQUEST_TIMEOUT = 15_000;
-const LATE = errorReply(408, 'Request timeout');
 
 type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
 

@@ -9,7 +9,15 @@ import {
 } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import { LINGER, MAX_BODY_LENGTH } from './answer.ts';
-import { errorReply, type TextReply } from './reply.ts';
+import {
+  BAD_REQUEST,
+  HEADERS_TOO_LARGE,
+  LATE,
+  NOT_FOUND,
+  notAllowed,
+  type TextReply,
+  UNEXPECTED,
+} from './reply.ts';
 
 // What a client may take, in ms: for its headers, for a whole request, before it takes more of a
 // reply, and between two requests.
@@ -48,15 +56,15 @@ export function httpServer(
   };
   const server = createServer(limits, (request, response) => {
     if (request.rawHeaders.length > 2 * MAX_HEADERS) {
-      writeRefusal(response, errorReply(431, 'Header too large'));
+      writeRefusal(response, HEADERS_TOO_LARGE);
     } else if (!isHostClear(request)) {
-      writeRefusal(response, errorReply(400, 'Bad request'));
+      writeRefusal(response, BAD_REQUEST);
     } else {
       // What gets here has begun with its answer, and failed; or its target is no URL (`http://[`),
       // which Express shows to none of its handlers, ours for unknown paths among them.
       app(request, response, () => {
         if (response.headersSent) request.socket.destroy();
-        else writeRefusal(response, errorReply(404, 'Not found'));
+        else writeRefusal(response, NOT_FOUND);
       });
     }
   });
@@ -71,19 +79,19 @@ export function httpServer(
     server.emit('request', request, response);
   });
   server.on('checkExpectation', (_, response) => {
-    writeRefusal(response, errorReply(417, 'Expectation failed'));
+    writeRefusal(response, UNEXPECTED);
   });
   server.on('connect', (_, socket: Socket) => {
     // No method at all: what CONNECT names is no resource of this server (RFC 9110 §9.3.6, §10.2.1).
-    endWith(socket, 405, 'Method not allowed', { Allow: '' });
+    endWith(socket, notAllowed(''));
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket & HasResponse) => {
     // More of what has been refused already: `endWith` sees to its end.
     if (socket.writableEnded && !socket.destroyed) return;
     if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) socket.destroy();
-    else if (error.code === 'HPE_HEADER_OVERFLOW') endWith(socket, 431, 'Header too large');
-    else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') endWith(socket, 408, 'Request timeout');
-    else endWith(socket, 400, 'Bad request');
+    else if (error.code === 'HPE_HEADER_OVERFLOW') endWith(socket, HEADERS_TOO_LARGE);
+    else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') endWith(socket, LATE);
+    else endWith(socket, BAD_REQUEST);
   });
   return server;
 }
@@ -197,15 +205,10 @@ function writeRefusal(response: ServerResponse, { status, headers, body }: TextR
   response.end(body);
 }
 
-function endWith(
-  socket: Socket,
-  status: number,
-  message: string,
-  special: Readonly<Record<string, string>> = {},
-): void {
-  const { headers, body } = errorReply(status, message, { ...special, Connection: 'close' });
+function endWith(socket: Socket, { status, headers, body }: TextReply): void {
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, `Content-Length: ${body.length}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  lines.push('Connection: close');
   socket.end([...lines, '', body].join('\r\n'));
   // A client need not close its side, and nothing else would end a connection that Node has let go.
   // What it still sends is read and dropped: cut off at once, it may miss the reply.

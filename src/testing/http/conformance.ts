@@ -4,6 +4,7 @@ import type { Case } from '../case.ts';
 import type { ContractCase, Exchange, ExpectedAnswer, Json, Step } from './contract.ts';
 import { decidedAccountCases } from './decided-account-cases.ts';
 import { decidedCases } from './decided-cases.ts';
+import { decidedCookieCases } from './decided-cookie-cases.ts';
 import { documentedCases } from './documented-cases.ts';
 import { changed, expiryOf, partOf, unsigned } from './forgeries.ts';
 import { elementsOf } from './json-list.ts';
@@ -13,7 +14,7 @@ import { Secrets } from './secrets.ts';
 /** The wire contract: plain data, which a program in any language can play. */
 export const httpContract: readonly ContractCase[] = [
   ...documentedCases.map((each) => ({ ...each, source: 'document' as const })),
-  ...[...decidedCases, ...decidedAccountCases].map((each) => ({
+  ...[...decidedCases, ...decidedAccountCases, ...decidedCookieCases].map((each) => ({
     ...each,
     source: 'portcullis' as const,
   })),
@@ -152,7 +153,7 @@ class Run {
   }
 
   async #exchange(exchange: Exchange, what: string): Promise<void> {
-    const { race = { times: 1, others: exchange.answer }, keep = [] } = exchange;
+    const { race = { times: 1, others: exchange.answer }, keep = [], keepCookie } = exchange;
     const all = await Promise.all(
       Array.from({ length: race.times }, () => this.#ask(exchange, what)),
     );
@@ -172,6 +173,10 @@ class Run {
       this.#values.set(name, text);
       this.#secrets.add(text);
     }
+    if (keepCookie === undefined) return;
+    const [pair = '', ...others] = cookiesIn(first);
+    if (pair === '' || others.length > 0) this.#fail(`${what}: not one cookie`);
+    this.#values.set(keepCookie, pair);
   }
 
   async #ask(exchange: Exchange, what: string): Promise<Received & { readonly fault?: string }> {
@@ -288,7 +293,9 @@ class Run {
     }
   }
 
-  #note({ path }: Exchange, body: string | undefined, { status, text }: Received): void {
+  #note({ path }: Exchange, body: string | undefined, received: Received): void {
+    const { status, text } = received;
+    for (const pair of cookiesIn(received)) this.#secrets.add(pair.replace(/^[^=]*=/, ''));
     const made = parse(text);
     this.#secrets.note(made);
     const isMade = path === '/register' && status >= 200 && status < 300;
@@ -303,6 +310,11 @@ const NOT_OF_AN_ANSWER: ReadonlySet<string> = new Set(['date', 'connection', 'ke
 
 function isWanted({ setUp, answer }: Exchange, { status }: Received): boolean {
   return setUp ? status >= 200 && status < 300 : status === answer.status;
+}
+
+/** The cookies that an answer sets, as they are sent back. */
+function cookiesIn({ headers }: Received): string[] {
+  return headers.getSetCookie().map((cookie) => cookie.replace(/;.*$/s, ''));
 }
 
 function isJson(headers: Headers): boolean {

@@ -30,6 +30,8 @@ export interface Exchange {
   readonly race?: { readonly times: number; readonly others: ExpectedAnswer };
   /** What is kept of the body, by the name of its member: a text. */
   readonly keep?: readonly string[];
+  /** What its one cookie is kept as, to be sent back: its name and value, as in `a=b`. */
+  readonly keepCookie?: string;
 }
 
 /** An answer: no other will do. */

@@ -1,0 +1,139 @@
+/** The reference of the API, made of /openapi.json: every endpoint described, and to be tried. */
+
+import { make, memberOf, prose } from './docs-elements.js';
+import { operationSection } from './docs-operation.js';
+import { find } from './form.js';
+
+/** @import { Api, Kept, Operation } from './docs-operation.js' */
+
+/**
+ * The document with what its references lead to in their place.
+ * @param {unknown} part
+ * @param {unknown} root
+ * @returns {unknown}
+ */
+function inlined(part, root) {
+  if (Array.isArray(part)) return part.map((/** @type {unknown} */ each) => inlined(each, root));
+  if (typeof part !== 'object' || part === null) return part;
+  /** @type {Record<string, unknown>} */
+  const own = { ...part };
+  const reference = own['$ref'];
+  if (typeof reference === 'string') {
+    const target = reference.slice(2).split('/').reduce(memberOf, root);
+    const { $ref: _, ...beside } = own;
+    const found = typeof target === 'object' ? target : {};
+    return inlined({ ...found, ...beside }, root);
+  }
+  return Object.fromEntries(Object.entries(own).map(([key, value]) => [key, inlined(value, root)]));
+}
+
+/** @returns {Promise<Api>} */
+async function readApi() {
+  const reply = await fetch('/openapi.json', { headers: { Accept: 'application/json' } });
+  if (!reply.ok) throw new Error(`/openapi.json is answered with ${reply.status}`);
+  /** @type {unknown} */
+  const api = await reply.json();
+  return /** @type {Api} */ (inlined(api, api));
+}
+
+/** What replies give, for the requests that come after; each filled in where it is wanted. */
+function keptTokens() {
+  const input = find('#access-token', HTMLInputElement);
+  const filled = find('#filled', HTMLElement);
+  input.addEventListener('input', () => (filled.textContent = ''));
+  /** @type {Kept} */
+  const kept = {
+    accessToken: () => input.value.trim(),
+    take(reply) {
+      const access = memberOf(reply, 'access_token');
+      const refresh = memberOf(reply, 'refresh_token');
+      /** @type {string[]} */
+      const said = [];
+      if (typeof access === 'string') {
+        input.value = access;
+        said.push('The access token is filled in: it is sent from now on wherever one is wanted.');
+      }
+      if (typeof refresh === 'string') {
+        for (const field of document.querySelectorAll('input[name="refresh_token"]')) {
+          if (field instanceof HTMLInputElement) field.value = refresh;
+        }
+        said.push('So is the refresh token, at the endpoints that take it.');
+      }
+      if (said.length > 0) filled.textContent = said.join(' ');
+      return said.join(' ');
+    },
+  };
+  find('#token', HTMLFormElement).addEventListener('submit', (event) => event.preventDefault());
+  return kept;
+}
+
+/** @param {Api} api */
+function operationsByTag(api) {
+  /** @type {Map<string, { method: string, path: string, operation: Operation }[]>} */
+  const byTag = new Map(api.tags.map(({ name }) => [name, []]));
+  for (const [path, methods] of Object.entries(api.paths)) {
+    for (const [method, operation] of Object.entries(methods)) {
+      byTag.get(operation.tags[0] ?? '')?.push({ method: method.toUpperCase(), path, operation });
+    }
+  }
+  return byTag;
+}
+
+/** @param {Api} api */
+function show(api) {
+  const kept = keptTokens();
+  const navigation = find('nav', HTMLElement);
+  const reference = find('#reference', HTMLElement);
+  find('#about', HTMLElement).append(...prose(api.info.description));
+  const byTag = operationsByTag(api);
+  for (const { name, description } of api.tags) {
+    const operations = byTag.get(name) ?? [];
+    const id = name.toLowerCase().replaceAll(' ', '-');
+    const links = operations.map(({ method, path, operation }) =>
+      make(
+        'li',
+        {},
+        make(
+          'a',
+          { href: `#${operation.operationId}` },
+          make('span', { class: 'method' }, method),
+          ' ',
+          path,
+        ),
+      ),
+    );
+    navigation.append(
+      make('p', { class: 'group', id: `${id}-links` }, name),
+      make('ul', { 'aria-labelledby': `${id}-links` }, ...links),
+    );
+    const sections = operations.map(({ method, path, operation }) =>
+      operationSection(method, path, operation, kept),
+    );
+    const heading = make('h2', { id }, name);
+    const about = make('p', { class: 'aside' }, description);
+    reference.append(make('section', { 'aria-labelledby': id }, heading, about, ...sections));
+  }
+  navigation.hidden = false;
+}
+
+/** @param {unknown} fault */
+function showFailure(fault) {
+  const why = fault instanceof Error ? fault.message : String(fault);
+  const again = make('button', { type: 'button', class: 'main' }, 'Try again');
+  again.addEventListener('click', () => location.reload());
+  const text = make(
+    'p',
+    { class: 'error', role: 'alert' },
+    `The reference cannot be shown: ${why}`,
+  );
+  find('#reference', HTMLElement).replaceChildren(text, again);
+}
+
+try {
+  show(await readApi());
+} catch (fault) {
+  showFailure(fault);
+}
+find('main', HTMLElement).setAttribute('aria-busy', 'false');
+// What the address names was not there when the browser looked for it.
+if (location.hash !== '') document.getElementById(location.hash.slice(1))?.scrollIntoView();
