@@ -168,6 +168,9 @@ const runAll = () =>
 if (isAvailable('MariaDB')) examples(RUN, runAll);
 else examples.skip(RUN, runAll);
 
+/** A binary is an optional package: npm leaves it out in silence where its download fails. */
+const WITHOUT_BINARIES = { rollup: 'npm:@rollup/wasm-node@4', esbuild: 'npm:esbuild-wasm@0.28' };
+
 /** One contract on a sound repository and on a broken one, as each runner writes it. */
 const RUNNERS: Readonly<
   Record<string, { install: string; head: string; tail?: string; args: string[] }>
@@ -194,7 +197,8 @@ for (const [name, { install, head, tail = '', args }] of Object.entries(RUNNERS)
   examples(`of the kit are one line for ${name}`, () =>
     withPackage(async (packed) => {
       const folder = packed.emptyFolder('runner');
-      writeFileSync(join(folder, 'package.json'), '{"private":true,"type":"module"}');
+      const manifest = { private: true, type: 'module', overrides: WITHOUT_BINARIES };
+      writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
       const packages = [packed.tarball, ...(install ? [install] : [])];
       await run(folder, 'npm', ['install', '--prefer-offline', ...packages]);
       const source = (open: string) => `${head}
