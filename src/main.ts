@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Express } from 'express';
 import type { Knex } from 'knex';
@@ -14,6 +15,7 @@ import { type Config, ConfigError, readConfig } from './adapters/config/config.t
 import { developmentSecretPath, keptSecret } from './adapters/config/kept-secret.ts';
 import type { EndpointOptions } from './adapters/http/endpoints.ts';
 import { expressApp, messageClasses } from './adapters/http/express.ts';
+import { Readiness } from './adapters/process/readiness.ts';
 import { affordableConnections, drain, httpServer } from './adapters/http/server.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { openDatabase, openForMigration, openWithoutSync } from './adapters/knex/database.ts';
@@ -48,6 +50,7 @@ export interface Parts extends Omit<Ports, 'events'> {
   readonly repositories: Pick<Ports, 'users' | 'sessions' | 'attempts'>;
   readonly policy: Policy;
   readonly auth: EmbeddedAuth;
+  readonly readiness: Readiness;
   readonly app: Express;
 }
 
@@ -106,11 +109,14 @@ export async function compose(
         },
         part('policy'),
       ),
+    // A look-up like that of each request; no user has this id.
+    readiness: (part) => new Readiness(() => part('users').findById(0)),
     app: (part) =>
       expressApp(part('auth'), {
         usersAccess: config.usersAccess,
         trustProxy: config.trustProxy,
         publicKeys: part('tokens').publicKeys ?? [],
+        isReady: part('readiness').isReady,
         corsOrigins: config.corsOrigins,
         pages: config.pages ? pages() : [],
         insecureCookies: config.profile === 'development',
@@ -147,7 +153,8 @@ export interface Service {
   readonly url: string;
   readonly part: Part;
   /**
-   * Lets requests under way finish, within the grace of the settings, then closes everything. For
+   * Says that it is not ready, goes on for the delay of the settings, lets requests under way finish, within
+   * their grace, and closes everything. For
    * `lastCall` milliseconds, none unless given, it still answers what comes on its connections.
    */
   readonly stop: (lastCall?: number) => Promise<void>;
@@ -155,7 +162,7 @@ export interface Service {
 
 /** Brings the database up to date and serves. */
 export async function serve(config: Config, overrides: Partial<Parts> = {}): Promise<Service> {
-  const { store, host, port, shutdownGrace, workers } = config;
+  const { store, host, port, shutdownDelay, shutdownGrace, workers } = config;
   const composition = await compose(config, overrides);
   if (store.kind !== 'memory') {
     await migrateStore(store).catch((cause: unknown) => {
@@ -176,6 +183,8 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
     part: composition.part,
     async stop(lastCall = 0) {
       stopPruning();
+      composition.part('readiness').stop();
+      if (shutdownDelay > 0) await sleep(shutdownDelay * 1000);
       await drain(server, lastCall, shutdownGrace * 1000);
       await composition.close();
     },
@@ -277,13 +286,13 @@ async function main(): Promise<void> {
 
 /** Serves by processes that share nothing but the port and the database. */
 async function superviseWorkers(config: Config): Promise<Pick<Service, 'url' | 'stop'>> {
-  const { workers, host, shutdownGrace } = config;
+  const { workers, host, shutdownDelay, shutdownGrace } = config;
   const { address, stop } = await startWorkers(workers, (line) => print(`alert ${line}`));
   const { port, addressType } = address;
   const family = addressType === 6 ? 'IPv6' : 'IPv4';
   return {
     url: urlOf({ address: address.address ?? host, port, family }),
-    stop: () => stop(shutdownGrace),
+    stop: () => stop(shutdownDelay + shutdownGrace),
   };
 }
 

@@ -54,6 +54,7 @@ const HOST_OPTIONS = [
   'only',
   'usersAccess',
   'publicKeys',
+  'isReady',
   'report',
   'corsOrigins',
   'insecureCookies',
@@ -68,9 +69,12 @@ export function checkHost(auth: Auth, options: object, own: readonly string[] = 
   const unknown = Object.keys(options).find((name) => ![...HOST_OPTIONS, ...own].includes(name));
   if (unknown !== undefined) throw new RangeError(`there is no option ${unknown}`);
   // A text such as 'false' would be taken for true.
-  const { insecureCookies = false }: { readonly insecureCookies?: unknown } = options;
+  const { insecureCookies = false, isReady }: { [name in keyof HostOptions]?: unknown } = options;
   if (typeof insecureCookies !== 'boolean') {
     throw new RangeError('insecureCookies must be true or false');
+  }
+  if (isReady !== undefined && typeof isReady !== 'function') {
+    throw new RangeError('isReady must be a function');
   }
 }
 

@@ -5,6 +5,7 @@ import {
   JSON_HEADERS,
   json,
   NO_CONTENT,
+  NOT_READY,
   PUBLIC_FOR_MINUTES,
   type Reply,
 } from './reply.ts';
@@ -68,6 +69,11 @@ export interface EndpointOptions {
   readonly usersAccess?: 'public' | 'authenticated' | 'disabled';
   /** JWKs (RFC 7517) for others to verify access tokens with. None, or not given: none are shown. */
   readonly publicKeys?: readonly Readonly<Record<string, string>>[];
+  /**
+   * Whether requests should come here: told at GET /health/ready. Not given, there is neither that nor
+   * GET /health/live. It is asked at each request, so it should keep its answer for a moment.
+   */
+  readonly isReady?: () => Promise<boolean>;
 }
 
 /**
@@ -75,7 +81,7 @@ export interface EndpointOptions {
  * @throws RangeError for a name of no endpoint, or a word that `usersAccess` does not know
  */
 export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
-  const { only, usersAccess = 'public', publicKeys = [] } = options;
+  const { only, usersAccess = 'public', publicKeys = [], isReady } = options;
   // A word that is misspelt must not show every user to everybody.
   if (!['public', 'authenticated', 'disabled'].includes(usersAccess)) {
     throw new RangeError(`usersAccess cannot be ${usersAccess}`);
@@ -86,12 +92,13 @@ export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
     const { openApi } = await import('./openapi.ts');
     return openApi(table, { usersAccess, mount: path.slice(0, -'/openapi.json'.length) });
   };
-  const all = Object.entries(rows(usersAccess, publicKeys, describe));
+  const all = Object.entries(rows(usersAccess, publicKeys, isReady, describe));
   const unknown = only?.find((name) => all.every(([known]) => known !== name));
   if (unknown !== undefined) throw new RangeError(`no endpoint is named ${unknown}`);
   const absent = new Set<string>();
   if (usersAccess === 'disabled') absent.add('GET /users');
   if (publicKeys.length === 0) absent.add('GET /.well-known/jwks.json');
+  if (isReady === undefined) for (const name of HEALTH) absent.add(name);
   const mounted: ReadonlySet<string> = new Set(only ?? all.map(([name]) => name));
   const table: readonly Endpoint[] = all
     .filter(([name]) => mounted.has(name) && !absent.has(name))
@@ -102,12 +109,15 @@ export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
   return table;
 }
 
+const HEALTH: readonly EndpointName[] = ['GET /health/live', 'GET /health/ready'];
+
 /** The document of what is mounted, by the path at which it is asked for. */
 type Describe = (path: string) => Promise<object>;
 
 function rows(
   usersAccess: EndpointOptions['usersAccess'],
   publicKeys: NonNullable<EndpointOptions['publicKeys']>,
+  isReady: EndpointOptions['isReady'],
   describe: Describe,
 ): Readonly<Record<EndpointName, Row>> {
   return {
@@ -243,6 +253,10 @@ function rows(
     },
     'GET /openapi.json': {
       handle: async (_, { path }) => json(200, await describe(path), PUBLIC_FOR_MINUTES),
+    },
+    'GET /health/live': { handle: async () => json(200, { message: 'Alive' }) },
+    'GET /health/ready': {
+      handle: async () => ((await isReady?.()) ? json(200, { message: 'Ready' }) : NOT_READY),
     },
   };
 }

@@ -77,7 +77,7 @@ const STATUS: Readonly<Record<string, string>> = {
   429: 'Too many attempts: wait for `Retry-After`.',
   431: 'There are more than 100 headers, or more than 16 KiB of them.',
   500: 'A part of the system has failed.',
-  503: 'More passwords wait to be hashed than the service admits.',
+  503: 'The service cannot do it for now.',
 };
 
 /** A row of the table of endpoints, as far as it refuses. */
@@ -121,10 +121,11 @@ function named(replies: Readonly<Record<string, TextReply>>): Refusal[] {
 }
 
 /** The responses of an endpoint that are no success, by their status. */
-export function refusalsOf(row: Refusing, { bearer, refusals }: Operation): Part {
+export function refusalsOf(row: Refusing, { bearer, refusals, replies = {} }: Operation): Part {
   const codes = new Set([...(bearer ? BEARER : []), ...refusals]);
   const all = [
     ...[...codes].map(refusalOf),
+    ...named(replies),
     ...(row.fields ? named(OF_BODY) : []),
     ...(row.refreshCookie ? named(OF_COOKIE_MODE) : []),
     ...named(OF_SERVICE),
