@@ -138,6 +138,28 @@ export interface EmbeddedAuth extends Auth {
   readonly on: <Name extends AuthEventName>(name: Name, listener: AuthListener<Name>) => () => void;
 }
 
+/** What is done around the call of a use case; what the call gives, or throws, it passes on. */
+export type Around = <T>(useCase: keyof Auth, call: () => Promise<T>) => Promise<T>;
+
+/** The same use cases with something done around each call: to measure, trace or note it. */
+export function intercept<A extends Auth>(auth: A, around: Around): A {
+  // Written out, so that a use case which is left out does not compile.
+  const intercepted: Auth = {
+    registerUser: (given) => around('registerUser', () => auth.registerUser(given)),
+    login: (given) => around('login', () => auth.login(given)),
+    refreshToken: (given) => around('refreshToken', () => auth.refreshToken(given)),
+    authorize: (given) => around('authorize', () => auth.authorize(given)),
+    listUsers: (given) => around('listUsers', () => auth.listUsers(given)),
+    logout: (given) => around('logout', () => auth.logout(given)),
+    logoutAll: (given) => around('logoutAll', () => auth.logoutAll(given)),
+    listSessions: (given) => around('listSessions', () => auth.listSessions(given)),
+    endSession: (given) => around('endSession', () => auth.endSession(given)),
+    changePassword: (given) => around('changePassword', () => auth.changePassword(given)),
+    deleteAccount: (given) => around('deleteAccount', () => auth.deleteAccount(given)),
+  };
+  return { ...auth, ...intercepted };
+}
+
 const NEEDED = ['users', 'sessions', 'hasher', 'tokens', 'attempts'] as const;
 
 /** The parts that `createAuth` is given; time and ids are this machine's unless given. */

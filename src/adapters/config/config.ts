@@ -16,6 +16,8 @@ export interface Config {
   readonly maxConnections: number;
   /** Processes that serve. */
   readonly workers: number;
+  /** Where Prometheus reads; undefined: nowhere. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
   readonly store: StoreTarget;
   /** Connections to MySQL or MariaDB at once, of each worker. */
   readonly databasePool: number;
@@ -89,6 +91,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const hasKeyFile = read.optional('JWT_PRIVATE_KEY_FILE') !== undefined;
 
   const workers = read.workers('WORKERS');
+  const metrics = {
+    host: read.text('METRICS_HOST', '127.0.0.1'),
+    port: read.integer('METRICS_PORT', 0, 0, 65_535),
+  };
 
   const config = {
     profile: production ? 'production' : 'development',
@@ -97,6 +103,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     maxConnections: read.integer('MAX_CONNECTIONS', 10_000, 1, 1_000_000),
     databasePool: read.integer('DATABASE_POOL', 10, 1, 1_000),
     workers,
+    metrics: read.optional('METRICS_PORT') === undefined ? undefined : metrics,
     store: read.store('DATABASE_URL'),
     jwtKey: hasKeyFile ? read.privateKey('JWT_PRIVATE_KEY_FILE') : secret,
     jwtPreviousKeys: [...previousSecrets, ...read.publicKeys('JWT_PREVIOUS_KEY_FILES')],

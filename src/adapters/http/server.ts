@@ -39,12 +39,24 @@ export interface ServerOptions
   extends Pick<NodeServerOptions, 'IncomingMessage' | 'ServerResponse'> {
   /** At once; more are closed as they come. As many as there are, unless given. */
   readonly maxConnections?: number;
+  /** Told of each request when its answer is out, or its client gone. */
+  readonly onAnswered?: ((answered: Answered) => void) | undefined;
+}
+
+/** A request, and what has become of it. */
+export interface Answered {
+  readonly method: string;
+  /** The path of its row in the table of endpoints, with `{names}`; undefined where it is of none. */
+  readonly route: string | undefined;
+  /** Undefined where the client was gone before the answer was out. */
+  readonly status: number | undefined;
+  readonly seconds: number;
 }
 
 /** An HTTP server with limits on how long a client may take, whose own refusals are JSON too. */
 export function httpServer(
   app: Handler,
-  { maxConnections, ...classes }: ServerOptions = {},
+  { maxConnections, onAnswered, ...classes }: ServerOptions = {},
 ): Server {
   const limits = {
     ...classes,
@@ -55,6 +67,7 @@ export function httpServer(
     requireHostHeader: false,
   };
   const server = createServer(limits, (request, response) => {
+    if (onAnswered !== undefined) watch(request, response, onAnswered);
     if (request.rawHeaders.length > 2 * MAX_HEADERS) {
       writeRefusal(response, HEADERS_TOO_LARGE);
     } else if (!isHostClear(request)) {
@@ -94,6 +107,28 @@ export function httpServer(
     else endWith(socket, BAD_REQUEST);
   });
   return server;
+}
+
+function watch(
+  request: IncomingMessage & { readonly route?: { readonly path?: unknown } },
+  response: ServerResponse,
+  onAnswered: (answered: Answered) => void,
+): void {
+  const began = performance.now();
+  response.on('close', () => {
+    const { method = '', route } = request;
+    onAnswered({
+      method,
+      route: typeof route?.path === 'string' ? route.path : undefined,
+      status: response.writableFinished ? response.statusCode : undefined,
+      seconds: (performance.now() - began) / 1000,
+    });
+  });
+}
+
+/** How many connections to a server are open. */
+export function openConnections(server: Server): number {
+  return connections.get(server)?.size ?? 0;
 }
 
 /** The open connections of each server. */
