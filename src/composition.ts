@@ -14,7 +14,7 @@ import { openDatabase, openWithoutSync } from './adapters/knex/database.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
 import { pages } from './adapters/pages/pages.ts';
-import { describeFault, print } from './adapters/log/faults.ts';
+import { jsonLog, type Log, textLog } from './adapters/log/log.ts';
 import {
   memoryRepositories,
   noAttempts,
@@ -44,6 +44,7 @@ export interface Parts extends Omit<Ports, 'events'> {
   readonly policy: Policy;
   readonly auth: EmbeddedAuth;
   readonly readiness: Readiness;
+  readonly log: Log;
   /** Undefined where nothing is measured. */
   readonly metrics: Metrics | undefined;
   readonly app: Express;
@@ -60,7 +61,9 @@ export async function compose(
   const { store, argon2, databasePool: connections } = config;
   const isCommonPassword = config.passwordBlocklist ? await commonPasswords() : () => false;
   const metrics = config.metrics && (await newMetrics());
+  const log = overrides.log ?? (await openLog(config));
   const recipes: Recipes = {
+    log: () => log,
     metrics: () => metrics,
     knex: () => (store.kind === 'memory' ? undefined : openDatabase(store, { connections })),
     counts: () => (store.kind === 'sqlite' ? openWithoutSync(store) : undefined),
@@ -73,7 +76,7 @@ export async function compose(
     hasher: () =>
       new Argon2Hasher({
         ...argon2,
-        onUnreadableHash: alertUnreadableHash,
+        onUnreadableHash: () => log.alert(UNREADABLE_HASH),
         ...(metrics && { onHash: metrics.onHash }),
       }),
     tokens: () =>
@@ -124,7 +127,9 @@ export async function compose(
         corsOrigins: config.corsOrigins,
         pages: config.pages ? pages() : [],
         insecureCookies: config.profile === 'development',
-        report: reportFault,
+        requestIds: config.accessLog,
+        report: (fault, request) =>
+          log.error(fault, request && { ...request, requestId: request.id }),
       }),
   };
   return new Composition(container.createChildContainer(), recipes, overrides);
@@ -167,10 +172,11 @@ async function newMetrics(): Promise<Metrics> {
   return new Metrics(API_VERSION);
 }
 
-export function reportFault(fault: unknown): void {
-  print(`error ${describeFault(fault)}`);
-}
+const UNREADABLE_HASH = 'a stored password hash cannot be read: its user cannot sign in';
 
-function alertUnreadableHash(): void {
-  print('alert a stored password hash cannot be read: its user cannot sign in');
+/** Where LOG_FORMAT does not say: JSON in production, unless a person reads. */
+export function openLog({ profile, logFormat, logLevel }: Config): Log | Promise<Log> {
+  const isRead = process.stdout.isTTY || profile === 'development';
+  const isJson = logFormat === 'json' || (logFormat === 'auto' && !isRead);
+  return isJson ? jsonLog(logLevel) : textLog(logLevel);
 }

@@ -10,6 +10,7 @@ import { summaryOf } from './adapters/config/summary.ts';
 import { messageClasses } from './adapters/http/express.ts';
 import {
   affordableConnections,
+  type Answered,
   drain,
   httpServer,
   openConnections,
@@ -18,8 +19,9 @@ import { openForMigration, poolLoad } from './adapters/knex/database.ts';
 import { clockAhead } from './adapters/knex/inspection.ts';
 import { migrate } from './adapters/knex/migrations.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
-import { describeFault, nameFault, print, printable } from './adapters/log/faults.ts';
-import { compose, type Part, type Parts, reportFault } from './composition.ts';
+import { describeFault, nameFault, printable } from './adapters/log/faults.ts';
+import { type Log, textLog } from './adapters/log/log.ts';
+import { compose, openLog, type Part, type Parts } from './composition.ts';
 
 export { compose, type Parts };
 
@@ -48,8 +50,13 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
   const maxConnections = affordableConnections(Math.ceil(config.maxConnections / workers));
   const app = composition.part('app');
   const metrics = composition.part('metrics');
-  const { onAnswered } = metrics ?? {};
-  const server = httpServer(app, { maxConnections, onAnswered, ...messageClasses(app) });
+  const log = composition.part('log');
+  const server = httpServer(app, {
+    maxConnections,
+    onAnswered: config.accessLog ? alsoLogging(log, metrics?.onAnswered) : metrics?.onAnswered,
+    withAddresses: config.accessLog,
+    ...messageClasses(app),
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve);
   }).catch((cause: unknown) => {
@@ -71,8 +78,8 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       const knex = composition.part('knex');
       return knex ? clockAhead(knex, () => composition.part('clock').now()) : 0;
     },
-    alert: (text) => print(`alert ${text}`),
-    report: reportFault,
+    alert: (text) => log.alert(text),
+    report: (fault) => log.error(fault),
   });
   return {
     url: urlOf(server.address()),
@@ -86,6 +93,18 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       await composition.close();
       await shown?.close();
     },
+  };
+}
+
+/** A line for each request, of nothing that a client has written. */
+function alsoLogging(
+  log: Log,
+  onAnswered: (answered: Answered) => void = () => {},
+): typeof onAnswered {
+  return (answered) => {
+    const { seconds, ...fields } = answered;
+    log.info('request', { ...fields, milliseconds: seconds * 1000 });
+    onAnswered(answered);
   };
 }
 
@@ -142,17 +161,20 @@ async function main(): Promise<void> {
   // A reader of the output that went away must not take the service with it.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
   // What nobody caught: Node would print all of it, as it is.
+  let log = textLog();
   process.on('uncaughtException', (fault) => {
-    reportFault(fault);
+    log.error(fault);
     process.exit(1);
   });
   const config = readConfig(process.env);
-  const serving = config.workers > 1 && !isWorker() ? superviseWorkers(config) : serve(config);
+  log = await openLog(config);
+  const isFirst = config.workers > 1 && !isWorker();
+  const serving = isFirst ? superviseWorkers(config, log) : serve(config, { log });
   let stopping = false;
   const stop = () => {
     if (stopping) process.exit(1);
     stopping = true;
-    if (!isWorker()) console.log('Stopping');
+    if (!isWorker()) log.info('Stopping');
     serving.then((service) => service.stop(LAST_CALL)).then(() => process.exit(0), fail);
   };
   if (isWorker()) {
@@ -164,20 +186,21 @@ async function main(): Promise<void> {
     process.on('SIGTERM', stop).on('SIGINT', stop);
   }
   const { url, metricsUrl } = await serving;
-  lowerPoolPriority().catch(reportFault); // It serves without, too.
+  lowerPoolPriority().catch((fault: unknown) => log.error(fault)); // It serves without, too.
   if (!stopping && !isWorker()) {
     const connections = affordableConnections(config.maxConnections);
     const summary = summaryOf(config, { url, metricsUrl, connections });
-    console.log(summary.map(printable).join('\n'));
+    for (const line of summary) log.info(line);
   }
 }
 
 /** Serves by processes that share nothing but the port and the database. */
 async function superviseWorkers(
   config: Config,
+  log: Log,
 ): Promise<Pick<Service, 'url' | 'metricsUrl' | 'stop'>> {
   const { workers, host, shutdownDelay, shutdownGrace } = config;
-  const { address, stop } = await startWorkers(workers, (line) => print(`alert ${line}`));
+  const { address, stop } = await startWorkers(workers, (line) => log.alert(line));
   const { port, addressType } = address;
   const family = addressType === 6 ? 'IPv6' : 'IPv4';
   const shown = config.metrics && (await showText(config, await textOfWorkers()));

@@ -36,6 +36,7 @@ const GENERAL: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'vary',
   'x-content-type-options',
+  'x-request-id',
 ]);
 
 export interface Exchange {

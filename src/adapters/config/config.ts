@@ -42,6 +42,11 @@ export interface Config {
     readonly concurrency: number;
     readonly queue: number;
   };
+  /** `auto`: by who reads. */
+  readonly logFormat: 'text' | 'json' | 'auto';
+  readonly logLevel: 'error' | 'warn' | 'info';
+  /** Whether each request is a line of the log. */
+  readonly accessLog: boolean;
   /** Whether there are pages for people, beside the API. */
   readonly pages: boolean;
   /** Whether attempts are limited. */
@@ -138,6 +143,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       ),
       queue: read.integer('HASH_QUEUE', 64, 0, 1_000_000),
     },
+    logFormat: read.one('LOG_FORMAT', ['text', 'json', 'auto'], 'auto'),
+    logLevel: read.one('LOG_LEVEL', ['error', 'warn', 'info'], 'info'),
+    accessLog: read.one('ACCESS_LOG', ['on', 'off'], 'off') === 'on',
     pages: read.one('PAGES', ['on', 'off'], 'on') === 'on',
     rateLimit: read.one('RATE_LIMIT', ['on', 'off'], 'on') === 'on',
     trustProxy: read.proxies('TRUST_PROXY'),

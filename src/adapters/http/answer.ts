@@ -21,6 +21,8 @@ export interface HttpRequest extends Pick<Input, 'address' | 'path' | 'query' | 
   readonly host: string | undefined;
   /** All values of any other header, given in small letters; undefined where there is none. */
   readonly header: (name: string) => string | undefined;
+  /** What it is called in the log and in its reply; made when it is asked for. */
+  readonly id?: string;
   /** Empty where there is none. Undecoded: hosts pass no compressed bodies. */
   readonly body: Uint8Array | ParsedBody;
 }
@@ -33,10 +35,20 @@ export interface ParsedBody {
 /** Whom hosts tell of faults. */
 export interface ReportOptions {
   /**
-   * Told of every fault that was answered with a 500. It may hold private data: do not print it whole.
-   * Unless given, its name and code are printed on the standard error output.
+   * Told of every fault that was answered with a 500, and of the request where it is one to an endpoint. A
+   * fault may hold private data: do not print it whole. Unless given, its name and code are printed on the
+   * standard error output.
    */
-  readonly report?: (fault: unknown) => unknown;
+  readonly report?: (fault: unknown, request?: FailedRequest) => unknown;
+}
+
+/** A request that was answered with a 500. */
+export interface FailedRequest {
+  /** In the reply too, as X-Request-Id; undefined where the host has none. */
+  readonly id: string | undefined;
+  readonly method: string;
+  /** The path as the table has it, with its `{names}`. */
+  readonly route: string;
 }
 
 /** What every host can be told. */
@@ -101,7 +113,9 @@ export function answer(
   options: HostOptions,
 ): Promise<Reply> {
   const work = () => handle(endpoint, auth, request, options);
-  return inTime<Reply>(work, (reply) => reply, endpoint.failure, options.report);
+  const { method, path: route, failure } = endpoint;
+  const about = () => ({ id: request.id, method, route });
+  return inTime<Reply>(work, (reply) => reply, { ...options, failure, about });
 }
 
 /** Tells whose request this is, or how it is to be answered. */
@@ -111,26 +125,31 @@ export function authorize(
   report: ReportOptions['report'],
 ): Promise<Identity | { readonly reply: TextReply }> {
   const work = () => auth.authorize({ accessToken: bearerToken(authorization) });
-  return inTime<Identity | { readonly reply: TextReply }>(
-    work,
-    (reply) => ({ reply }),
-    FAILURE,
-    report,
-  );
+  return inTime<Identity | { readonly reply: TextReply }>(work, (reply) => ({ reply }), {
+    failure: FAILURE,
+    ...(report && { report }),
+  });
+}
+
+/** What is done about a fault. */
+interface Failing extends ReportOptions {
+  readonly failure: string;
+  readonly about?: () => FailedRequest;
 }
 
 async function inTime<T>(
   work: () => Promise<T>,
   refused: (reply: TextReply) => T,
-  failure: string,
-  report: ReportOptions['report'],
+  { failure, about, report }: Failing,
 ): Promise<T> {
   try {
     return await withDeadline(work());
   } catch (error) {
     if (error instanceof AuthError) return refused(refusal(error));
-    tell(report, error);
-    return refused(errorReply(500, failure));
+    const failed = about?.();
+    tell(report, error, failed);
+    const id = failed?.id;
+    return refused(errorReply(500, failure, id === undefined ? undefined : { 'X-Request-Id': id }));
   }
 }
 
@@ -154,8 +173,12 @@ function withDeadline<T>(work: Promise<T>): Promise<T> {
 }
 
 /** Tells of a fault whom it is to be told; what throws at that must not keep anybody from an answer. */
-export function tell(report: ReportOptions['report'], fault: unknown): void {
-  const work = async () => (report ?? reportByName)(fault);
+export function tell(
+  report: ReportOptions['report'],
+  fault: unknown,
+  request?: FailedRequest,
+): void {
+  const work = async () => (report ?? reportByName)(fault, request);
   work().catch((failure: unknown) => reportByName(failure));
 }
 

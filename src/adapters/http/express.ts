@@ -16,6 +16,7 @@ import {
   checkHost,
   type HostOptions,
   type HttpRequest,
+  type FailedRequest,
   type ReportOptions,
   tell,
 } from './answer.ts';
@@ -31,10 +32,11 @@ import {
 import { withPages } from './negotiation.ts';
 import { errorReply, NOT_FOUND, notAllowed, type Reply } from './reply.ts';
 import { readBody, refuseBody } from './request-body.ts';
+import { requestIdOf } from './request-id.ts';
 import { routesOf } from './routes.ts';
 import { rawValues } from './server.ts';
 
-export type { EndpointName, EndpointOptions, HostOptions, ReportOptions };
+export type { EndpointName, EndpointOptions, FailedRequest, HostOptions, ReportOptions };
 
 declare global {
   namespace Express {
@@ -59,6 +61,11 @@ export interface ExpressOptions extends HostOptions {
    * @internal Only the service has any.
    */
   readonly pages?: readonly Endpoint[];
+  /**
+   * Whether each reply says what its request is called in the log (`X-Request-Id`), and not only those to faults.
+   * @internal
+   */
+  readonly requestIds?: boolean;
 }
 
 /**
@@ -124,12 +131,18 @@ export function requireUser(
 
 /** The endpoints as an application of their own, which finds nothing elsewhere: 404, in JSON too. */
 export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
-  checkHost(auth, options, ['trustProxy', 'pages']);
+  checkHost(auth, options, ['trustProxy', 'pages', 'requestIds']);
   const { report, corsOrigins = [], pages = [] } = options;
   const app = express();
   app.disable('x-powered-by'); // Also where Express answers itself, or hands on.
   app.disable('etag');
   app.set('trust proxy', options.trustProxy ?? false);
+  if (options.requestIds) {
+    app.use((request, response, next) => {
+      response.setHeader('X-Request-Id', idOf(request));
+      next();
+    });
+  }
   app.use(router(auth, options, withPages(endpoints(options), pages)));
   app.use((request, response) => {
     allowOrigin(corsOrigins, request, response);
@@ -201,6 +214,10 @@ class ExpressRequest implements HttpRequest {
     return this.#request.ip ?? ''; // None when the client is gone already.
   }
 
+  get id(): string {
+    return idOf(this.#request);
+  }
+
   get path(): string {
     return this.#request.baseUrl + this.#request.path;
   }
@@ -208,6 +225,16 @@ class ExpressRequest implements HttpRequest {
   get query(): URLSearchParams {
     return new URLSearchParams(this.#request.url?.replace(/^[^?]*/, ''));
   }
+}
+
+function idOf(request: Request): string {
+  return requestIdOf(request, () => {
+    const isTrusted: unknown = request.app.get('trust proxy fn');
+    const isFunction = typeof isTrusted === 'function';
+    return (
+      isFunction && Reflect.apply(isTrusted, undefined, [request.socket.remoteAddress, 0]) === true
+    );
+  });
 }
 
 /** Node keeps the first of several Authorization headers and drops the others silently. */

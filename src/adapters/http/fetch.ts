@@ -113,6 +113,7 @@ class FetchRequest implements HttpRequest {
   readonly address: HttpRequest['address'];
   readonly params: HttpRequest['params'];
   readonly body: Uint8Array;
+  #id: string | undefined;
 
   constructor(
     request: Request,
@@ -133,6 +134,10 @@ class FetchRequest implements HttpRequest {
   /** What makes a `Request` may have taken the header into the URL, and itself out of it. */
   get host(): string | undefined {
     return this.header('host') ?? this.#url.host;
+  }
+
+  get id(): string {
+    return (this.#id ??= crypto.randomUUID());
   }
 
   get path(): string {
