@@ -371,20 +371,24 @@ onMariadb('ends no session by a clock that is far from the one of the database',
   withDatabaseUrl('MariaDB', async (databaseUrl) => {
     const config = readConfig({ ...TEST_ENV, DATABASE_URL: databaseUrl });
     const here = await serve(config);
-    const { refresh_token } = await registered(here.url);
-    const printed: unknown[] = [];
-    const log = { ...textLog('error'), alert: (message: string) => void printed.push(message) };
-    const ahead = { now: () => new Date(Date.now() + 40 * 86_400_000) };
-    const there = await serve(config, { clock: ahead, log });
-    for (let tries = 0; tries < 100 && printed.length === 0; tries += 1) await sleep(20);
-    await there.stop();
-    const alert = "the database's clock is -3456000 s ahead of this one: nothing is pruned";
-    assert.equal(printed, [alert]);
-    const { status } = await call(here.url, 'POST /refresh', { json: { refresh_token } });
-    assert.is(status, 200);
-    await here.stop();
+    try {
+      const { refresh_token } = await registered(here.url);
+      const printed: unknown[] = [];
+      const log = { ...textLog('error'), alert: (text: string) => void printed.push(text) };
+      const ahead = { now: () => new Date(Date.now() + 40 * 86_400_000) };
+      const there = await serve(config, { clock: ahead, log });
+      for (let tries = 0; tries < 100 && printed.length === 0; tries += 1) await sleep(20);
+      await there.stop();
+      const alert = "the database's clock is -3456000 s ahead of this one: nothing is pruned";
+      assert.equal(printed, [alert]);
+      const { status } = await call(here.url, 'POST /refresh', { json: { refresh_token } });
+      assert.is(status, 200);
+    } finally {
+      await here.stop();
+    }
   }),
 );
+
 onMariadb('is shared by processes, who agree about accounts and tokens', () =>
   withDatabaseUrl('MariaDB', async (databaseUrl) => {
     await assertTwoAgree({ ...TEST_ENV, DATABASE_URL: databaseUrl });
