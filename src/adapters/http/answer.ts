@@ -1,8 +1,9 @@
-import { type Auth, AuthError, type Identity } from '../../application/index.ts';
+import { type Auth, AuthError, type Identity, isRole, type Role } from '../../application/index.ts';
 import { COOKIE_MODE, MODE_HEADER, refreshCookie } from './cookies.ts';
 import { isForeign } from './cors.ts';
 import { type Endpoint, type EndpointOptions, FAILURE, type Input } from './endpoints.ts';
 import { answerTo } from './messages.ts';
+import { type FailedRequest, type ReportOptions, tell } from './report.ts';
 import {
   CROSS_ORIGIN,
   errorReply,
@@ -32,23 +33,10 @@ export interface ParsedBody {
   readonly value: unknown;
 }
 
-/** Whom hosts tell of faults. */
-export interface ReportOptions {
-  /**
-   * Told of every fault that was answered with a 500, and of the request where it is one to an endpoint. A
-   * fault may hold private data: do not print it whole. Unless given, its name and code are printed on the
-   * standard error output.
-   */
-  readonly report?: (fault: unknown, request?: FailedRequest) => unknown;
-}
-
-/** A request that was answered with a 500. */
-export interface FailedRequest {
-  /** In the reply too, as X-Request-Id; undefined where the host has none. */
-  readonly id: string | undefined;
-  readonly method: string;
-  /** The path as the table has it, with its `{names}`. */
-  readonly route: string;
+/** Whom `requireUser` lets through, and who is told where it cannot tell. */
+export interface RequireOptions extends ReportOptions {
+  /** What the user must be at least: others get 403. Any user unless given. */
+  readonly role?: Role;
 }
 
 /** What every host can be told. */
@@ -90,6 +78,19 @@ export function checkHost(auth: Auth, options: object, own: readonly string[] = 
   }
 }
 
+/**
+ * For those whom no compiler tells: a role that is misspelt must not be none.
+ * @throws TypeError where there is nobody to ask, RangeError for an option that is none
+ */
+export function checkGuard(auth: Pick<Auth, 'authorize'>, options: RequireOptions): void {
+  if (typeof auth?.authorize !== 'function') throw new TypeError('there are no use cases to ask');
+  const unknown = Object.keys(options).find((name) => !['report', 'role'].includes(name));
+  if (unknown !== undefined) throw new RangeError(`there is no option ${unknown}`);
+  if ('role' in options && !isRole(options.role)) {
+    throw new RangeError(`role cannot be ${String(options.role)}`);
+  }
+}
+
 /** Bytes; hosts refuse more with status 413. */
 export const MAX_BODY_LENGTH = 16 * 1024;
 
@@ -122,9 +123,9 @@ export function answer(
 export function authorize(
   auth: Pick<Auth, 'authorize'>,
   authorization: string | undefined,
-  report: ReportOptions['report'],
+  { report, role }: RequireOptions,
 ): Promise<Identity | { readonly reply: TextReply }> {
-  const work = () => auth.authorize({ accessToken: bearerToken(authorization) });
+  const work = () => auth.authorize({ accessToken: bearerToken(authorization), role });
   return inTime<Identity | { readonly reply: TextReply }>(work, (reply) => ({ reply }), {
     failure: FAILURE,
     ...(report && { report }),
@@ -170,24 +171,6 @@ function withDeadline<T>(work: Promise<T>): Promise<T> {
       };
     work.then(settle(resolve), settle(reject));
   });
-}
-
-/** Tells of a fault whom it is to be told; what throws at that must not keep anybody from an answer. */
-export function tell(
-  report: ReportOptions['report'],
-  fault: unknown,
-  request?: FailedRequest,
-): void {
-  const work = async () => (report ?? reportByName)(fault, request);
-  work().catch((failure: unknown) => reportByName(failure));
-}
-
-/** A fault's text may hold what is private, so only its kind is printed. */
-function reportByName(fault: unknown): void {
-  const words = fault instanceof Error ? [fault.name] : [typeof fault];
-  if (fault instanceof Error && 'code' in fault) words.push(String(fault.code));
-  const safe = words.filter((word) => /^\w{1,100}$/.test(word));
-  console.error(`portcullis: a request failed: ${safe.join(' ')}`);
 }
 
 async function handle(

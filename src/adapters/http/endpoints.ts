@@ -1,4 +1,5 @@
-import type { Auth, ListQuery, User } from '../../application/index.ts';
+import type { Auth, ListQuery, User, UserRecord } from '../../application/index.ts';
+import { type DateText, dateTexts } from './date-texts.ts';
 import type { EndpointName } from './operations.ts';
 import {
   FAILURE,
@@ -61,12 +62,23 @@ export interface Input {
   readonly header: (name: string) => string | undefined;
 }
 
+/** Who may read GET /users: anybody, every user, or administrators alone; `disabled`: it is not there. */
+export type UsersAccess = 'public' | 'authenticated' | 'admin' | 'disabled';
+
+/** Every word for it. */
+export const USERS_ACCESS: readonly UsersAccess[] = [
+  'public',
+  'authenticated',
+  'admin',
+  'disabled',
+];
+
 /** Which endpoints there are, and who may use them. */
 export interface EndpointOptions {
   /** The endpoints that there are, by their names; all of them unless given. */
   readonly only?: readonly EndpointName[];
   /** Who may read GET /users; `public`, as documented, unless given. */
-  readonly usersAccess?: 'public' | 'authenticated' | 'disabled';
+  readonly usersAccess?: UsersAccess;
   /** JWKs (RFC 7517) for others to verify access tokens with. None, or not given: none are shown. */
   readonly publicKeys?: readonly Readonly<Record<string, string>>[];
   /**
@@ -83,7 +95,7 @@ export interface EndpointOptions {
 export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
   const { only, usersAccess = 'public', publicKeys = [], isReady } = options;
   // A word that is misspelt must not show every user to everybody.
-  if (!['public', 'authenticated', 'disabled'].includes(usersAccess)) {
+  if (!USERS_ACCESS.includes(usersAccess)) {
     throw new RangeError(`usersAccess cannot be ${usersAccess}`);
   }
   if (typeof only === 'string') throw new RangeError('only must be an array');
@@ -115,7 +127,7 @@ const HEALTH: readonly EndpointName[] = ['GET /health/live', 'GET /health/ready'
 type Describe = (path: string) => Promise<object>;
 
 function rows(
-  usersAccess: EndpointOptions['usersAccess'],
+  usersAccess: UsersAccess,
   publicKeys: NonNullable<EndpointOptions['publicKeys']>,
   isReady: EndpointOptions['isReady'],
   describe: Describe,
@@ -226,7 +238,7 @@ function rows(
     'GET /account': {
       async handle(auth, { accessToken }) {
         const { user, sessionId } = await auth.authorize({ accessToken });
-        return json(200, { user: shownUser(user), session_id: sessionId });
+        return json(200, { user: shownRecord(user), session_id: sessionId });
       },
     },
     'DELETE /account': {
@@ -240,6 +252,7 @@ function rows(
     'GET /users': {
       async handle(auth, { accessToken, query, path }) {
         if (usersAccess === 'authenticated') await auth.authorize({ accessToken });
+        if (usersAccess === 'admin') await auth.authorize({ accessToken, role: 'admin' });
         const bounds = listQuery(query);
         const { pages, next } = await auth.listUsers(bounds);
         const reply = { status: 200, headers: JSON_HEADERS, body: userArray(pages) };
@@ -277,6 +290,11 @@ function shownUser({ id, username, email, dateCreated }: User) {
   return { id, username, email, date_created: dateCreated.toISOString() };
 }
 
+/** As they see themselves. That they are not disabled goes without saying. */
+function shownRecord({ role, ...user }: UserRecord) {
+  return { ...shownUser(user), role };
+}
+
 /** In the place of both passwords, for every user: what is stored of a password is never read here. */
 const REDACTED = '[REDACTED]';
 
@@ -300,30 +318,6 @@ function listedUser({ id, username, email, dateCreated }: User, dateText: DateTe
     password: REDACTED,
     confirm_password: REDACTED,
     date_created: dateText(dateCreated),
-  };
-}
-
-type DateText = (date: Date) => string;
-
-const DAY = 24 * 60 * 60 * 1000;
-const TWO_DIGITS = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'));
-const THREE_DIGITS = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'));
-
-/** `toISOString` in a sixth of the 0.4 µs that V8 takes for it, where dates in a row are of one day. */
-function dateTexts(): DateText {
-  let midnight = Number.NaN;
-  let day = '';
-  return (date) => {
-    const time = date.getTime();
-    if (!(time >= midnight && time < midnight + DAY)) {
-      midnight = Math.floor(time / DAY) * DAY;
-      day = date.toISOString().replace(/[^T]*$/, '');
-    }
-    const ms = time - midnight;
-    const [hour, minute] = [Math.floor(ms / 3_600_000), Math.floor(ms / 60_000) % 60];
-    const [second, rest] = [Math.floor(ms / 1000) % 60, ms % 1000];
-    const clock = `${TWO_DIGITS[hour]}:${TWO_DIGITS[minute]}:${TWO_DIGITS[second]}`;
-    return `${day}${clock}.${THREE_DIGITS[rest]}Z`;
   };
 }
 

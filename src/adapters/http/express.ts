@@ -9,17 +9,17 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express';
-import type { Auth, User as PortcullisUser } from '../../application/index.ts';
+import type { Auth, UserRecord } from '../../application/index.ts';
 import {
   answer,
   authorize,
+  checkGuard,
   checkHost,
   type HostOptions,
   type HttpRequest,
-  type FailedRequest,
-  type ReportOptions,
-  tell,
+  type RequireOptions,
 } from './answer.ts';
+import { type FailedRequest, type ReportOptions, tell } from './report.ts';
 import { thisTurn, writeTogether } from './bursts.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
 import {
@@ -36,11 +36,18 @@ import { requestIdOf } from './request-id.ts';
 import { routesOf } from './routes.ts';
 import { rawValues } from './server.ts';
 
-export type { EndpointName, EndpointOptions, FailedRequest, HostOptions, ReportOptions };
+export type {
+  EndpointName,
+  EndpointOptions,
+  FailedRequest,
+  HostOptions,
+  ReportOptions,
+  RequireOptions,
+};
 
 declare global {
   namespace Express {
-    interface User extends PortcullisUser {}
+    interface User extends UserRecord {}
 
     interface Request {
       /** Who asks, where `requireUser` has let the request through. */
@@ -114,16 +121,18 @@ function router(auth: Auth, options: HostOptions, table: readonly Endpoint[]): R
 
 /**
  * Lets a request through that has an access token, with its user in `request.user`; others get the
- * documented 401 or 404. The user is looked up at each request, so a deletion is seen at once.
+ * documented 401 or 404, and 403 where the user lacks the role. The user is looked up at each request, so
+ * it is seen at once that one is deleted, disabled or of another role.
+ * @throws TypeError where there are no use cases, RangeError for an option or role that is none
  */
 export function requireUser(
   auth: Pick<Auth, 'authorize'>,
-  { report }: ReportOptions = {},
+  options: RequireOptions = {},
 ): RequestHandler {
-  if (typeof auth?.authorize !== 'function') throw new TypeError('there are no use cases to ask');
+  checkGuard(auth, options);
   return async (request, response, next) => {
-    const identity = await authorize(auth, headerValues(request, 'authorization'), report);
-    if ('reply' in identity) return send(response, identity.reply, report);
+    const identity = await authorize(auth, headerValues(request, 'authorization'), options);
+    if ('reply' in identity) return send(response, identity.reply, options.report);
     request.user = identity.user;
     return next();
   };
