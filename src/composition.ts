@@ -14,6 +14,8 @@ import { openDatabase, openWithoutSync } from './adapters/knex/database.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
 import { pages } from './adapters/pages/pages.ts';
+import { AuditTrail } from './adapters/audit/audit-trail.ts';
+import { KnexAudit } from './adapters/knex/knex-audit.ts';
 import { jsonLog, type Log, textLog } from './adapters/log/log.ts';
 import {
   memoryRepositories,
@@ -22,6 +24,7 @@ import {
 } from './adapters/memory/memory-repositories.ts';
 import { Readiness } from './adapters/process/readiness.ts';
 import {
+  type AuditLog,
   createAuth,
   type EmbeddedAuth,
   intercept,
@@ -45,6 +48,10 @@ export interface Parts extends Omit<Ports, 'events'> {
   readonly auth: EmbeddedAuth;
   readonly readiness: Readiness;
   readonly log: Log;
+  /** Undefined where no audit records are kept. */
+  readonly auditLog: AuditLog | undefined;
+  /** Undefined where there is no such log. */
+  readonly auditTrail: AuditTrail | undefined;
   /** Undefined where nothing is measured. */
   readonly metrics: Metrics | undefined;
   readonly app: Express;
@@ -64,6 +71,21 @@ export async function compose(
   const log = overrides.log ?? (await openLog(config));
   const recipes: Recipes = {
     log: () => log,
+    auditLog: (part) => {
+      if (config.audit === 'log') return auditInto(log);
+      const knex = part('knex');
+      return config.audit === 'table' && knex ? new KnexAudit(knex) : undefined;
+    },
+    auditTrail: (part) => {
+      const kept = part('auditLog');
+      if (kept === undefined) return undefined;
+      return new AuditTrail({
+        log: kept,
+        now: () => part('clock').now(),
+        alert: (text) => log.alert(text),
+        report: (fault) => log.error(fault),
+      });
+    },
     metrics: () => metrics,
     knex: () => (store.kind === 'memory' ? undefined : openDatabase(store, { connections })),
     counts: () => (store.kind === 'sqlite' ? openWithoutSync(store) : undefined),
@@ -114,6 +136,7 @@ export async function compose(
         },
         part('policy'),
       );
+      part('auditTrail')?.listen(auth);
       return metrics ? intercept(auth, metrics.around) : auth;
     },
     // A look-up like that of each request; no user has this id.
@@ -154,6 +177,7 @@ export class Composition {
 
   /** Closes what the parts hold open. */
   async close(): Promise<void> {
+    await this.part('auditTrail')?.close();
     await Promise.all([this.part('knex')?.destroy(), this.part('counts')?.destroy()]);
   }
 }
@@ -173,6 +197,16 @@ async function newMetrics(): Promise<Metrics> {
 }
 
 const UNREADABLE_HASH = 'a stored password hash cannot be read: its user cannot sign in';
+
+/** Lines go as they come: there is nothing to remove. */
+function auditInto(log: Log): AuditLog {
+  return {
+    async append(records) {
+      for (const record of records) log.audit(record);
+    },
+    prune: async () => 0,
+  };
+}
 
 /** Where LOG_FORMAT does not say: JSON in production, unless a person reads. */
 export function openLog({ profile, logFormat, logLevel }: Config): Log | Promise<Log> {

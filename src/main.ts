@@ -17,6 +17,7 @@ import {
 } from './adapters/http/server.ts';
 import { openForMigration, poolLoad } from './adapters/knex/database.ts';
 import { clockAhead } from './adapters/knex/inspection.ts';
+import { KnexAudit } from './adapters/knex/knex-audit.ts';
 import { migrate } from './adapters/knex/migrations.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
 import { describeFault, nameFault, printable } from './adapters/log/faults.ts';
@@ -43,7 +44,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
   const { store, host, port, shutdownDelay, shutdownGrace, workers } = config;
   const composition = await compose(config, overrides);
   if (store.kind !== 'memory') {
-    await migrateStore(store).catch((cause: unknown) => {
+    await migrateStore(store, config.audit === 'table').catch((cause: unknown) => {
       throw new ConfigError([`DATABASE_URL cannot be used: ${nameFault(cause)}`]);
     });
   }
@@ -73,7 +74,11 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
   });
   const shown = metrics && (await showMetrics(config, metrics));
   const stopPruning = pruneRegularly({
-    prune: (limit) => composition.part('auth').pruneExpired({ limit }),
+    prune: async (limit) => {
+      const before = composition.part('clock').now().getTime() - config.auditRetention * 1000;
+      const removed = await composition.part('auditLog')?.prune(new Date(before), limit);
+      return Math.max(removed ?? 0, await composition.part('auth').pruneExpired({ limit }));
+    },
     clockAhead: async () => {
       const knex = composition.part('knex');
       return knex ? clockAhead(knex, () => composition.part('clock').now()) : 0;
@@ -135,10 +140,14 @@ async function showText(
 }
 
 /** On a pool of its own, since a migration may take longer than any request. */
-async function migrateStore(store: Exclude<Config['store'], { kind: 'memory' }>): Promise<void> {
+async function migrateStore(
+  store: Exclude<Config['store'], { kind: 'memory' }>,
+  withAudit: boolean,
+): Promise<void> {
   const knex = openForMigration(store);
   try {
     await migrate(knex);
+    if (withAudit) await new KnexAudit(knex).makeTable();
   } finally {
     await knex.destroy();
   }

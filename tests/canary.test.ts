@@ -30,6 +30,7 @@ const CHEAP = {
   REFRESH_ROTATION: 'on',
   ACCESS_LOG: 'on',
   METRICS_PORT: '0',
+  AUDIT: 'table',
 };
 
 const ACCOUNT = { ...ADA, password: PASSWORD, confirm_password: PASSWORD };
@@ -179,7 +180,7 @@ const onMariadb = async () => {
     const seen: Seen = { bodies: [], tokens: [] };
     await everyFlow(program.url, seen);
     const tables: unknown[] = [];
-    for (const table of ['users', 'sessions', 'attempts']) {
+    for (const table of ['users', 'sessions', 'attempts', 'audit_events']) {
       const [rows] = await admin.query<RowDataPacket[]>(`SELECT * FROM canary.${table}`);
       assert.ok(rows.length > 0);
       tables.push(rows);

@@ -76,6 +76,7 @@ export {
   type UserCreationPorts,
   type UserName,
 } from './administer-users.ts';
+export type { AuditLog, AuditRecord } from './audit.ts';
 export { type Authorization, Authorize, type Bearer, type Identity } from './authorize.ts';
 export { type ListQuery, ListUsers, type UserList } from './list-users.ts';
 export { type AuthListener, Listeners } from './listeners.ts';

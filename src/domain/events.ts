@@ -5,11 +5,15 @@ import type { User, UserId, UserRecord } from './user.ts';
 export interface SessionEvent {
   readonly user: User;
   readonly sessionId: string;
+  /** The IP address that it came from, where the caller said. */
+  readonly address?: string;
 }
 
 /** Whom an event is about. */
 export interface UserEvent {
   readonly user: User;
+  /** The IP address that it came from, where the caller said. */
+  readonly address?: string;
 }
 
 /** Whom an event of their administration is about, as they are since. */

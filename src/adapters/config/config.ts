@@ -45,6 +45,9 @@ export interface Config {
   /** `auto`: by who reads. */
   readonly logFormat: 'text' | 'json' | 'auto';
   readonly logLevel: 'error' | 'warn' | 'info';
+  /** Where audit records go. */
+  readonly audit: 'off' | 'log' | 'table';
+  readonly auditRetention: number;
   /** Whether each request is a line of the log. */
   readonly accessLog: boolean;
   /** Whether there are pages for people, beside the API. */
@@ -145,6 +148,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     },
     logFormat: read.one('LOG_FORMAT', ['text', 'json', 'auto'], 'auto'),
     logLevel: read.one('LOG_LEVEL', ['error', 'warn', 'info'], 'info'),
+    audit: read.one('AUDIT', ['off', 'log', 'table'], 'off'),
+    auditRetention: read.duration('AUDIT_RETENTION', 365 * 86_400),
     accessLog: read.one('ACCESS_LOG', ['on', 'off'], 'off') === 'on',
     pages: read.one('PAGES', ['on', 'off'], 'on') === 'on',
     rateLimit: read.one('RATE_LIMIT', ['on', 'off'], 'on') === 'on',
@@ -190,6 +195,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   }
   if (production && config.store?.kind === 'memory') {
     read.fault('DATABASE_URL', 'memory: loses every user at a restart; refused in production');
+  }
+  if (config.audit === 'table' && config.store?.kind === 'memory') {
+    read.fault('AUDIT', 'cannot be table with memory: there are no tables');
   }
   if (workers > 1 && config.store?.kind === 'memory') {
     read.fault('WORKERS', 'must be 1 with memory: each process would have users of its own');

@@ -1,3 +1,4 @@
+import type { AuditRecord } from '../../application/index.ts';
 import { describeFault, printable } from './faults.ts';
 
 /** What is noted beside a message. A log takes these and no others, so that nothing else gets into it. */
@@ -18,6 +19,8 @@ export interface Log {
   info(message: string, fields?: Fields): void;
   /** Somebody should look at it. */
   alert(message: string, fields?: Fields): void;
+  /** Whatever the level is. */
+  audit(record: AuditRecord): void;
   /** Of a fault only what `describeFault` shows. */
   error(fault: unknown, fields?: Fields): void;
 }
@@ -36,6 +39,18 @@ export function textLog(level: LogLevel = 'info'): Log {
     },
     alert(message, fields) {
       if (isOn('warn')) toStderr(printable(`alert ${message}${textOf(fields)}`));
+    },
+    audit(record) {
+      const { event, outcome, reason, userId, account, sessionId, address } = record;
+      const words = [
+        `audit ${event} ${outcome}`,
+        reason,
+        userId !== null && `user ${userId}`,
+        account && `account ${account}`,
+        sessionId && `session ${sessionId}`,
+        address && `from ${address}`,
+      ];
+      toStdout(printable(words.filter(Boolean).join(', ')));
     },
     error(fault, fields) {
       toStderr(`error ${describeFault(fault)}${printable(textOf(fields))}`);
@@ -75,9 +90,11 @@ export async function jsonLog(level: LogLevel = 'info'): Promise<Log> {
     },
     { write: (text) => write(text.trimEnd()) },
   );
+  const always = logger.child({}, { level: 'info' });
   return {
     info: (message, fields) => logger.info(recordOf(fields), printable(message)),
     alert: (message, fields) => logger.warn(recordOf(fields), printable(message)),
+    audit: (record) => always.info(auditOf(record), 'audit'),
     error: (fault, fields) => logger.error(recordOf(fields), describeFault(fault)),
   };
 }
@@ -90,6 +107,18 @@ function recordOf({ requestId, method, route, status, milliseconds, address }: F
     status,
     duration_ms: milliseconds === undefined ? undefined : Math.round(milliseconds * 1000) / 1000,
     client_address: address,
+  };
+}
+
+function auditOf({ event, outcome, reason, userId, account, sessionId, address }: AuditRecord) {
+  return {
+    event,
+    outcome,
+    reason: reason ?? undefined,
+    user_id: userId ?? undefined,
+    account: account ?? undefined,
+    session_id: sessionId ?? undefined,
+    client_address: address ?? undefined,
   };
 }
 
