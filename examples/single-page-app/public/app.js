@@ -143,7 +143,7 @@ function nextPath() {
 }
 
 function make(template) {
-  return document.querySelector(`template#${template}`).content.cloneNode(true);
+  return document.importNode(document.querySelector(`template#${template}`).content, true);
 }
 
 /** Texts into their places: as text, whatever they hold. */
