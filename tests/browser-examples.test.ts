@@ -3,11 +3,11 @@ import type { BrowserContext, Page } from 'playwright-core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assertAccessible, inBrowser, type PageOptions, withPage } from './support/browser.ts';
-import { installedExample, withPackage } from './support/package.ts';
-import { freePort } from './support/programs.ts';
+import { installExample, withPackage } from './support/package.ts';
+import { freePort, temporaryFolder } from './support/programs.ts';
 import { ADA, call, registered, startProgram, withService } from './support/service.ts';
 
-// The examples for browsers, installed from the packed tarball and used as people use them.
+// The examples for browsers, installed as their READMEs say and used as people use them.
 
 interface Visit {
   readonly page: Page;
@@ -21,28 +21,41 @@ type Visitor = (
   use: (visit: Visit) => Promise<void>,
 ) => Promise<void>;
 
-/** An example, and visits of it: each with a new service, a new app and a new browser. */
-function withExample(
-  name: string,
-  file: string,
-  use: (visit: Visitor) => Promise<void>,
-): Promise<void> {
-  return withPackage(async (packed) => {
-    const folder = await installedExample(packed, name);
-    await use(async ({ env, ...options }, visit) => {
-      const port = String(await freePort());
-      const CORS_ORIGINS = `http://localhost:${port}`;
-      await withService('memory', { env: { CORS_ORIGINS, ...env } }, async ({ url }) => {
-        const settings = { PORT: port, PORTCULLIS_URL: url };
-        const app = await startProgram(settings, [process.execPath, join(folder, file)]);
-        try {
-          const allowed = { ...options, origins: [new URL(url).origin] };
-          await withPage(app.url, allowed, (page, context) => visit({ page, context, url }));
-        } finally {
-          assert.is(await app.end('SIGTERM'), 0);
-        }
-      });
+/** Visits of an installed example: each with a new service, a new app and a new browser. */
+function visitor(program: string): Visitor {
+  return async ({ env, ...options }, use) => {
+    const port = String(await freePort());
+    const CORS_ORIGINS = `http://localhost:${port}`;
+    await withService('memory', { env: { CORS_ORIGINS, ...env } }, async ({ url }) => {
+      const settings = { PORT: port, PORTCULLIS_URL: url };
+      const app = await startProgram(settings, [process.execPath, program]);
+      try {
+        const allowed = { ...options, origins: [new URL(url).origin] };
+        await withPage(app.url, allowed, (page, context) => use({ page, context, url }));
+      } finally {
+        assert.is(await app.end('SIGTERM'), 0);
+      }
     });
+  };
+}
+
+/** The single-page app: it takes nothing from the package. */
+async function withPageApp(use: (visit: Visitor) => Promise<void>): Promise<void> {
+  const folder = temporaryFolder();
+  try {
+    await installExample('single-page-app', folder.path);
+    await use(visitor(join(folder.path, 'server.js')));
+  } finally {
+    folder.remove();
+  }
+}
+
+/** The Express app, on the packed package. */
+function withExpressApp(use: (visit: Visitor) => Promise<void>): Promise<void> {
+  return withPackage(async (packed) => {
+    const folder = packed.emptyFolder('protected-express-app');
+    await installExample('protected-express-app', folder);
+    await use(visitor(join(folder, 'main.js')));
   });
 }
 
@@ -85,7 +98,7 @@ const it = inBrowser(examples);
 const GREETING = 'Hello, Ada. This is a protected route.';
 
 it('sign in from a single-page app of another origin', () =>
-  withExample('single-page-app', 'server.js', async (visit) => {
+  withPageApp(async (visit) => {
     await visit({}, async ({ page, context, url }) => {
       const bodies: Promise<string>[] = [];
       context.on('response', (response) => {
@@ -233,7 +246,7 @@ async function lateOrOver({ page, context, url }: Visit): Promise<void> {
 }
 
 it('sign in to pages of an Express app', () =>
-  withExample('protected-express-app', 'main.js', async (visit) => {
+  withExpressApp(async (visit) => {
     await visit({ failures: [401] }, async ({ page, context, url }) => {
       const { access_token: token } = await registered(url);
       await page.goto('/');

@@ -61,14 +61,12 @@ export async function withPackage(use: (packed: Packed) => Promise<void>): Promi
   }
 }
 
-/** A copy of an example with what it needs, where the tarball is where its manifest says. */
-export async function installedExample(packed: Packed, name: string): Promise<string> {
-  const folder = packed.emptyFolder(name);
+/** Copies an example to a folder, with what it needs; the tarball must be where its manifest says, if it does. */
+export async function installExample(name: string, folder: string): Promise<void> {
   cpSync(join('examples', name), folder, { recursive: true });
   const readme = readFileSync(join(folder, 'README.md'), 'utf8');
   assert.match(readme, /\nnpm install && .*npm start|\nnpm install && npm test/);
   await run(folder, 'npm', ['install', '--prefer-offline']);
-  return folder;
 }
 
 /** The entries of the package, by what they are imported as. */
