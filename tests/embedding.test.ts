@@ -486,7 +486,7 @@ beyond('a registration shows the user to a client that asks for it', async () =>
     assert.equal(user, login.user);
     const account = await call(url, 'GET /account', { token });
     const { session_id, ...rest } = account.json as { session_id: string };
-    assert.equal(rest, { user });
+    assert.equal(rest, { user: { ...user, role: 'user' } });
     assert.match(session_id, /^[\w-]{1,64}$/);
     const others = ['return=minimal', 'xreturn=representation', 'return=representations'];
     for (const [i, prefer] of others.entries()) {

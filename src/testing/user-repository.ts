@@ -24,7 +24,7 @@ export function userRepositoryContract(open: Open<OpenedStore>): readonly Case[]
       const { passwordHash: _, ...fields } = account();
       const user = await users.insert(account(), session());
       assert.ok(Number.isSafeInteger(user.id) && user.id > 0, `the id ${user.id}`);
-      assert.deepEqual(user, { id: user.id, ...fields });
+      assert.deepEqual(user, { id: user.id, ...fields, role: 'user', disabled: false });
     }),
     it('finds an account by id and by email, from anywhere', async ({ one, other }) => {
       const user = await one.users.insert(account(), session());
