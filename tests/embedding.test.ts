@@ -242,7 +242,8 @@ guard('tells a fetch host who asks, or what to answer', async () => {
   const userOf = requireUserOf(auth);
   const request = (authorization?: string) =>
     new Request('https://example.com/me', { headers: authorization ? { authorization } : {} });
-  assert.equal(await userOf(request(`Bearer ${ada.accessToken}`)), ada.user);
+  const record = { ...ada.user, role: 'user', disabled: false };
+  assert.equal(await userOf(request(`Bearer ${ada.accessToken}`)), record);
   const refused = await userOf(request());
   assert.ok(refused instanceof Response);
   assert.is(refused.status, 401);
