@@ -15,7 +15,7 @@ import {
   httpServer,
   openConnections,
 } from './adapters/http/server.ts';
-import { openForMigration, poolLoad } from './adapters/knex/database.ts';
+import { attend, openForMigration, poolLoad } from './adapters/knex/database.ts';
 import { clockAhead } from './adapters/knex/inspection.ts';
 import { KnexAudit } from './adapters/knex/knex-audit.ts';
 import { migrate } from './adapters/knex/migrations.ts';
@@ -63,12 +63,10 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
   }).catch((cause: unknown) => {
     throw new ConfigError([`HOST ${host}, PORT ${port} cannot be used: ${nameFault(cause)}`]);
   });
+  const knex = composition.part('knex');
   metrics?.watch({
     hashing: () => composition.part('hasher').load,
-    pool: () => {
-      const knex = composition.part('knex');
-      return knex && poolLoad(knex);
-    },
+    pool: () => knex && poolLoad(knex),
     connections: () => openConnections(server),
     maxConnections,
   });
@@ -79,13 +77,11 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       const removed = await composition.part('auditLog')?.prune(new Date(before), limit);
       return Math.max(removed ?? 0, await composition.part('auth').pruneExpired({ limit }));
     },
-    clockAhead: async () => {
-      const knex = composition.part('knex');
-      return knex ? clockAhead(knex, () => composition.part('clock').now()) : 0;
-    },
+    clockAhead: async () => (knex ? clockAhead(knex, () => composition.part('clock').now()) : 0),
     alert: (text) => log.alert(text),
     report: (fault) => log.error(fault),
   });
+  const stopAttending = knex && attend(knex);
   return {
     url: urlOf(server.address()),
     metricsUrl: shown?.url,
@@ -94,6 +90,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       stopPruning();
       composition.part('readiness').stop();
       if (shutdownDelay > 0) await sleep(shutdownDelay * 1000);
+      stopAttending?.();
       await drain(server, lastCall, shutdownGrace * 1000);
       await composition.close();
       await shown?.close();

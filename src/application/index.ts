@@ -48,7 +48,6 @@ export type {
   SessionEnd,
   SessionEvent,
   UserEvent,
-  UserRecordEvent,
 } from '../domain/events.ts';
 export { type FirstSession, isExpired, isWithin, type Session } from '../domain/session.ts';
 export {

@@ -9,8 +9,8 @@ import { EVERYTHING } from './openapi-record.ts';
 // Holds every answer that a test sees to the OpenAPI document: status, headers and body.
 
 /** All endpoints that there can be, each with all that it can answer. */
-const TABLE = endpoints({ usersAccess: 'authenticated', ...EVERYTHING });
-const DOCUMENT = openApi(TABLE, { usersAccess: 'authenticated', mount: '' });
+const TABLE = endpoints({ usersAccess: 'admin', ...EVERYTHING });
+const DOCUMENT = openApi(TABLE, { usersAccess: 'admin', mount: '' });
 const find = routesOf(TABLE);
 
 /** Endpoints that a setting takes away, or an option does not bring: then nothing is there. */
