@@ -68,6 +68,7 @@ export async function compose(
   const { store, argon2, databasePool: connections } = config;
   const isCommonPassword = config.passwordBlocklist ? await commonPasswords() : () => false;
   const metrics = config.metrics && (await newMetrics());
+  const tracing = hasTracing() ? await import('./adapters/tracing/tracing.ts') : undefined;
   const log = overrides.log ?? (await openLog(config));
   const recipes: Recipes = {
     log: () => log,
@@ -137,7 +138,8 @@ export async function compose(
         part('policy'),
       );
       part('auditTrail')?.listen(auth);
-      return metrics ? intercept(auth, metrics.around) : auth;
+      const measured = metrics ? intercept(auth, metrics.around) : auth;
+      return tracing ? intercept(measured, tracing.around) : measured;
     },
     // A look-up like that of each request; no user has this id.
     readiness: (part) => new Readiness(() => part('users').findById(0)),
@@ -151,6 +153,7 @@ export async function compose(
         pages: config.pages ? pages() : [],
         insecureCookies: config.profile === 'development',
         requestIds: config.accessLog,
+        around: tracing?.inTraceOf,
         report: (fault, request) =>
           log.error(fault, request && { ...request, requestId: request.id }),
       }),
@@ -206,6 +209,15 @@ function auditInto(log: Log): AuditLog {
     },
     prune: async () => 0,
   };
+}
+
+/**
+ * Whether an SDK of OpenTelemetry is there, as `node --require` of one brings it. The package through which it
+ * is reached need not be loaded to find that out.
+ */
+function hasTracing(): boolean {
+  const registered: unknown = Reflect.get(globalThis, Symbol.for('opentelemetry.js.api.1'));
+  return typeof registered === 'object' && registered !== null && 'trace' in registered;
 }
 
 /** Where LOG_FORMAT does not say: JSON in production, unless a person reads. */

@@ -73,6 +73,11 @@ export interface ExpressOptions extends HostOptions {
    * @internal
    */
   readonly requestIds?: boolean;
+  /**
+   * Around the answer to each request, by its headers; nothing unless given.
+   * @internal
+   */
+  readonly around?: ((headers: IncomingMessage['headers'], work: () => void) => void) | undefined;
 }
 
 /**
@@ -140,12 +145,13 @@ export function requireUser(
 
 /** The endpoints as an application of their own, which finds nothing elsewhere: 404, in JSON too. */
 export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
-  checkHost(auth, options, ['trustProxy', 'pages', 'requestIds']);
-  const { report, corsOrigins = [], pages = [] } = options;
+  checkHost(auth, options, ['trustProxy', 'pages', 'requestIds', 'around']);
+  const { report, corsOrigins = [], pages = [], around } = options;
   const app = express();
   app.disable('x-powered-by'); // Also where Express answers itself, or hands on.
   app.disable('etag');
   app.set('trust proxy', options.trustProxy ?? false);
+  if (around) app.use((request, _response, next) => around(request.headers, next));
   if (options.requestIds) {
     app.use((request, response, next) => {
       response.setHeader('X-Request-Id', idOf(request));
