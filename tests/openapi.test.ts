@@ -19,6 +19,7 @@ import { call, registered } from './support/service.ts';
 interface Operation {
   readonly operationId: string;
   readonly security: readonly object[];
+  readonly responses: Readonly<Record<string, object>>;
   readonly requestBody?: {
     readonly content: Readonly<
       Record<string, { readonly schema: { readonly required: string[] } }>
