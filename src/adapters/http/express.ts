@@ -28,6 +28,7 @@ import {
   type EndpointOptions,
   endpoints,
   FAILURE,
+  type UsersAccess,
 } from './endpoints.ts';
 import { withPages } from './negotiation.ts';
 import { errorReply, NOT_FOUND, notAllowed, type Reply } from './reply.ts';
@@ -43,6 +44,7 @@ export type {
   HostOptions,
   ReportOptions,
   RequireOptions,
+  UsersAccess,
 };
 
 declare global {

@@ -12,7 +12,13 @@ import {
 } from './answer.ts';
 import { type ReportOptions, tell } from './report.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
-import { type EndpointName, type EndpointOptions, endpoints, FAILURE } from './endpoints.ts';
+import {
+  type EndpointName,
+  type EndpointOptions,
+  endpoints,
+  FAILURE,
+  type UsersAccess,
+} from './endpoints.ts';
 import {
   COMPRESSED,
   errorReply,
@@ -26,7 +32,14 @@ import {
 } from './reply.ts';
 import { routesOf } from './routes.ts';
 
-export type { EndpointName, EndpointOptions, HostOptions, ReportOptions, RequireOptions };
+export type {
+  EndpointName,
+  EndpointOptions,
+  HostOptions,
+  ReportOptions,
+  RequireOptions,
+  UsersAccess,
+};
 
 /** What a fetch handler is told besides. */
 export interface FetchOptions extends HostOptions {
