@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
 const ids = new WeakMap<IncomingMessage, string>();
@@ -14,7 +13,7 @@ export function requestIdOf(
   const known = ids.get(request);
   if (known !== undefined) return known;
   const said = request.headers['x-request-id'];
-  const id = asId(request.id) ?? (isTrusted() ? asId(said) : undefined) ?? randomUUID();
+  const id = asId(request.id) ?? (isTrusted() ? asId(said) : undefined) ?? crypto.randomUUID();
   ids.set(request, id);
   return id;
 }
