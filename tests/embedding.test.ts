@@ -237,12 +237,44 @@ guard('takes no user that was there before, and leaves errors after it to the ap
   });
 });
 
+guard('lets nobody through who lacks the role, and takes no role that is none', async () => {
+  const { auth, ada } = await withAda();
+  const admin = { role: 'admin' } as const;
+  const app = express();
+  app.get('/admin', requireUser(auth, admin), ({ user }, response) => {
+    response.json(user?.role);
+  });
+  const request = new Request('https://example.com/admin', {
+    headers: { authorization: `Bearer ${ada.accessToken}` },
+  });
+  const adminOf = requireUserOf(auth, admin);
+  await withApp(app, async (url) => {
+    const refused = await call(url, 'GET /admin', { token: ada.accessToken });
+    assertMessage(refused, 403, 'Insufficient role');
+    assert.is(refused.headers.get('www-authenticate'), 'Bearer error="insufficient_scope"');
+    const response = await adminOf(request);
+    assert.ok(response instanceof Response);
+    assert.is(response.status, 403);
+    assert.equal(await response.json(), { message: 'Insufficient role' });
+    await auth.setRole({ userId: ada.user.id, role: 'admin' });
+    assert.is((await call(url, 'GET /admin', { token: ada.accessToken })).json, 'admin');
+    assert.is(Reflect.get(await adminOf(request), 'role'), 'admin');
+  });
+  for (const role of ['Admin', '', null, undefined, 7]) {
+    const options = { role } as never;
+    assert.throws(() => requireUser(auth, options), /role cannot be/);
+    assert.throws(() => requireUserOf(auth, options), /role cannot be/);
+  }
+  assert.throws(() => requireUser(auth, { rôle: 'admin' } as never), /no option rôle/);
+});
+
 guard('tells a fetch host who asks, or what to answer', async () => {
   const { auth, ada } = await withAda();
   const userOf = requireUserOf(auth);
   const request = (authorization?: string) =>
     new Request('https://example.com/me', { headers: authorization ? { authorization } : {} });
-  assert.equal(await userOf(request(`Bearer ${ada.accessToken}`)), ada.user);
+  const record = { ...ada.user, role: 'user', disabled: false };
+  assert.equal(await userOf(request(`Bearer ${ada.accessToken}`)), record);
   const refused = await userOf(request());
   assert.ok(refused instanceof Response);
   assert.is(refused.status, 401);
@@ -342,7 +374,14 @@ handler('reads no more of the list than is taken, and stops with its reader', as
     pages += 1;
     return Array.from({ length: limit }, (_, i) => {
       const id = after + i + 1;
-      return { id, username: 'x', email: `${id}@example.com` as never, dateCreated: at };
+      const standing = { role: 'user' as const, disabled: false };
+      return {
+        id,
+        username: 'x',
+        email: `${id}@example.com` as never,
+        dateCreated: at,
+        ...standing,
+      };
     });
   };
   const endless = createAuth({ ...ports, users: withMethods(ports.users, { page }) });
@@ -479,7 +518,7 @@ beyond('a registration shows the user to a client that asks for it', async () =>
     assert.equal(user, login.user);
     const account = await call(url, 'GET /account', { token });
     const { session_id, ...rest } = account.json as { session_id: string };
-    assert.equal(rest, { user });
+    assert.equal(rest, { user: { ...user, role: 'user' } });
     assert.match(session_id, /^[\w-]{1,64}$/);
     const others = ['return=minimal', 'xreturn=representation', 'return=representations'];
     for (const [i, prefer] of others.entries()) {

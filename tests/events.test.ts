@@ -34,6 +34,11 @@ const NAMES: readonly AuthEventName[] = [
   'loggedOutEverywhere',
   'passwordChanged',
   'accountDeleted',
+  'userCreated',
+  'roleChanged',
+  'userDisabled',
+  'userEnabled',
+  'passwordSet',
   'listenerFailed',
 ];
 
@@ -49,7 +54,8 @@ const events = suite('Events');
 events('tell of everything that a user does, in order', async () => {
   const auth = createAuth(fakePorts());
   const heard = listen(auth);
-  const { user, ...first } = await auth.registerUser(ADA);
+  const first = await auth.registerUser(ADA);
+  const user = { ...first.user, role: 'user', disabled: false };
   const { accessToken, refreshToken } = await auth.login(ADA);
   await auth.refreshToken({ refreshToken });
   await auth.logout({ refreshToken });
@@ -79,6 +85,30 @@ events('tell of everything that a user does, in order', async () => {
     ['accountDeleted', { user }],
   ]);
   assert.ok(accessToken);
+});
+
+events('tell of what whoever runs the service does, where it changes something', async () => {
+  const auth = createAuth(fakePorts());
+  const heard = listen(auth);
+  const user = await auth.createUser({ ...ADA, role: 'admin' });
+  const userId = user.id;
+  for (const role of ['user', 'user'] as const) await auth.setRole({ userId, role });
+  for (let i = 0; i < 2; i += 1) await auth.disableUser({ userId });
+  for (let i = 0; i < 2; i += 1) await auth.enableUser({ userId });
+  await auth.setPassword({ userId, password: 'battery staple' });
+  await auth.deleteUser({ userId });
+  await outcome(auth.disableUser({ userId }));
+  await turn();
+  const plain = { ...user, role: 'user' };
+  assert.equal(heard, [
+    ['userCreated', { user }],
+    ['roleChanged', { user: plain }],
+    ['userDisabled', { user: { ...plain, disabled: true } }],
+    ['userEnabled', { user: plain }],
+    ['passwordSet', { user: plain }],
+    ['accountDeleted', { user: plain }],
+  ]);
+  assert.not.match(JSON.stringify(heard), /horse|staple|\$/);
 });
 
 events('tell of what was refused, and of nothing that is private', async () => {
@@ -116,7 +146,9 @@ events('tell of a replaced refresh token that comes again', async () => {
   await outcome(auth.refreshToken({ refreshToken: ada.refreshToken }));
   await turn();
   const { sessionId } = (heard[0]?.[1] ?? {}) as { sessionId?: string };
-  assert.equal(heard, [['refreshTokenReused', { user: ada.user, sessionId }]]);
+  assert.equal(heard, [
+    ['refreshTokenReused', { user: { ...ada.user, role: 'user', disabled: false }, sessionId }],
+  ]);
 });
 
 events('come after what they tell has been stored, and not if it was not', async () => {
@@ -126,7 +158,7 @@ events('come after what they tell has been stored, and not if it was not', async
   auth.on('registered', async ({ user }) => found.push(await ports.users.findById(user.id)));
   const { user } = await auth.registerUser(ADA);
   for (let i = 0; i < 5; i += 1) await turn();
-  assert.equal(found, [user]);
+  assert.equal(found, [{ ...user, role: 'user', disabled: false }]);
 
   const insert = () => Promise.reject(new Error('no database'));
   const broken: GivenPorts = { ...ports, users: withMethods(ports.users, { insert }) };
@@ -167,7 +199,8 @@ events('cannot break, delay or change a request by who listens', async () => {
     assert.is(user.username, 'Ada');
     assert.is.not(user.dateCreated.getTime(), 0);
     await turn();
-    assert.equal(last, [user], 'and none of the others is kept from listening');
+    const record = { ...user, role: 'user', disabled: false };
+    assert.equal(last, [record], 'and none of the others is kept from listening');
   });
   assert.equal(lines, [
     'portcullis: a listener of registered failed: TypeError',

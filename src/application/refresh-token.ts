@@ -1,7 +1,7 @@
 import { isMissing } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
 import { isExpired, type Session } from '../domain/session.ts';
-import type { User } from '../domain/user.ts';
+import type { UserRecord } from '../domain/user.ts';
 import { countFailure, refreshLimits } from './attempts.ts';
 import type { Policy, Ports, TokenClaims } from './ports.ts';
 
@@ -71,6 +71,7 @@ export class RefreshToken {
     ]);
     // The user first: a deleted user's sessions are gone too, and "User not found" says more.
     if (user === undefined) throw new AuthError('user_not_found');
+    if (user.disabled) throw new AuthError('invalid_refresh_token');
     if (session === undefined || session.userId !== user.id || isExpired(session, now)) {
       throw new AuthError('invalid_refresh_token');
     }
@@ -78,11 +79,12 @@ export class RefreshToken {
       ? { refreshToken: await this.#rotate(user, claims, session, now) }
       : await this.#keep(claims, session, now);
     events.publish('refreshed', { user, sessionId: session.id });
-    const subject = { userId: user.id, sessionId: session.id, tokenId: ids.next() };
+    const { id: userId, role } = user;
+    const subject = { userId, sessionId: session.id, tokenId: ids.next(), role };
     return { accessToken: await tokens.issueAccessToken(subject, now), ...refreshed };
   }
 
-  async #rotate(user: User, claims: TokenClaims, session: Session, now: Date): Promise<string> {
+  async #rotate(user: UserRecord, claims: TokenClaims, session: Session, now: Date): Promise<string> {
     const { sessions, tokens, ids, events } = this.#ports;
     const outcome = await sessions.rotate({
       sessionId: session.id,

@@ -1,15 +1,15 @@
 import type { Email } from './credentials.ts';
-import type { User, UserId } from './user.ts';
+import type { UserId, UserRecord } from './user.ts';
 
 /** Whom and which of their sessions an event is about. */
 export interface SessionEvent {
-  readonly user: User;
+  readonly user: UserRecord;
   readonly sessionId: string;
 }
 
-/** Whom an event is about. */
+/** Whom an event is about, as they are since. */
 export interface UserEvent {
-  readonly user: User;
+  readonly user: UserRecord;
 }
 
 /** A session that has ended, and whose it was. */
@@ -46,7 +46,16 @@ export interface AuthEvents {
   /** Every session of the user was ended. */
   readonly loggedOutEverywhere: UserEvent;
   readonly passwordChanged: SessionEvent;
+  /** By its owner, or by whoever runs the service. */
   readonly accountDeleted: UserEvent;
+  /** An account was made without a sign-in. */
+  readonly userCreated: UserEvent;
+  readonly roleChanged: UserEvent;
+  /** The user is shut out, and every session of theirs has ended. */
+  readonly userDisabled: UserEvent;
+  readonly userEnabled: UserEvent;
+  /** Another password was set by whoever runs the service, and every session of the user has ended. */
+  readonly passwordSet: UserEvent;
   readonly listenerFailed: ListenerFailure;
 }
 
