@@ -84,7 +84,12 @@ export class RefreshToken {
     return { accessToken: await tokens.issueAccessToken(subject, now), ...refreshed };
   }
 
-  async #rotate(user: UserRecord, claims: TokenClaims, session: Session, now: Date): Promise<string> {
+  async #rotate(
+    user: UserRecord,
+    claims: TokenClaims,
+    session: Session,
+    now: Date,
+  ): Promise<string> {
     const { sessions, tokens, ids, events } = this.#ports;
     const outcome = await sessions.rotate({
       sessionId: session.id,
