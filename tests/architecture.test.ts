@@ -42,11 +42,12 @@ const PLACES = [
   'src/application',
   'src/adapters',
   'src/testing',
+  'src/composition.ts',
   'src/main.ts',
   'src/doctor.ts',
   'src/backup.ts',
 ] as const;
-const ONLY_MAIN = ['tsyringe', 'reflect-metadata'];
+const ONLY_COMPOSITION = ['tsyringe', 'reflect-metadata'];
 
 /** What a rule speaks of must be there at least once: a rule that matches nothing proves nothing. */
 const EXPECTED: readonly (readonly [from: string, to: string])[] = [
@@ -60,7 +61,10 @@ const EXPECTED: readonly (readonly [from: string, to: string])[] = [
   ['src/main.ts', 'src/adapters'],
   ['src/doctor.ts', 'src/adapters'],
   ['src/backup.ts', 'src/adapters'],
-  ...ONLY_MAIN.map((name) => ['src/main.ts', name] as const),
+  ['src/composition.ts', 'src/adapters'],
+  ['src/composition.ts', 'src/application/index.ts'],
+  ['src/main.ts', 'src/composition.ts'],
+  ...ONLY_COMPOSITION.map((name) => ['src/composition.ts', name] as const),
 ];
 
 function placeOf(path: string): (typeof PLACES)[number] | undefined {
@@ -78,7 +82,7 @@ function mayImport(path: string, target: string): boolean {
     case 'src/application':
       return isIn(target, 'src/application') || isIn(target, 'src/domain');
     case 'src/adapters':
-      if (!target.startsWith('src/')) return !ONLY_MAIN.some((name) => isIn(target, name));
+      if (!target.startsWith('src/')) return !ONLY_COMPOSITION.some((name) => isIn(target, name));
       return (
         target === 'src/application/index.ts' ||
         isIn(target, 'src/domain') ||
@@ -89,13 +93,15 @@ function mayImport(path: string, target: string): boolean {
         target === 'src/application/index.ts' ||
         ['src/testing', 'src/domain', 'node:'].some((allowed) => isIn(target, allowed))
       );
+    case 'src/composition.ts':
+      return target !== 'src/main.ts' && !isIn(target, 'src/testing');
     case 'src/main.ts':
-      return !isIn(target, 'src/testing');
+      return ![...ONLY_COMPOSITION, 'src/testing'].some((forbidden) => isIn(target, forbidden));
     case 'src/doctor.ts':
     case 'src/backup.ts':
       return (
-        target !== 'src/main.ts' &&
-        ![...ONLY_MAIN, 'src/testing'].some((forbidden) => isIn(target, forbidden))
+        !['src/main.ts', 'src/composition.ts'].includes(target) &&
+        ![...ONLY_COMPOSITION, 'src/testing'].some((forbidden) => isIn(target, forbidden))
       );
     default:
       return false;
@@ -260,10 +266,11 @@ const HEALTHY: Tree = new Map([
   ['src/adapters/keys/keys.ts', `import 'node:crypto'; import '../../domain/errors.ts';`],
   ['src/testing/parts.ts', `import 'node:crypto'; import '../application/index.ts';`],
   [
-    'src/main.ts',
+    'src/composition.ts',
     `import 'reflect-metadata'; import { container } from 'tsyringe';
      import './adapters/http/express.ts'; import './application/index.ts';`,
   ],
+  ['src/main.ts', `import './adapters/http/express.ts'; import './composition.ts';`],
   ['src/doctor.ts', `import './adapters/keys/keys.ts';`],
   ['src/backup.ts', `import './adapters/keys/keys.ts';`],
 ]);
@@ -348,10 +355,26 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
     },
   ),
   [
-    'src/main.ts',
+    'src/composition.ts',
     `import 'reflect-metadata'; import 'tsyringe'; import './adapters/keys/keys.ts';
+     import './application/index.ts'; import { FastHasher } from './testing/parts.ts';`,
+    'src/composition.ts must not import src/testing/parts.ts',
+  ],
+  [
+    'src/main.ts',
+    `import './composition.ts'; import './adapters/keys/keys.ts';
      import { FastHasher } from './testing/parts.ts';`,
     'src/main.ts must not import src/testing/parts.ts',
+  ],
+  [
+    'src/main.ts',
+    `import './composition.ts'; import './adapters/keys/keys.ts'; import 'tsyringe';`,
+    'src/main.ts must not import tsyringe',
+  ],
+  [
+    'src/backup.ts',
+    `import './adapters/keys/keys.ts'; import './composition.ts';`,
+    'src/backup.ts must not import src/composition.ts',
   ],
   [
     'src/doctor.ts',

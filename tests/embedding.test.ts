@@ -456,6 +456,7 @@ parts('are refused where they are told what is none', () => {
   }
   const auth = createAuth(ports);
   for (const [options, text] of [
+    [{ usersAccess: 'admins' }, 'usersAccess cannot be admins'],
     [{ usersAccess: 'disabledd' }, 'usersAccess cannot be disabledd'],
     [{ usersAccess: null }, 'usersAccess cannot be null'],
     [{ usersAcess: 'disabled' }, 'there is no option usersAcess'],

@@ -6,10 +6,15 @@ import {
   Authorize,
   ChangePassword,
   createAuth,
+  CreateUser,
   defaultPolicy,
   DeleteAccount,
+  DeleteUser,
+  DisableUser,
   type EmbeddedAuth,
+  EnableUser,
   EndSession,
+  FindUser,
   type GivenPorts,
   Listeners,
   ListSessions,
@@ -20,6 +25,8 @@ import {
   PruneExpired,
   RefreshToken,
   RegisterUser,
+  SetPassword,
+  SetRole,
 } from '../src/application/index.ts';
 import { outcome, printedErrors } from './support/expect.ts';
 import { ADA, fakePorts, withAda, withMethods } from './support/fakes.ts';
@@ -307,6 +314,15 @@ events('are told by each use case that stands alone, on the ports that it names'
   await new LogoutAll(ports).execute({ accessToken });
   await new DeleteAccount(ports).execute({ accessToken, password: change.password });
   assert.is(await new PruneExpired(ports).execute(), 0);
+  const creation = { ...ADA, email: 'root@example.com' };
+  const { id: userId } = await new CreateUser(ports, defaultPolicy).execute(creation);
+  assert.is((await new FindUser(ports).execute({ id: userId })).email, creation.email);
+  await new SetRole(ports).execute({ userId, role: 'admin' });
+  await new DisableUser(ports).execute({ userId });
+  await new EnableUser(ports).execute({ userId });
+  const { password } = change;
+  await new SetPassword(ports, defaultPolicy).execute({ userId, password });
+  await new DeleteUser(ports).execute({ userId });
   await turn();
   assert.equal(heard, [
     'registered',
@@ -317,6 +333,12 @@ events('are told by each use case that stands alone, on the ports that it names'
     'loggedOut',
     'loggedOut',
     'loggedOutEverywhere',
+    'accountDeleted',
+    'userCreated',
+    'roleChanged',
+    'userDisabled',
+    'userEnabled',
+    'passwordSet',
     'accountDeleted',
   ]);
 });

@@ -8,12 +8,17 @@ import {
   type HttpRequest,
   LINGER,
   MAX_BODY_LENGTH,
-  type ReportOptions,
   type RequireOptions,
-  tell,
 } from './answer.ts';
+import { type ReportOptions, tell } from './report.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
-import { type EndpointName, type EndpointOptions, endpoints, FAILURE } from './endpoints.ts';
+import {
+  type EndpointName,
+  type EndpointOptions,
+  endpoints,
+  FAILURE,
+  type UsersAccess,
+} from './endpoints.ts';
 import {
   COMPRESSED,
   errorReply,
@@ -27,7 +32,14 @@ import {
 } from './reply.ts';
 import { routesOf } from './routes.ts';
 
-export type { EndpointName, EndpointOptions, HostOptions, ReportOptions, RequireOptions };
+export type {
+  EndpointName,
+  EndpointOptions,
+  HostOptions,
+  ReportOptions,
+  RequireOptions,
+  UsersAccess,
+};
 
 /** What a fetch handler is told besides. */
 export interface FetchOptions extends HostOptions {
@@ -118,6 +130,7 @@ class FetchRequest implements HttpRequest {
   readonly address: HttpRequest['address'];
   readonly params: HttpRequest['params'];
   readonly body: Uint8Array;
+  #id: string | undefined;
 
   constructor(
     request: Request,
@@ -138,6 +151,10 @@ class FetchRequest implements HttpRequest {
   /** What makes a `Request` may have taken the header into the URL, and itself out of it. */
   get host(): string | undefined {
     return this.header('host') ?? this.#url.host;
+  }
+
+  get id(): string {
+    return (this.#id ??= crypto.randomUUID());
   }
 
   get path(): string {

@@ -1,4 +1,3 @@
-import type { UsersAccess } from './endpoints.ts';
 import { refusalsOf, sharedResponses, takesRefreshToken } from './openapi-refusals.ts';
 import {
   closed,
@@ -9,7 +8,7 @@ import {
   refTo,
   SCHEMAS,
 } from './openapi-schemas.ts';
-import { type EndpointName, type Operation, OPERATIONS } from './operations.ts';
+import { type EndpointName, type Operation, OPERATIONS, type UsersAccess } from './operations.ts';
 
 // The wire contract as a document (OpenAPI 3.1). It is put together from what is served: the table of
 // endpoints, the sentences of `messages.ts` and the hosts' own replies.
@@ -103,7 +102,7 @@ export function openApi(table: readonly Row[], options: DocumentOptions): Part {
 }
 
 /** Of the package, whose contract this is. */
-const API_VERSION = '0.1.0';
+export const API_VERSION = '0.1.0';
 
 function isEndpointName(name: string): name is EndpointName {
   return Object.hasOwn(OPERATIONS, name);
