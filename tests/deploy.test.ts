@@ -43,6 +43,7 @@ const where = (isThere: boolean) => (title: string, run: () => void | Promise<vo
 interface Instruction {
   getInstruction(): string;
   getArgumentsContent(): string;
+  getFlags?(): readonly { getName(): string; getValue(): string }[];
 }
 
 interface Dockerfile {
@@ -89,8 +90,11 @@ function built(folder: string): Image {
         image.env[key] = value;
       }
     } else if (name === 'COPY') {
-      const [, from, list = ''] = /^(?:--from=(\S+)\s+)?(.+)$/s.exec(text) ?? [];
-      const paths = list.trim().split(/\s+/);
+      const from = step
+        .getFlags?.()
+        .find((flag) => flag.getName() === 'from')
+        ?.getValue();
+      const paths = text.trim().split(/\s+/);
       const to = paths.pop() ?? '';
       const source = from === undefined ? resolve('.') : stages.get(from)?.root;
       assert.ok(source, `a stage ${from}`);
