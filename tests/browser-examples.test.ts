@@ -202,7 +202,7 @@ it('sign in from a single-page app of another origin', () =>
     });
 
     const failures = [401, 'net::ERR_FAILED'];
-    await visit({ env: { ACCESS_TOKEN_TTL: '1s', REFRESH_ROTATION: 'on' }, failures }, lateOrOver);
+    await visit({ env: { ACCESS_TOKEN_TTL: '4s', REFRESH_ROTATION: 'on' }, failures }, lateOrOver);
   }));
 
 /** Where access tokens soon expire, and each refresh replaces the cookie. */
@@ -220,14 +220,14 @@ async function lateOrOver({ page, context, url }: Visit): Promise<void> {
   await heading(page, GREETING);
 
   // In silence, and once for all who ask at once.
-  await page.waitForTimeout(1_500);
+  await page.waitForTimeout(4_500);
   let refreshes = 0;
   context.on('request', (request) => {
     if (request.url().endsWith('/refresh')) refreshes += 1;
   });
   await page.getByRole('link', { name: 'Sessions' }).click();
   await heading(page, 'Sessions');
-  await page.waitForTimeout(1_500);
+  await page.waitForTimeout(4_500);
   await page.getByRole('link', { name: 'Account' }).click();
   await heading(page, GREETING);
   assert.is(refreshes, 2);
@@ -294,7 +294,7 @@ it('sign in to pages of an Express app', () =>
       await heading(page, 'Sign in');
     });
 
-    const env = { ACCESS_TOKEN_TTL: '1s', REFRESH_ROTATION: 'on' };
+    const env = { ACCESS_TOKEN_TTL: '4s', REFRESH_ROTATION: 'on' };
     await visit({ env, failures: [404] }, async ({ page, context, url }) => {
       const { access_token: token } = await registered(url);
       await page.goto('/nowhere');
@@ -302,11 +302,11 @@ it('sign in to pages of an Express app', () =>
       await page.goto('/sign-in?next=//evil.example');
       await signIn(page);
       await heading(page, 'Your notes');
-      await page.waitForTimeout(1_500); // The access token has expired.
+      await page.waitForTimeout(4_500); // The access token has expired.
       const tabs = await Promise.all([1, 2, 3].map(() => context.newPage()));
       await Promise.all(tabs.map((tab) => tab.goto('/notes')));
       for (const tab of tabs) await heading(tab, 'Your notes');
-      await page.waitForTimeout(1_500);
+      await page.waitForTimeout(4_500);
       await page.reload();
       await heading(page, 'Your notes');
       const again = await call(url, 'POST /login', {
@@ -315,7 +315,7 @@ it('sign in to pages of an Express app', () =>
       const fresh = (again.json as { access_token: string }).access_token;
       assert.ok(token);
       await call(url, 'POST /logout-all', { token: fresh });
-      await page.waitForTimeout(1_500);
+      await page.waitForTimeout(4_500);
       await page.reload();
       await heading(page, 'Sign in');
     });
