@@ -275,10 +275,10 @@ it('delete an account, for who knows its password and means it', () =>
   }));
 
 it('go on in silence when the access token has expired', () =>
-  visit({ env: { ACCESS_TOKEN_TTL: '1s' }, failures: [401] }, async ({ page, url }) => {
+  visit({ env: { ACCESS_TOKEN_TTL: '3s' }, failures: [401] }, async ({ page, url }) => {
     await signInFrom(url, 'curl/8.5.0');
     await signIn(page, '/account/sign-in?next=/account/sessions');
-    await page.waitForTimeout(1_500);
+    await page.waitForTimeout(3_500);
     const refreshed = page.waitForResponse('**/refresh');
     const curl = page.locator('.session').filter({ hasText: 'curl/8.5.0' });
     await curl.getByRole('button').click();
