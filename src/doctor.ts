@@ -7,9 +7,11 @@ import {
   isBelowOwaspFloor,
   readConfig,
 } from './adapters/config/config.ts';
+import { Argon2Hasher } from './adapters/argon2/argon2-hasher.ts';
 import { developmentSecretPath } from './adapters/config/kept-secret.ts';
 import { openForInspection } from './adapters/knex/database.ts';
 import { type DatabaseFacts, inspectDatabase } from './adapters/knex/inspection.ts';
+import { legacyHashes } from './adapters/legacy-hashes/legacy-hashes.ts';
 import { nameFault, printable } from './adapters/log/faults.ts';
 
 /** Something that was looked at. What is unsafe, or may be, says how to mend it. */
@@ -140,7 +142,9 @@ async function examineStore(config: Config): Promise<Finding[]> {
   try {
     const { memoryKib, passes, parallelism } = config.argon2;
     const prefix = `$argon2id$v=19$m=${memoryKib},t=${passes},p=${parallelism}$`;
-    return examineDatabase(config, await inspectDatabase(knex, prefix));
+    const hasher = new Argon2Hasher({ ...config.argon2, legacyHashes: legacyHashes() });
+    const reads = (hash: string) => hasher.reads(hash);
+    return examineDatabase(config, await inspectDatabase(knex, prefix, reads));
   } catch (fault) {
     return [unsafe(`DATABASE_URL cannot be used: ${nameFault(fault)}`)];
   } finally {
@@ -220,11 +224,16 @@ function examineConnection(
       ];
 }
 
-function examineHashes({ unreadable, others }: DatabaseFacts['hashes']): Finding[] {
+function examineHashes({ unreadable, legacy, others }: DatabaseFacts['hashes']): Finding[] {
   const findings: Finding[] = [];
   if (unreadable > 0) {
     findings.push(
-      unsafe(`${unreadable} users have a password_hash that is not of argon2: they cannot sign in`),
+      unsafe(`${unreadable} users have a password_hash that cannot be read: they cannot sign in`),
+    );
+  }
+  if (legacy > 0) {
+    findings.push(
+      note(`${legacy} users have the hash of another system: renewed when they next sign in`),
     );
   }
   const weak = others.filter((beginning) => {

@@ -16,6 +16,7 @@ import type { EndpointOptions } from './adapters/http/endpoints.ts';
 import { expressApp, messageClasses } from './adapters/http/express.ts';
 import { affordableConnections, drain, httpServer } from './adapters/http/server.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
+import { legacyHashes } from './adapters/legacy-hashes/legacy-hashes.ts';
 import { openDatabase, openForMigration, openWithoutSync } from './adapters/knex/database.ts';
 import { clockAhead } from './adapters/knex/inspection.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
@@ -70,7 +71,12 @@ export async function compose(
     },
     users: (part) => part('repositories').users,
     sessions: (part) => part('repositories').sessions,
-    hasher: () => new Argon2Hasher({ ...argon2, onUnreadableHash: alertUnreadableHash }),
+    hasher: () =>
+      new Argon2Hasher({
+        ...argon2,
+        legacyHashes: legacyHashes(),
+        onUnreadableHash: alertUnreadableHash,
+      }),
     tokens: () =>
       new JwtIssuer({
         key: config.jwtKey ?? developmentSecret(store),
