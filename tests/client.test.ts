@@ -297,7 +297,8 @@ parity('lists users of any number, a page ahead of its reader', async () => {
     const left = Math.max(0, Math.min(limit, 1_200 - after));
     return Array.from({ length: left }, (_, i) => {
       const id = after + i + 1;
-      return { id, username: 'x', email: `${id}@x.co` as never, dateCreated: at };
+      const standing = { role: 'user' as const, disabled: false };
+      return { id, username: 'x', email: `${id}@x.co` as never, dateCreated: at, ...standing };
     });
   };
   const { client, requests } = clientOf(

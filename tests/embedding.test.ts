@@ -342,7 +342,14 @@ handler('reads no more of the list than is taken, and stops with its reader', as
     pages += 1;
     return Array.from({ length: limit }, (_, i) => {
       const id = after + i + 1;
-      return { id, username: 'x', email: `${id}@example.com` as never, dateCreated: at };
+      const standing = { role: 'user' as const, disabled: false };
+      return {
+        id,
+        username: 'x',
+        email: `${id}@example.com` as never,
+        dateCreated: at,
+        ...standing,
+      };
     });
   };
   const endless = createAuth({ ...ports, users: withMethods(ports.users, { page }) });

@@ -246,6 +246,8 @@ lists('has the dates and names that JSON.stringify would write', async () => {
     username: names[i % names.length] ?? '',
     email: `${names[i % names.length]}@example.com` as Email,
     dateCreated: new Date(time),
+    role: 'user' as const,
+    disabled: false,
   }));
   const page = async ({ after, limit }: PageQuery) => users.slice(after, after + limit);
   const auth = createAuth({ ...ports, users: withMethods(ports.users, { page }) });

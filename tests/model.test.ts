@@ -452,7 +452,7 @@ const PLANTED: readonly {
           const changed = await users.changePassword(change);
           for (const other of others) {
             if (changed && other.id !== change.keep) {
-              await sessions.insert(other, change.version + 1);
+              await sessions.insert(other, (change.version ?? 0) + 1);
             }
           }
           return changed;

@@ -1,5 +1,20 @@
-import { Authorize, type Bearer, type Identity } from './authorize.ts';
+import {
+  CreateUser,
+  DeleteUser,
+  DisableUser,
+  EnableUser,
+  FindUser,
+  type PasswordSetting,
+  type RoleChange,
+  SetPassword,
+  SetRole,
+  type UserChange,
+  type UserCreation,
+  type UserName,
+} from './administer-users.ts';
+import { type Authorization, Authorize, type Bearer, type Identity } from './authorize.ts';
 import type { AuthEventName } from '../domain/events.ts';
+import type { UserRecord } from '../domain/user.ts';
 import { type AuthListener, Listeners } from './listeners.ts';
 import { type ListQuery, ListUsers, type UserList } from './list-users.ts';
 import { type Credentials, Login } from './login.ts';
@@ -33,10 +48,35 @@ export type {
   SessionEnd,
   SessionEvent,
   UserEvent,
+  UserRecordEvent,
 } from '../domain/events.ts';
 export { type FirstSession, isExpired, isWithin, type Session } from '../domain/session.ts';
-export type { Account, NewAccount, User, UserId } from '../domain/user.ts';
-export { Authorize, type Bearer, type Identity } from './authorize.ts';
+export {
+  type Account,
+  includesRole,
+  isRole,
+  type NewAccount,
+  type Role,
+  type User,
+  type UserId,
+  type UserRecord,
+} from '../domain/user.ts';
+export {
+  CreateUser,
+  DeleteUser,
+  DisableUser,
+  EnableUser,
+  FindUser,
+  type PasswordSetting,
+  type RoleChange,
+  SetPassword,
+  SetRole,
+  type UserChange,
+  type UserCreation,
+  type UserCreationPorts,
+  type UserName,
+} from './administer-users.ts';
+export { type Authorization, Authorize, type Bearer, type Identity } from './authorize.ts';
 export { type ListQuery, ListUsers, type UserList } from './list-users.ts';
 export { type AuthListener, Listeners } from './listeners.ts';
 export { type Credentials, Login } from './login.ts';
@@ -58,6 +98,7 @@ export {
 } from './manage-sessions.ts';
 export { StoreUnwritable } from './ports.ts';
 export type {
+  AccessClaims,
   AttemptCounter,
   Clock,
   Count,
@@ -106,8 +147,8 @@ export interface Auth {
   readonly login: (credentials: Credentials) => Promise<SignedIn>;
   /** Exchanges a refresh token, whose session still stands, for a new access token. */
   readonly refreshToken: (refreshing: Refreshing) => Promise<Refreshed>;
-  /** Tells whose access token this is. */
-  readonly authorize: (bearer: Bearer) => Promise<Identity>;
+  /** Tells whose access token this is, and whether they are what they must be. */
+  readonly authorize: (authorization: Authorization) => Promise<Identity>;
   /** All users, or a part of them, in flat memory. */
   readonly listUsers: (query?: ListQuery) => Promise<UserList>;
   /** Ends the session of a refresh token. */
@@ -126,6 +167,22 @@ export interface Auth {
 
 /** The use cases in this process, with what only their owner can ask for. */
 export interface EmbeddedAuth extends Auth {
+  /** All users, or a part of them, with what whoever runs the service may know of them. */
+  readonly listUsers: (query?: ListQuery) => Promise<UserList<UserRecord>>;
+  /** Creates an account without signing it in: the first admin, for one. */
+  readonly createUser: (creation: UserCreation) => Promise<UserRecord>;
+  /** Finds one user, by id or email. */
+  readonly findUser: (name: UserName) => Promise<UserRecord>;
+  /** Gives a user a role, which holds from their next request on. */
+  readonly setRole: (change: RoleChange) => Promise<UserRecord>;
+  /** Shuts a user out, and ends every session of theirs. */
+  readonly disableUser: (change: UserChange) => Promise<UserRecord>;
+  /** Lets a user in again, who has to sign in. */
+  readonly enableUser: (change: UserChange) => Promise<UserRecord>;
+  /** Gives a user another password, and ends every session of theirs. */
+  readonly setPassword: (setting: PasswordSetting) => Promise<UserRecord>;
+  /** Erases a user. */
+  readonly deleteUser: (change: UserChange) => Promise<void>;
   /**
    * Removes sessions and counts of attempts that have expired; resolves to their number. Call it now
    * and then, again at once while it removes as many as its limit (1,000) or more.
@@ -170,6 +227,13 @@ export function createAuth(given: GivenPorts, chosen: Partial<Policy> = {}): Emb
   const pruneExpired = new PruneExpired(ports);
   const changePassword = new ChangePassword(ports, policy);
   const deleteAccount = new DeleteAccount(ports);
+  const createUser = new CreateUser(ports, policy);
+  const findUser = new FindUser(ports);
+  const setRole = new SetRole(ports);
+  const disableUser = new DisableUser(ports);
+  const enableUser = new EnableUser(ports);
+  const setPassword = new SetPassword(ports, policy);
+  const deleteUser = new DeleteUser(ports);
   return {
     registerUser: registerUser.execute.bind(registerUser),
     login: login.execute.bind(login),
@@ -183,6 +247,13 @@ export function createAuth(given: GivenPorts, chosen: Partial<Policy> = {}): Emb
     pruneExpired: pruneExpired.execute.bind(pruneExpired),
     changePassword: changePassword.execute.bind(changePassword),
     deleteAccount: deleteAccount.execute.bind(deleteAccount),
+    createUser: createUser.execute.bind(createUser),
+    findUser: findUser.execute.bind(findUser),
+    setRole: setRole.execute.bind(setRole),
+    disableUser: disableUser.execute.bind(disableUser),
+    enableUser: enableUser.execute.bind(enableUser),
+    setPassword: setPassword.execute.bind(setPassword),
+    deleteUser: deleteUser.execute.bind(deleteUser),
     on: events.on.bind(events),
   };
 }

@@ -1,5 +1,5 @@
 import { AuthError } from '../domain/errors.ts';
-import type { User, UserId } from '../domain/user.ts';
+import type { User, UserId, UserRecord } from '../domain/user.ts';
 import { type Email, parseEmail } from '../domain/credentials.ts';
 import type { Ports } from './ports.ts';
 
@@ -18,9 +18,9 @@ export interface ListQuery {
 }
 
 /** Users, as many as were wanted. */
-export interface UserList {
+export interface UserList<Listed extends User = User> {
   /** The users by ascending id, a page at a time. Ends by itself, or when its reader stops. */
-  readonly pages: AsyncIterable<readonly User[]>;
+  readonly pages: AsyncIterable<readonly Listed[]>;
   /** Where to go on (`after`) when `limit` cut the list short. */
   readonly next: UserId | undefined;
 }
@@ -37,7 +37,7 @@ export class ListUsers {
    * Resolves when the first page is there, so that a store which cannot answer rejects here.
    * @throws AuthError `invalid_after`, `invalid_limit`, `invalid_email`
    */
-  async execute({ after = 0, limit, email }: ListQuery = {}): Promise<UserList> {
+  async execute({ after = 0, limit, email }: ListQuery = {}): Promise<UserList<UserRecord>> {
     const { users } = this.#ports;
     if (!Number.isSafeInteger(after) || after < 0) throw new AuthError('invalid_after');
     const only = email === undefined ? {} : { email: parseEmail(email) };
@@ -55,9 +55,9 @@ export class ListUsers {
   }
 
   async *#from(
-    first: readonly User[],
+    first: readonly UserRecord[],
     only: { readonly email?: Email },
-  ): AsyncGenerator<readonly User[]> {
+  ): AsyncGenerator<readonly UserRecord[]> {
     const { users } = this.#ports;
     let page = first;
     while (page.length === PAGE_SIZE) {
@@ -72,6 +72,6 @@ export class ListUsers {
   }
 }
 
-async function* once(page: readonly User[]): AsyncGenerator<readonly User[]> {
+async function* once(page: readonly UserRecord[]): AsyncGenerator<readonly UserRecord[]> {
   if (page.length > 0) yield page;
 }

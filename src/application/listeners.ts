@@ -22,6 +22,11 @@ export class Listeners implements EventPublisher {
     loggedOutEverywhere: new Set(),
     passwordChanged: new Set(),
     accountDeleted: new Set(),
+    userCreated: new Set(),
+    roleChanged: new Set(),
+    userDisabled: new Set(),
+    userEnabled: new Set(),
+    passwordSet: new Set(),
     listenerFailed: new Set(),
   };
 

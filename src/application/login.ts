@@ -67,7 +67,10 @@ export class Login {
 
     const hash = isPassword(password) ? account?.passwordHash : undefined;
     const verdict = await hasher.verify(hash, password);
-    if (account === undefined || verdict === 'wrong') throw new AuthError('invalid_credentials');
+    // A disabled user is told nothing that one with a wrong password is not, and counts as one.
+    if (account === undefined || verdict === 'wrong' || account.user.disabled) {
+      throw new AuthError('invalid_credentials');
+    }
 
     const now = clock.now();
     const { user } = account;
@@ -79,11 +82,12 @@ export class Login {
     if (!stands) throw new AuthError('invalid_credentials');
     events.publish('loggedIn', { user, sessionId: session.id });
     if (verdict === 'outdated') await this.#upgrade(account, password);
-    return { user, ...(await issueTokens(this.#ports, session, now)) };
+    return { user, ...(await issueTokens(this.#ports, session, user, now)) };
   }
 
   /**
-   * Resolves to false if the password was changed while it was being checked, or its account deleted. A
+   * Resolves to false if the password was changed while it was being checked, or its account deleted or
+   * disabled. A
    * store that takes no writes keeps nobody out: the access token is good for as long as any, the
    * refresh token for nothing, since its session is not there.
    */

@@ -101,12 +101,14 @@ export class DeleteAccount {
   }
 }
 
-/** Another change came first: what was proved is no longer the password, or there is no account. */
+/** Another change came first: what was proved is no longer the password, or the account's is no more. */
 async function overtaken({ users }: Pick<Ports, 'users'>, { id }: User): Promise<AuthError> {
-  return new AuthError((await users.findById(id)) ? 'wrong_password' : 'user_not_found');
+  const user = await users.findById(id);
+  if (user === undefined) return new AuthError('user_not_found');
+  return new AuthError(user.disabled ? 'invalid_access_token' : 'wrong_password');
 }
 
-/** @throws AuthError `wrong_password`, `user_not_found`, `service_busy` */
+/** @throws AuthError `wrong_password`, `user_not_found`, `invalid_access_token`, `service_busy` */
 async function provePassword(
   { users, hasher }: Pick<Ports, 'users' | 'hasher'>,
   user: User,
@@ -118,5 +120,6 @@ async function provePassword(
   const password = canonicalPassword(given);
   const hash = isPassword(password) ? account.passwordHash : undefined;
   if ((await hasher.verify(hash, password)) === 'wrong') throw new AuthError('wrong_password');
+  if (account.user.disabled) throw new AuthError('invalid_access_token');
   return account;
 }

@@ -1,7 +1,7 @@
 import type { Email, PasswordPolicy } from '../domain/credentials.ts';
 import type { AuthEventName, AuthEvents } from '../domain/events.ts';
 import type { FirstSession, Session } from '../domain/session.ts';
-import type { Account, NewAccount, User, UserId } from '../domain/user.ts';
+import type { Account, NewAccount, Role, UserId, UserRecord } from '../domain/user.ts';
 
 /**
  * What the use cases need of the world. Each promise of a repository, hasher or issuer is proved on
@@ -43,15 +43,15 @@ export interface Policy extends PasswordPolicy {
 /** The accounts. Each method is atomic, in any number of processes. */
 export interface UserRepository {
   /**
-   * Stores an account and its first session, both or neither, durably before it resolves.
+   * Stores an account and its first session, if it has one, both or neither, durably before it resolves.
    * The store's own unique key decides: of any number of concurrent inserts of one email, in any
    * number of processes, exactly one resolves.
    * @throws AuthError `email_taken`
    */
-  insert(account: NewAccount, session: FirstSession): Promise<User>;
+  insert(account: NewAccount, session?: FirstSession): Promise<UserRecord>;
 
   /** The user of an id; undefined where there is none. */
-  findById(id: UserId): Promise<User | undefined>;
+  findById(id: UserId): Promise<UserRecord | undefined>;
 
   /** Equality is that of the bytes: no case, accent, width or trailing space is folded. */
   findByEmail(email: Email): Promise<Account | undefined>;
@@ -64,31 +64,41 @@ export interface UserRepository {
 
   /**
    * Replaces the password while it still is of `version`, and ends every session of the user but
-   * one, both or neither. Resolves to whether it did.
+   * one, both or neither. Resolves to whether it did. The password gets another version.
    */
   changePassword(change: PasswordChange): Promise<boolean>;
 
   /**
-   * Erases a user and their sessions while their password still is of `passwordVersion`. Resolves to
-   * whether it did.
+   * Erases a user and their sessions while their password still is of `passwordVersion`, where one is
+   * given. Resolves to whether it did.
    */
-  delete(id: UserId, passwordVersion: number): Promise<boolean>;
+  delete(id: UserId, passwordVersion?: number): Promise<boolean>;
+
+  /** Gives a user a role. Resolves to whether there is such a user. */
+  setRole(id: UserId, role: Role): Promise<boolean>;
+
+  /**
+   * Shuts a user out, or lets them in again; either way every session of theirs ends with it, both or
+   * neither. To be disabled changes the version of the password, so that nothing which was proved
+   * before, and is still under way, comes to anything. Resolves to whether there is such a user.
+   */
+  setDisabled(id: UserId, disabled: boolean): Promise<boolean>;
 
   /**
    * Up to `limit` users whose id is greater than `after`, by ascending id; with an `email`, only the
    * one that has it. Holds nothing in the store between two pages.
    */
-  page(query: PageQuery): Promise<readonly User[]>;
+  page(query: PageQuery): Promise<readonly UserRecord[]>;
 }
 
 /** A change of password, as the store makes it. */
 export interface PasswordChange {
   readonly userId: UserId;
-  /** The version of the password that was proved. */
-  readonly version: number;
+  /** The version of the password that was proved; absent where none was: then any. */
+  readonly version?: number;
   readonly passwordHash: string;
-  /** The session that stays. */
-  readonly keep: string;
+  /** The session that stays; absent: none does. */
+  readonly keep?: string;
 }
 
 /** Which users a page is to hold. */
@@ -191,6 +201,12 @@ export interface TokenClaims {
   readonly tokenId: string;
 }
 
+/** What an access token says. */
+export interface AccessClaims extends TokenClaims {
+  /** As it was when the token was made, for other services; absent: `user`. Here the store decides. */
+  readonly role?: Role;
+}
+
 /**
  * Makes and reads the two kinds of token; neither is ever valid in the other's place. The
  * algorithm is a function of the key, never of the token, and no change to any byte of a token
@@ -202,9 +218,9 @@ export interface TokenIssuer {
   /** How long a session lasts, and with it its refresh tokens, in seconds. */
   readonly refreshTokenTtl: number;
   /** Good from `now` on, for as long as access tokens last. */
-  issueAccessToken(claims: TokenClaims, now: Date): Promise<string>;
+  issueAccessToken(claims: AccessClaims, now: Date): Promise<string>;
   /** What a valid access token says; undefined for everything else. */
-  verifyAccessToken(token: string, now: Date): Promise<TokenClaims | undefined>;
+  verifyAccessToken(token: string, now: Date): Promise<AccessClaims | undefined>;
   /** Good until `expires`, but never for longer than refresh tokens last. */
   issueRefreshToken(claims: TokenClaims, now: Date, expires: Date): Promise<string>;
   /** What a valid refresh token says; undefined for everything else. */

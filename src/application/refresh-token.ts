@@ -71,6 +71,7 @@ export class RefreshToken {
     ]);
     // The user first: a deleted user's sessions are gone too, and "User not found" says more.
     if (user === undefined) throw new AuthError('user_not_found');
+    if (user.disabled) throw new AuthError('invalid_refresh_token');
     if (session === undefined || session.userId !== user.id || isExpired(session, now)) {
       throw new AuthError('invalid_refresh_token');
     }
@@ -78,7 +79,8 @@ export class RefreshToken {
       ? { refreshToken: await this.#rotate(user, claims, session, now) }
       : await this.#keep(claims, session, now);
     events.publish('refreshed', { user, sessionId: session.id });
-    const subject = { userId: user.id, sessionId: session.id, tokenId: ids.next() };
+    const { id: userId, role } = user;
+    const subject = { userId, sessionId: session.id, tokenId: ids.next(), role };
     return { accessToken: await tokens.issueAccessToken(subject, now), ...refreshed };
   }
 

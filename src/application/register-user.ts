@@ -60,6 +60,9 @@ export class RegisterUser {
     const session = startSession(sessionIds, device, now, tokens.refreshTokenTtl);
     const user = await users.insert({ ...identity, passwordHash, dateCreated: now }, session);
     events.publish('registered', { user, sessionId: session.id });
-    return { user, ...(await issueTokens(this.#ports, { ...session, userId: user.id }, now)) };
+    return {
+      user,
+      ...(await issueTokens(this.#ports, { ...session, userId: user.id }, user, now)),
+    };
   }
 }

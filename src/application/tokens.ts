@@ -1,5 +1,5 @@
 import type { Session } from '../domain/session.ts';
-import type { User } from '../domain/user.ts';
+import type { User, UserRecord } from '../domain/user.ts';
 import type { Ports } from './ports.ts';
 
 /** The two tokens of a session. */
@@ -19,11 +19,12 @@ export interface SignedIn extends TokenPair {
 export async function issueTokens(
   { tokens, ids }: Pick<Ports, 'tokens' | 'ids'>,
   session: Session & { readonly tokenId: string },
+  { role }: UserRecord,
   now: Date,
 ): Promise<TokenPair> {
   const subject = { userId: session.userId, sessionId: session.id };
   const [accessToken, refreshToken] = await Promise.all([
-    tokens.issueAccessToken({ ...subject, tokenId: ids.next() }, now),
+    tokens.issueAccessToken({ ...subject, tokenId: ids.next(), role }, now),
     tokens.issueRefreshToken({ ...subject, tokenId: session.tokenId }, now, session.expires),
   ]);
   return { accessToken, refreshToken };

@@ -119,6 +119,17 @@ export function parseRegistration(
 }
 
 /**
+ * A new password, in its one spelling, of which nobody has been asked for a second one.
+ * @throws AuthError `missing_fields`, and what `checkNewPassword` refuses
+ */
+export function parseNewPassword(given: string, policy: PasswordPolicy): string {
+  if (isMissing(given)) throw new AuthError('missing_fields');
+  const password = canonicalPassword(given);
+  checkNewPassword(password, policy);
+  return password;
+}
+
+/**
  * A new password in the place of one that is not looked at yet.
  * @throws AuthError `missing_fields`, `passwords_differ`, and what `checkNewPassword` refuses
  */

@@ -1,5 +1,5 @@
 import type { Email } from './credentials.ts';
-import type { User, UserId } from './user.ts';
+import type { User, UserId, UserRecord } from './user.ts';
 
 /** Whom and which of their sessions an event is about. */
 export interface SessionEvent {
@@ -10,6 +10,11 @@ export interface SessionEvent {
 /** Whom an event is about. */
 export interface UserEvent {
   readonly user: User;
+}
+
+/** Whom an event of their administration is about, as they are since. */
+export interface UserRecordEvent {
+  readonly user: UserRecord;
 }
 
 /** A session that has ended, and whose it was. */
@@ -46,7 +51,16 @@ export interface AuthEvents {
   /** Every session of the user was ended. */
   readonly loggedOutEverywhere: UserEvent;
   readonly passwordChanged: SessionEvent;
+  /** By its owner, or by whoever runs the service. */
   readonly accountDeleted: UserEvent;
+  /** An account was made without a sign-in. */
+  readonly userCreated: UserRecordEvent;
+  readonly roleChanged: UserRecordEvent;
+  /** The user is shut out, and every session of theirs has ended. */
+  readonly userDisabled: UserRecordEvent;
+  readonly userEnabled: UserRecordEvent;
+  /** Another password was set by whoever runs the service, and every session of the user has ended. */
+  readonly passwordSet: UserRecordEvent;
   readonly listenerFailed: ListenerFailure;
 }
 

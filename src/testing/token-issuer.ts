@@ -1,5 +1,5 @@
 import * as assert from 'node:assert/strict';
-import type { TokenClaims, TokenIssuer } from '../application/index.ts';
+import type { AccessClaims, TokenClaims, TokenIssuer } from '../application/index.ts';
 import { type Case, casesOn, type Open } from './case.ts';
 
 const NOW = new Date('2026-01-02T03:04:05.678Z');
@@ -36,14 +36,22 @@ export function tokenIssuerContract(
       const refresh = await issuer.issueRefreshToken(CLAIMS, NOW, later(60));
       assert.deepEqual(await issuer.verifyRefreshToken(refresh, NOW), CLAIMS);
     }),
+    it('says in an access token that a user is more than that', async (issuer) => {
+      const admin: AccessClaims = { ...CLAIMS, role: 'admin' };
+      const access = await issuer.issueAccessToken(admin, NOW);
+      assert.deepEqual(await issuer.verifyAccessToken(access, NOW), admin);
+      const plain = await issuer.issueAccessToken({ ...CLAIMS, role: 'user' }, NOW);
+      assert.deepEqual(await issuer.verifyAccessToken(plain, NOW), CLAIMS);
+    }),
     it('carries the largest ids whole', async (issuer) => {
-      const claims: TokenClaims = {
+      const claims = {
         userId: Number.MAX_SAFE_INTEGER,
         sessionId: `${'x'.repeat(62)}-_`,
         tokenId: `_-${'9'.repeat(62)}`,
       };
-      const access = await issuer.issueAccessToken(claims, NOW);
-      assert.deepEqual(await issuer.verifyAccessToken(access, NOW), claims);
+      const said: AccessClaims = { ...claims, role: 'admin' };
+      const access = await issuer.issueAccessToken(said, NOW);
+      assert.deepEqual(await issuer.verifyAccessToken(access, NOW), said);
       const refresh = await issuer.issueRefreshToken(claims, NOW, later(60));
       assert.deepEqual(await issuer.verifyRefreshToken(refresh, NOW), claims);
       assert.deepEqual(await issuer.identifyRefreshToken(refresh), claims);

@@ -104,7 +104,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
             } catch (error) {
               if (error instanceof AuthError) throw error;
               spare += 1;
-              await users.insert(account, { ...session, id: `spare-${spare}` });
+              await users.insert(account, session && { ...session, id: `spare-${spare}` });
               throw error;
             }
           },
@@ -121,7 +121,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
         users: {
           insert: (account, session) =>
             users.insert(account, session).catch((error: unknown) => {
-              strays.set(session.id, { ...session, userId: 1 });
+              if (session) strays.set(session.id, { ...session, userId: 1 });
               throw error;
             }),
         },
@@ -335,7 +335,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
           const changed = await users.changePassword(change);
           if (changed) {
             for (const other of others.filter(({ id }) => id !== change.keep)) {
-              await sessions.insert(other, change.version + 1);
+              await sessions.insert(other, (change.version ?? 0) + 1);
             }
           }
           return changed;

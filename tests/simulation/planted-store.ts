@@ -1,4 +1,9 @@
-import { AuthError, type Rotation, type Session, type User } from '../../src/application/index.ts';
+import {
+  AuthError,
+  type Rotation,
+  type Session,
+  type UserRecord,
+} from '../../src/application/index.ts';
 import { repositories, Store } from './store.ts';
 import type { Plant, SimulatedPorts } from './world.ts';
 
@@ -30,7 +35,7 @@ export const STORE_BUGS: readonly PlantedBug[] = [
           if (found) throw new AuthError('email_taken');
           return point('users.insert: insert', () => {
             const user = store.addUser(account);
-            store.sessions.set(session.id, { ...session, userId: user.id });
+            if (session) store.sessions.set(session.id, { ...session, userId: user.id });
             return user;
           });
         },
@@ -45,9 +50,9 @@ export const STORE_BUGS: readonly PlantedBug[] = [
             if (store.findByEmail(account.email)) throw new AuthError('email_taken');
             return store.addUser(account);
           });
-          await point('users.insert: session', () =>
-            store.sessions.set(session.id, { ...session, userId: user.id }),
-          );
+          await point('users.insert: session', () => {
+            if (session) store.sessions.set(session.id, { ...session, userId: user.id });
+          });
           return user;
         },
       }),
@@ -73,7 +78,7 @@ export const STORE_BUGS: readonly PlantedBug[] = [
           if (await ports.users.findByEmail(account.email)) throw new AuthError('email_taken');
           ports.users.insert(account, session).catch(() => {});
           const { passwordHash: _hash, ...fields } = account;
-          return { id: store.lastId + 1, ...fields };
+          return { role: 'user', disabled: false, ...fields, id: store.lastId + 1 };
         },
       });
     },
@@ -224,7 +229,7 @@ export const STORE_BUGS: readonly PlantedBug[] = [
   {
     title: 'keeps users that it has found in the memory of the process',
     ports: (ports) => {
-      const found = new Map<number, User>();
+      const found = new Map<number, UserRecord>();
       return replacing(ports, 'users', {
         async findById(id) {
           const user = found.get(id) ?? (await ports.users.findById(id));

@@ -8,11 +8,12 @@ import {
   type Ports,
   type Rotation,
   type RotationOutcome,
+  type Role,
   type Session,
-  type User,
+  type UserRecord,
 } from '../../src/application/index.ts';
 
-export interface AccountRow extends User {
+export interface AccountRow extends UserRecord {
   readonly passwordHash: string;
   readonly passwordVersion: number;
 }
@@ -45,21 +46,22 @@ export class Store {
     this.#passed = passed;
   }
 
-  insertUser(account: NewAccount, session: FirstSession): User {
+  insertUser(account: NewAccount, session?: FirstSession): UserRecord {
     if (this.findByEmail(account.email)) throw new AuthError('email_taken');
     const user = this.addUser(account);
-    this.sessions.set(session.id, { ...session, userId: user.id });
+    if (session) this.sessions.set(session.id, { ...session, userId: user.id });
     return user;
   }
 
-  addUser(account: NewAccount): User {
+  addUser(account: NewAccount): UserRecord {
     this.lastId += 1;
-    const row = { id: this.lastId, ...account, passwordVersion: 0 };
+    const standing = { role: 'user', disabled: false } as const;
+    const row = { ...standing, ...account, id: this.lastId, passwordVersion: 0 };
     this.accounts.set(row.id, row);
     return toUser(row);
   }
 
-  findById(id: number): User | undefined {
+  findById(id: number): UserRecord | undefined {
     const row = this.accounts.get(id);
     return row && toUser(row);
   }
@@ -85,14 +87,35 @@ export class Store {
   }
 
   setPassword({ userId, version, passwordHash }: PasswordChange): boolean {
-    const row = this.accounts.get(userId);
-    if (row?.passwordVersion !== version) return false;
-    this.accounts.set(userId, { ...row, passwordHash, passwordVersion: version + 1 });
+    const row = this.#proved(userId, version);
+    if (row === undefined) return false;
+    const passwordVersion = row.passwordVersion + 1;
+    this.accounts.set(userId, { ...row, passwordHash, passwordVersion });
     return true;
   }
 
-  deleteUser(id: number, passwordVersion: number): boolean {
-    if (this.accounts.get(id)?.passwordVersion !== passwordVersion) return false;
+  setRole(id: number, role: Role): boolean {
+    const row = this.accounts.get(id);
+    if (row) this.accounts.set(id, { ...row, role });
+    return row !== undefined;
+  }
+
+  setDisabled(id: number, disabled: boolean): boolean {
+    const row = this.accounts.get(id);
+    if (row === undefined) return false;
+    const passwordVersion = row.passwordVersion + (disabled ? 1 : 0);
+    this.accounts.set(id, { ...row, disabled, passwordVersion });
+    this.removeSessions(({ userId }) => userId === id);
+    return true;
+  }
+
+  #proved(id: number, version: number | undefined): AccountRow | undefined {
+    const row = this.accounts.get(id);
+    return version === undefined || row?.passwordVersion === version ? row : undefined;
+  }
+
+  deleteUser(id: number, passwordVersion?: number): boolean {
+    if (this.#proved(id, passwordVersion) === undefined) return false;
     this.accounts.delete(id);
     this.removeSessions(({ userId }) => userId === id);
     return true;
@@ -150,8 +173,9 @@ export class Store {
   }
 }
 
-function toUser({ id, username, email, dateCreated }: AccountRow): User {
-  return { id, username, email, dateCreated };
+function toUser(row: AccountRow): UserRecord {
+  const { passwordHash: _hash, passwordVersion: _version, ...user } = row;
+  return user;
 }
 
 /** Makes one step of a call: nothing else of the simulation comes in between its parts. */
@@ -172,6 +196,9 @@ export function repositories(store: Store, point: Point): Repositories {
         ),
       changePassword: (change) => point('users.changePassword', () => store.changePassword(change)),
       delete: (id, version) => point('users.delete', () => store.deleteUser(id, version)),
+      setRole: (id, role) => point('users.setRole', () => store.setRole(id, role)),
+      setDisabled: (id, disabled) =>
+        point('users.setDisabled', () => store.setDisabled(id, disabled)),
       page: ({ after, limit }) =>
         point('users.page', () => {
           const rows = [...store.accounts.values()].filter(({ id }) => id > after);

@@ -28,7 +28,7 @@ export interface Config {
   readonly accessTokenTtl: number;
   readonly refreshTokenTtl: number;
   readonly refreshRotation: boolean;
-  readonly usersAccess: 'public' | 'authenticated' | 'disabled';
+  readonly usersAccess: 'public' | 'authenticated' | 'admin' | 'disabled';
   /** Exact origins, such as `https://app.example.com`. */
   readonly corsOrigins: readonly string[];
   readonly passwordMinLength: number;
@@ -105,7 +105,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     refreshRotation: read.one('REFRESH_ROTATION', ['on', 'off'], 'off') === 'on',
     usersAccess: read.one(
       'USERS_ACCESS',
-      ['public', 'authenticated', 'disabled'],
+      ['public', 'authenticated', 'admin', 'disabled'],
       production ? 'authenticated' : 'public',
     ),
     corsOrigins: read.origins('CORS_ORIGINS'),

@@ -1,4 +1,4 @@
-import { type Auth, AuthError, type Identity } from '../../application/index.ts';
+import { type Auth, AuthError, type Identity, isRole, type Role } from '../../application/index.ts';
 import { COOKIE_MODE, MODE_HEADER, refreshCookie } from './cookies.ts';
 import { isForeign } from './cors.ts';
 import { type Endpoint, type EndpointOptions, FAILURE, type Input } from './endpoints.ts';
@@ -39,6 +39,12 @@ export interface ReportOptions {
   readonly report?: (fault: unknown) => unknown;
 }
 
+/** Whom `requireUser` lets through, and who is told where it cannot tell. */
+export interface RequireOptions extends ReportOptions {
+  /** What the user must be at least: others get 403. Any user unless given. */
+  readonly role?: Role;
+}
+
 /** What every host can be told. */
 export interface HostOptions extends EndpointOptions, ReportOptions {
   /** Origins (`https://app.example.com`) whose scripts may use the API in a browser; none unless given. */
@@ -74,6 +80,19 @@ export function checkHost(auth: Auth, options: object, own: readonly string[] = 
   }
 }
 
+/**
+ * For those whom no compiler tells: a role that is misspelt must not be none.
+ * @throws TypeError where there is nobody to ask, RangeError for an option that is none
+ */
+export function checkGuard(auth: Pick<Auth, 'authorize'>, options: RequireOptions): void {
+  if (typeof auth?.authorize !== 'function') throw new TypeError('there are no use cases to ask');
+  const unknown = Object.keys(options).find((name) => !['report', 'role'].includes(name));
+  if (unknown !== undefined) throw new RangeError(`there is no option ${unknown}`);
+  if ('role' in options && !isRole(options.role)) {
+    throw new RangeError(`role cannot be ${String(options.role)}`);
+  }
+}
+
 /** Bytes; hosts refuse more with status 413. */
 export const MAX_BODY_LENGTH = 16 * 1024;
 
@@ -104,9 +123,9 @@ export function answer(
 export function authorize(
   auth: Pick<Auth, 'authorize'>,
   authorization: string | undefined,
-  report: ReportOptions['report'],
+  { report, role }: RequireOptions,
 ): Promise<Identity | { readonly reply: TextReply }> {
-  const work = () => auth.authorize({ accessToken: bearerToken(authorization) });
+  const work = () => auth.authorize({ accessToken: bearerToken(authorization), role });
   return inTime<Identity | { readonly reply: TextReply }>(
     work,
     (reply) => ({ reply }),

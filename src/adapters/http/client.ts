@@ -1,6 +1,7 @@
 import type {
   AccountDeletion,
   Auth,
+  Authorization,
   Bearer,
   Identity,
   ListedSession,
@@ -12,6 +13,7 @@ import type {
   UserList,
 } from '../../application/index.ts';
 import { AuthError, type AuthErrorCode } from '../../domain/errors.ts';
+import { includesRole } from '../../domain/user.ts';
 import { changeBody, credentialsBody, deletionBody, registrationBody } from './bodies.ts';
 import {
   arrayIn,
@@ -19,11 +21,11 @@ import {
   type Fetch,
   isToken,
   memberOf,
+  recordOf,
   sessionOf,
   signedInOf,
   textIn,
   UnexpectedReplyError,
-  userOf,
 } from './exchange.ts';
 import { KeptTokens, memoryTokens, type TokenStorage } from './kept-tokens.ts';
 import { listUsers } from './user-pages.ts';
@@ -66,7 +68,7 @@ export type Kept<Input, Token extends keyof Input> = Omit<Input, Token> & {
  * service believes only of those whom it is told to trust.
  */
 export interface AuthClient extends Auth {
-  readonly authorize: (bearer?: Kept<Bearer, 'accessToken'>) => Promise<Identity>;
+  readonly authorize: (authorization?: Kept<Authorization, 'accessToken'>) => Promise<Identity>;
   readonly refreshToken: (refreshing?: Kept<Refreshing, 'refreshToken'>) => Promise<Refreshed>;
   /** Also where the service cannot be reached, the kept tokens are gone afterwards. */
   readonly logout: (
@@ -206,10 +208,14 @@ export function createClient(options: ClientOptions): AuthClient {
         : { accessToken, refreshToken };
     },
 
-    authorize: (bearer = {}) =>
-      withAccess(bearer, async (accessToken) => {
+    authorize: (authorization = {}) =>
+      withAccess(authorization, async (accessToken) => {
         const answer = await exchange({ method: 'GET', path: '/account', accessToken });
-        const user = userOf(memberOf(answer.json, 'user'), answer);
+        const user = recordOf(memberOf(answer.json, 'user'), answer);
+        const { role } = authorization;
+        if (role !== undefined && !includesRole(user.role, role)) {
+          throw new AuthError('insufficient_role');
+        }
         return { user, sessionId: textIn(answer, 'session_id') };
       }),
 

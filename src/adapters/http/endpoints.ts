@@ -1,4 +1,4 @@
-import type { Auth, ListQuery, User } from '../../application/index.ts';
+import type { Auth, ListQuery, User, UserRecord } from '../../application/index.ts';
 import type { EndpointName } from './operations.ts';
 import {
   FAILURE,
@@ -60,12 +60,23 @@ export interface Input {
   readonly header: (name: string) => string | undefined;
 }
 
+/** Who may read GET /users: anybody, every user, or administrators alone; `disabled`: it is not there. */
+export type UsersAccess = 'public' | 'authenticated' | 'admin' | 'disabled';
+
+/** Every word for it. */
+export const USERS_ACCESS: readonly UsersAccess[] = [
+  'public',
+  'authenticated',
+  'admin',
+  'disabled',
+];
+
 /** Which endpoints there are, and who may use them. */
 export interface EndpointOptions {
   /** The endpoints that there are, by their names; all of them unless given. */
   readonly only?: readonly EndpointName[];
   /** Who may read GET /users; `public`, as documented, unless given. */
-  readonly usersAccess?: 'public' | 'authenticated' | 'disabled';
+  readonly usersAccess?: UsersAccess;
   /** JWKs (RFC 7517) for others to verify access tokens with. None, or not given: none are shown. */
   readonly publicKeys?: readonly Readonly<Record<string, string>>[];
 }
@@ -77,7 +88,7 @@ export interface EndpointOptions {
 export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
   const { only, usersAccess = 'public', publicKeys = [] } = options;
   // A word that is misspelt must not show every user to everybody.
-  if (!['public', 'authenticated', 'disabled'].includes(usersAccess)) {
+  if (!USERS_ACCESS.includes(usersAccess)) {
     throw new RangeError(`usersAccess cannot be ${usersAccess}`);
   }
   if (typeof only === 'string') throw new RangeError('only must be an array');
@@ -106,7 +117,7 @@ export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
 type Describe = (path: string) => Promise<object>;
 
 function rows(
-  usersAccess: EndpointOptions['usersAccess'],
+  usersAccess: UsersAccess,
   publicKeys: NonNullable<EndpointOptions['publicKeys']>,
   describe: Describe,
 ): Readonly<Record<EndpointName, Row>> {
@@ -216,7 +227,7 @@ function rows(
     'GET /account': {
       async handle(auth, { accessToken }) {
         const { user, sessionId } = await auth.authorize({ accessToken });
-        return json(200, { user: shownUser(user), session_id: sessionId });
+        return json(200, { user: shownRecord(user), session_id: sessionId });
       },
     },
     'DELETE /account': {
@@ -230,6 +241,7 @@ function rows(
     'GET /users': {
       async handle(auth, { accessToken, query, path }) {
         if (usersAccess === 'authenticated') await auth.authorize({ accessToken });
+        if (usersAccess === 'admin') await auth.authorize({ accessToken, role: 'admin' });
         const bounds = listQuery(query);
         const { pages, next } = await auth.listUsers(bounds);
         const reply = { status: 200, headers: JSON_HEADERS, body: userArray(pages) };
@@ -261,6 +273,11 @@ function withRefreshToken(
 
 function shownUser({ id, username, email, dateCreated }: User) {
   return { id, username, email, date_created: dateCreated.toISOString() };
+}
+
+/** As they see themselves. That they are not disabled goes without saying. */
+function shownRecord({ role, ...user }: UserRecord) {
+  return { ...shownUser(user), role };
 }
 
 /** In the place of both passwords, for every user: what is stored of a password is never read here. */

@@ -1,7 +1,8 @@
-import type { ListedSession, SignedIn, User } from '../../application/index.ts';
+import type { ListedSession, SignedIn, User, UserRecord } from '../../application/index.ts';
 import { canonicalEmail } from '../../domain/credentials.ts';
 import { AuthError } from '../../domain/errors.ts';
 import { deviceLabel } from '../../domain/session.ts';
+import { isRole } from '../../domain/user.ts';
 import { jsonOf } from './bodies.ts';
 import { refusalIn } from './messages.ts';
 
@@ -215,6 +216,17 @@ export function userOf(json: unknown, { unexpected }: Answer): User {
   const isUser = typeof id === 'number' && Number.isSafeInteger(id) && typeof username === 'string';
   if (!isUser || email === undefined || dateCreated === undefined) throw unexpected;
   return { id, username, email, dateCreated };
+}
+
+/**
+ * The user of a token that was taken, who so is not disabled; of a service of before there were roles, a
+ * `user`.
+ * @throws UnexpectedReplyError where it is none
+ */
+export function recordOf(json: unknown, answer: Answer): UserRecord {
+  const role = memberOf(json, 'role') ?? 'user';
+  if (!isRole(role)) throw answer.unexpected;
+  return { ...userOf(json, answer), role, disabled: false };
 }
 
 /** @throws UnexpectedReplyError where it is none */

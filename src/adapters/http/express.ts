@@ -9,14 +9,16 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express';
-import type { Auth, User as PortcullisUser } from '../../application/index.ts';
+import type { Auth, UserRecord } from '../../application/index.ts';
 import {
   answer,
   authorize,
+  checkGuard,
   checkHost,
   type HostOptions,
   type HttpRequest,
   type ReportOptions,
+  type RequireOptions,
   tell,
 } from './answer.ts';
 import { thisTurn, writeTogether } from './bursts.ts';
@@ -34,11 +36,11 @@ import { readBody, refuseBody } from './request-body.ts';
 import { routesOf } from './routes.ts';
 import { rawValues } from './server.ts';
 
-export type { EndpointName, EndpointOptions, HostOptions, ReportOptions };
+export type { EndpointName, EndpointOptions, HostOptions, ReportOptions, RequireOptions };
 
 declare global {
   namespace Express {
-    interface User extends PortcullisUser {}
+    interface User extends UserRecord {}
 
     interface Request {
       /** Who asks, where `requireUser` has let the request through. */
@@ -106,16 +108,18 @@ function router(auth: Auth, options: HostOptions, table: readonly Endpoint[]): R
 
 /**
  * Lets a request through that has an access token, with its user in `request.user`; others get the
- * documented 401 or 404. The user is looked up at each request, so a deletion is seen at once.
+ * documented 401 or 404, and 403 where the user lacks the role. The user is looked up at each request, so
+ * it is seen at once that one is deleted, disabled or of another role.
+ * @throws TypeError where there are no use cases, RangeError for an option or role that is none
  */
 export function requireUser(
   auth: Pick<Auth, 'authorize'>,
-  { report }: ReportOptions = {},
+  options: RequireOptions = {},
 ): RequestHandler {
-  if (typeof auth?.authorize !== 'function') throw new TypeError('there are no use cases to ask');
+  checkGuard(auth, options);
   return async (request, response, next) => {
-    const identity = await authorize(auth, headerValues(request, 'authorization'), report);
-    if ('reply' in identity) return send(response, identity.reply, report);
+    const identity = await authorize(auth, headerValues(request, 'authorization'), options);
+    if ('reply' in identity) return send(response, identity.reply, options.report);
     request.user = identity.user;
     return next();
   };

@@ -1,13 +1,15 @@
-import type { Auth, User } from '../../application/index.ts';
+import type { Auth, UserRecord } from '../../application/index.ts';
 import {
   answer,
   authorize,
+  checkGuard,
   checkHost,
   type HostOptions,
   type HttpRequest,
   LINGER,
   MAX_BODY_LENGTH,
   type ReportOptions,
+  type RequireOptions,
   tell,
 } from './answer.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
@@ -25,7 +27,7 @@ import {
 } from './reply.ts';
 import { routesOf } from './routes.ts';
 
-export type { EndpointName, EndpointOptions, HostOptions, ReportOptions };
+export type { EndpointName, EndpointOptions, HostOptions, ReportOptions, RequireOptions };
 
 /** What a fetch handler is told besides. */
 export interface FetchOptions extends HostOptions {
@@ -89,16 +91,19 @@ export function fetchHandler(
 
 /**
  * Tells whose request this is, by its access token: the user, or the documented 401 or 404 to answer
- * with. The user is looked up at each request, so a deletion is seen at once.
+ * with, or 403 where the user lacks the role. The user is looked up at each request, so it is seen at once
+ * that one is deleted, disabled or of another role.
+ * @throws TypeError where there are no use cases, RangeError for an option or role that is none
  */
 export function requireUser(
   auth: Pick<Auth, 'authorize'>,
-  { report }: ReportOptions = {},
-): (request: Request) => Promise<User | Response> {
+  options: RequireOptions = {},
+): (request: Request) => Promise<UserRecord | Response> {
+  checkGuard(auth, options);
   return async (request) => {
-    const identity = await authorize(auth, authorizationOf(request), report);
+    const identity = await authorize(auth, authorizationOf(request), options);
     if ('user' in identity) return identity.user;
-    return toResponse(identity.reply, request.method, report);
+    return toResponse(identity.reply, request.method, options.report);
   };
 }
 

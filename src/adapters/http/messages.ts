@@ -11,6 +11,8 @@ type Headers = Readonly<Record<string, string>>;
 
 // RFC 6750 §3: a challenge with every 401; `error` only where a token was sent.
 const CHALLENGE = { 'WWW-Authenticate': 'Bearer' };
+// RFC 6750 §3.1: a role is what a scope would be to a token of a third party.
+const CHALLENGE_INSUFFICIENT = { 'WWW-Authenticate': 'Bearer error="insufficient_scope"' };
 const CHALLENGE_INVALID = { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
 
 /** What is said over HTTP for each refusal. A new code does not compile without its sentence. */
@@ -35,6 +37,7 @@ const ANSWERS: Readonly<Record<AuthErrorCode, Answer>> = {
     message: (limit) => `Password must be at most ${limit} bytes`,
   },
   password_too_common: { status: 400, message: 'Password is too common' },
+  invalid_role: { status: 400, message: 'Invalid role' },
   invalid_after: { status: 400, message: 'Invalid after' },
   invalid_limit: { status: 400, message: (limit) => `Limit must be between 1 and ${limit}` },
   email_taken: {
@@ -52,6 +55,11 @@ const ANSWERS: Readonly<Record<AuthErrorCode, Answer>> = {
     status: 401,
     message: 'Invalid or expired refresh token',
     headers: CHALLENGE,
+  },
+  insufficient_role: {
+    status: 403,
+    message: 'Insufficient role',
+    headers: CHALLENGE_INSUFFICIENT,
   },
   user_not_found: { status: 404, message: 'User not found' },
   session_not_found: { status: 404, message: 'Session not found' },

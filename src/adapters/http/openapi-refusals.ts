@@ -67,7 +67,7 @@ const OF_COOKIE_MODE: Readonly<Record<string, TextReply>> = {
 const STATUS: Readonly<Record<string, string>> = {
   400: 'The request cannot be accepted.',
   401: 'What should prove the user does not.',
-  403: 'A page of another origin asks.',
+  403: 'A page of another origin asks, or a user who lacks the role.',
   404: 'What is asked for is not there.',
   405: 'The path has other methods, which `Allow` names.',
   408: 'The request took more than 15 s to arrive, or its headers more than 10 s.',

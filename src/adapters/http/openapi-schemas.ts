@@ -50,12 +50,15 @@ const USER_EXAMPLE = {
   date_created: '2026-01-02T03:04:05.678Z',
 };
 
+const OWN_USER_EXAMPLE = { ...USER_EXAMPLE, role: 'user' };
+
 /** An object of these members and no others, all of them there but for the optional ones. */
 export function closed(properties: Part, optional: readonly string[] = []): Part {
   const required = Object.keys(properties).filter((name) => !optional.includes(name));
   return { type: 'object', properties, required, additionalProperties: false };
 }
 
+const ROLE = { type: 'string', enum: ['user', 'admin'] };
 const USER = { id: ID, username: USERNAME, email: EMAIL, date_created: DATE };
 
 export function refTo(
@@ -72,6 +75,7 @@ function said(message: string): Part {
 /** What a success says, by the names that `Operation` has for it, each with an example. */
 export const SCHEMAS: Readonly<Record<string, Part>> = {
   User: { ...closed(USER), examples: [USER_EXAMPLE] },
+  OwnUser: { ...closed({ ...USER, role: ROLE }), examples: [OWN_USER_EXAMPLE] },
   Registered: {
     ...closed(
       {
@@ -177,8 +181,8 @@ export const SCHEMAS: Readonly<Record<string, Part>> = {
     ],
   },
   Identity: {
-    ...closed({ user: refTo('schemas', 'User'), session_id: SESSION_ID }),
-    examples: [{ user: USER_EXAMPLE, session_id: SESSION_EXAMPLE }],
+    ...closed({ user: refTo('schemas', 'OwnUser'), session_id: SESSION_ID }),
+    examples: [{ user: OWN_USER_EXAMPLE, session_id: SESSION_EXAMPLE }],
   },
   PasswordChanged: {
     ...closed({ message: said('Password changed') }),

@@ -1,3 +1,4 @@
+import type { UsersAccess } from './endpoints.ts';
 import { refusalsOf, sharedResponses, takesRefreshToken } from './openapi-refusals.ts';
 import {
   closed,
@@ -23,10 +24,16 @@ interface Row {
 }
 
 export interface DocumentOptions {
-  readonly usersAccess: 'public' | 'authenticated' | 'disabled';
+  readonly usersAccess: UsersAccess;
   /** What the endpoints' paths come after, such as `/api/auth`; empty: nothing. */
   readonly mount: string;
 }
+
+/** What those who may read GET /users are asked for. */
+const GUARDS: Partial<Record<UsersAccess, Pick<Operation, 'refusals'>>> = {
+  authenticated: { refusals: [] },
+  admin: { refusals: ['insufficient_role'] },
+};
 
 const TAGS: Readonly<Record<string, string>> = {
   'Sign in': 'Registration, sign-in, and the tokens that come of them.',
@@ -52,8 +59,9 @@ export function openApi(table: readonly Row[], options: DocumentOptions): Part {
     const name = `${row.method} ${row.path}`;
     if (!isEndpointName(name)) throw new RangeError(`${name} is not described`);
     const described = OPERATIONS[name];
-    const isGuarded = name === 'GET /users' && options.usersAccess === 'authenticated';
-    const operation = isGuarded ? { ...described, bearer: true as const } : described;
+    const guard = name === 'GET /users' ? GUARDS[options.usersAccess] : undefined;
+    const refusals = [...described.refusals, ...(guard?.refusals ?? [])];
+    const operation = guard ? { ...described, bearer: true as const, refusals } : described;
     used.add(operation.tag);
     (paths[row.path] ??= {})[row.method.toLowerCase()] = operationOf(row, operation);
   }

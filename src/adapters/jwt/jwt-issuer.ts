@@ -1,7 +1,7 @@
 /// <reference types="node" preserve="true" />
 import type { KeyObject } from 'node:crypto';
 import jsonwebtoken from 'jsonwebtoken';
-import type { TokenClaims, TokenIssuer } from '../../application/index.ts';
+import type { AccessClaims, TokenClaims, TokenIssuer } from '../../application/index.ts';
 import { type VerifiedToken, VerifiedTokens } from './verified-tokens.ts';
 import { keyObject, type PublicJwk, type VerifyKey, verifyKey } from './keys.ts';
 
@@ -37,12 +37,14 @@ export interface JwtOptions {
   readonly refreshTokenTtl?: number;
 }
 
-interface Kind {
+interface Kind<Claims extends TokenClaims> {
   readonly typ: string;
   readonly aud: string;
   readonly ttl: number;
   /** Of this kind alone: one of the other must never be found here. */
-  readonly verified: VerifiedTokens;
+  readonly verified: VerifiedTokens<Claims>;
+  /** What a token of this kind says, of which `claims` have been read from its payload. */
+  readonly claimsOf: (claims: TokenClaims, payload: Record<string, unknown>) => Claims;
 }
 
 /** Both tokens as JWS (RFC 7515). */
@@ -55,8 +57,8 @@ export class JwtIssuer implements TokenIssuer {
   readonly #signer: VerifyKey & { readonly signs: KeyObject };
   readonly #verifiers: ReadonlyMap<string, VerifyKey>;
   readonly #issuer: string;
-  readonly #access: Kind;
-  readonly #refresh: Kind;
+  readonly #access: Kind<AccessClaims>;
+  readonly #refresh: Kind<TokenClaims>;
   /** By their segment, those of tokens that were verified. */
   readonly #headers = new Map<string, Header>();
 
@@ -81,17 +83,19 @@ export class JwtIssuer implements TokenIssuer {
       aud: audience,
       ttl: accessTokenTtl,
       verified: new VerifiedTokens(),
+      claimsOf: (claims, { role }) => (role === 'admin' ? { ...claims, role } : claims),
     };
     this.#refresh = {
       typ: REFRESH_TYPE,
       aud: `${audience}/refresh`,
       ttl: refreshTokenTtl,
       verified: new VerifiedTokens(),
+      claimsOf: (claims) => claims,
     };
   }
 
   /** An access token of this session, good for `accessTokenTtl`. */
-  async issueAccessToken(claims: TokenClaims, now: Date): Promise<string> {
+  async issueAccessToken(claims: AccessClaims, now: Date): Promise<string> {
     return this.#sign(this.#access, claims, now, seconds(now) + this.#access.ttl);
   }
 
@@ -102,7 +106,7 @@ export class JwtIssuer implements TokenIssuer {
   }
 
   /** What a valid access token says; undefined for everything else. */
-  async verifyAccessToken(token: string, now: Date): Promise<TokenClaims | undefined> {
+  async verifyAccessToken(token: string, now: Date): Promise<AccessClaims | undefined> {
     const verified = this.#verify(this.#access, token);
     return verified && isInTime(verified, this.#access.ttl, now) ? verified.claims : undefined;
   }
@@ -117,12 +121,18 @@ export class JwtIssuer implements TokenIssuer {
     return this.#verify(this.#refresh, token)?.claims;
   }
 
-  #sign(kind: Kind, { userId, sessionId, tokenId }: TokenClaims, now: Date, exp: number): string {
+  #sign(
+    kind: Pick<Kind<never>, 'typ' | 'aud'>,
+    { userId, sessionId, tokenId, role = 'user' }: AccessClaims,
+    now: Date,
+    exp: number,
+  ): string {
     const payload = {
       iss: this.#issuer,
       aud: kind.aud,
       sub: String(userId),
       sid: sessionId,
+      ...(role !== 'user' && { role }),
       jti: tokenId,
       iat: seconds(now),
       exp,
@@ -137,7 +147,10 @@ export class JwtIssuer implements TokenIssuer {
    * jsonwebtoken sees to the signature; what it lets pass with a good signature is checked here: the
    * type, the members, and that the text of the token is the only one for it. The times are not.
    */
-  #verify(kind: Kind, token: unknown): VerifiedToken | undefined {
+  #verify<Claims extends TokenClaims>(
+    kind: Kind<Claims>,
+    token: unknown,
+  ): VerifiedToken<Claims> | undefined {
     const known = kind.verified.get(token);
     if (known !== undefined) return known;
     if (typeof token !== 'string' || token.length > MAX_TOKEN_LENGTH) return undefined;
@@ -155,7 +168,8 @@ export class JwtIssuer implements TokenIssuer {
     if (!isInteger(iat) || !isInteger(exp)) return undefined;
     const userId = readUserId(sub);
     if (userId === undefined || !isId(sid) || !isId(jti)) return undefined;
-    const verified = { claims: { userId, sessionId: sid, tokenId: jti }, iat, exp };
+    const claims = kind.claimsOf({ userId, sessionId: sid, tokenId: jti }, payload);
+    const verified = { claims, iat, exp };
     kind.verified.add(token, verified);
     return verified;
   }
@@ -202,7 +216,7 @@ function readHeader(head: string): Header | undefined {
   return 'crit' in header || 'b64' in header ? undefined : header;
 }
 
-function isInTime({ iat, exp }: VerifiedToken, ttl: number, now: Date): boolean {
+function isInTime({ iat, exp }: VerifiedToken<TokenClaims>, ttl: number, now: Date): boolean {
   if (now.getTime() >= exp * 1000 || iat > seconds(now) + LEEWAY) return false;
   return exp > iat && exp - iat <= ttl;
 }

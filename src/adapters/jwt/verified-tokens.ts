@@ -1,8 +1,8 @@
 import type { TokenClaims } from '../../application/index.ts';
 
 /** What a token says, whose signature and form are right. Whether it is in time is asked at each use. */
-export interface VerifiedToken {
-  readonly claims: TokenClaims;
+export interface VerifiedToken<Claims extends TokenClaims> {
+  readonly claims: Claims;
   /** Seconds since 1970. */
   readonly iat: number;
   readonly exp: number;
@@ -17,11 +17,11 @@ const GENERATION = 4_096;
  * with what he makes up; a full generation replaces the one before, where a token that is used again
  * moves on from. As good as the issuer's keys, which never change: other keys are another issuer.
  */
-export class VerifiedTokens {
-  #recent = new Map<string, VerifiedToken>();
-  #before = new Map<string, VerifiedToken>();
+export class VerifiedTokens<Claims extends TokenClaims> {
+  #recent = new Map<string, VerifiedToken<Claims>>();
+  #before = new Map<string, VerifiedToken<Claims>>();
 
-  get(token: unknown): VerifiedToken | undefined {
+  get(token: unknown): VerifiedToken<Claims> | undefined {
     if (typeof token !== 'string') return undefined;
     const recent = this.#recent.get(token);
     if (recent !== undefined) return recent;
@@ -30,7 +30,7 @@ export class VerifiedTokens {
     return before;
   }
 
-  add(token: string, verified: VerifiedToken): void {
+  add(token: string, verified: VerifiedToken<Claims>): void {
     if (this.#recent.size >= GENERATION) {
       this.#before = this.#recent;
       this.#recent = new Map();

@@ -4,17 +4,19 @@ import {
   AuthError,
   type Email,
   type FirstSession,
+  isRole,
   type NewAccount,
   type PageQuery,
   type PasswordChange,
-  type User,
+  type Role,
   type UserId,
+  type UserRecord,
   type UserRepository,
 } from '../../application/index.ts';
 import { toSessionRow } from './knex-sessions.ts';
 import { LookUps } from './look-ups.ts';
 import { reading, writing } from './retry.ts';
-import { runDirectly, time, toNumber } from './rows.ts';
+import { runDirectly, time, toBoolean, toNumber } from './rows.ts';
 import { isSqlite, type TableNames } from './tables.ts';
 
 interface UserRow {
@@ -23,6 +25,9 @@ interface UserRow {
   readonly username: string;
   readonly email: Email;
   readonly date_created: string;
+  /** Whatever an operator has written there. */
+  readonly role: string;
+  readonly disabled: number | string | boolean;
 }
 
 interface AccountRow extends UserRow {
@@ -31,7 +36,7 @@ interface AccountRow extends UserRow {
 }
 
 /** What is read of a user. The hash is not among it: no list can ever show one. */
-const USER_COLUMNS = ['id', 'username', 'email', 'date_created'] as const;
+const USER_COLUMNS = ['id', 'username', 'email', 'date_created', 'role', 'disabled'] as const;
 
 export class KnexUsers implements UserRepository {
   readonly #knex: Knex;
@@ -45,16 +50,19 @@ export class KnexUsers implements UserRepository {
     this.#byId = new LookUps(knex, select, ({ id }) => toNumber(id));
   }
 
-  async insert(account: NewAccount, session: FirstSession): Promise<User> {
-    const { passwordHash, ...fields } = account;
+  async insert(account: NewAccount, session?: FirstSession): Promise<UserRecord> {
+    const { passwordHash, ...given } = account;
+    const fields = { role: 'user' as const, disabled: false, ...given };
     const row = {
       username: fields.username,
       email: fields.email,
       password_hash: passwordHash,
       date_created: fields.dateCreated.toISOString(),
+      role: fields.role,
+      disabled: Number(fields.disabled),
     };
     const { users, sessions } = this.#tables;
-    const store = async (trx: Knex): Promise<User> => {
+    const store = async (trx: Knex): Promise<UserRecord> => {
       const [made] = await trx(users)
         .insert(row)
         .catch((error: unknown) => {
@@ -62,20 +70,23 @@ export class KnexUsers implements UserRepository {
         });
       if (made === undefined) throw new Error('the database gave no id');
       const id = toNumber(made);
-      await trx(sessions).insert(toSessionRow({ ...session, userId: id }));
+      if (session) await trx(sessions).insert(toSessionRow({ ...session, userId: id }));
       return { id, ...fields };
     };
-    // The id of the session is ours, and committed with the account: no other registration has it.
-    const found = async (): Promise<User | undefined> => {
-      const [id] = await this.#knex(sessions)
-        .where({ id: session.id })
-        .pluck<UserRow['id'][]>('user_id');
+    // The id of the session is ours, and committed with the account: no other registration has it. Nor
+    // is there another hash like ours, since each has a salt of its own.
+    const found = async (): Promise<UserRecord | undefined> => {
+      const [id] = await (session
+        ? this.#knex(sessions).where({ id: session.id }).pluck<UserRow['id'][]>('user_id')
+        : this.#knex(users)
+            .where({ email: row.email, password_hash: passwordHash })
+            .pluck<UserRow['id'][]>('id'));
       return id === undefined ? undefined : { id: toNumber(id), ...fields };
     };
     return writing(this.#knex, () => this.#knex.transaction(store), { found });
   }
 
-  async findById(id: UserId): Promise<User | undefined> {
+  async findById(id: UserId): Promise<UserRecord | undefined> {
     const row = await this.#byId.find(id);
     return row && toUser(row);
   }
@@ -106,27 +117,52 @@ export class KnexUsers implements UserRepository {
     const { users, sessions } = this.#tables;
     const replace = async (trx: Knex): Promise<boolean> => {
       const replaced = await trx(users)
-        .where({ id: userId, password_version: version })
-        .update({ password_hash: passwordHash, password_version: version + 1 });
+        .where({ id: userId, ...proved(version) })
+        .update({ password_hash: passwordHash, password_version: trx.raw(NEXT_VERSION) });
       if (replaced === 0) return false;
-      await trx(sessions).where({ user_id: userId }).whereNot({ id: keep }).delete();
+      const ended = trx(sessions).where({ user_id: userId });
+      await (keep === undefined ? ended : ended.whereNot({ id: keep })).delete();
       return true;
     };
-    const changed = { id: userId, password_version: version + 1, password_hash: passwordHash };
+    const changed = { id: userId, password_hash: passwordHash };
     const found = () => isAny(this.#knex(users).where(changed));
     return writing(this.#knex, () => this.#knex.transaction(replace), { found });
   }
 
-  async delete(id: UserId, passwordVersion: number): Promise<boolean> {
-    const proved = { id, password_version: passwordVersion };
+  async delete(id: UserId, passwordVersion?: number): Promise<boolean> {
     const users = () => this.#knex(this.#tables.users);
     // The sessions follow by foreign key, or by trigger.
-    const remove = async () => (await users().where(proved).delete()) > 0;
+    const remove = async () =>
+      (await users()
+        .where({ id, ...proved(passwordVersion) })
+        .delete()) > 0;
     const found = async () => ((await isAny(users().where({ id }))) ? undefined : true);
     return writing(this.#knex, remove, { found });
   }
 
-  async page({ after, limit, email }: PageQuery): Promise<readonly User[]> {
+  async setRole(id: UserId, role: Role): Promise<boolean> {
+    const users = () => this.#knex(this.#tables.users).where({ id });
+    // Some servers count no row that was so before.
+    const set = async () =>
+      (await users().update({ role })) > 0 || (await isAny(users())) !== undefined;
+    return writing(this.#knex, set, { found: null });
+  }
+
+  async setDisabled(id: UserId, disabled: boolean): Promise<boolean> {
+    const { users, sessions } = this.#tables;
+    const set = async (trx: Knex): Promise<boolean> => {
+      const row = { disabled: Number(disabled) };
+      const version = { password_version: trx.raw(NEXT_VERSION) };
+      const user = () => trx(users).where({ id });
+      const changed = await user().update(disabled ? { ...row, ...version } : row);
+      if (changed === 0 && (await isAny(user())) === undefined) return false;
+      await trx(sessions).where({ user_id: id }).delete();
+      return true;
+    };
+    return writing(this.#knex, () => this.#knex.transaction(set), { found: null });
+  }
+
+  async page({ after, limit, email }: PageQuery): Promise<readonly UserRecord[]> {
     // A power of two: each other LIMIT would be a statement more that the server keeps prepared.
     const most = 2 ** Math.ceil(Math.log2(limit));
     const where = email === undefined ? 'id > ?' : 'id > ? AND email = ?';
@@ -161,8 +197,23 @@ function isRows(rows: unknown): rows is readonly UserRow[] {
   return Array.isArray(rows);
 }
 
-function toUser({ id, username, email, date_created }: UserRow): User {
-  return { id: toNumber(id), username, email, dateCreated: time(date_created, id) };
+/** A role that is none is taken for the least. */
+function toUser({ id, username, email, date_created, role, disabled }: UserRow): UserRecord {
+  return {
+    id: toNumber(id),
+    username,
+    email,
+    dateCreated: time(date_created, id),
+    role: isRole(role) ? role : 'user',
+    disabled: toBoolean(disabled),
+  };
+}
+
+const NEXT_VERSION = 'password_version + 1';
+
+/** Of a condition: that the password is of this version, where one is given. */
+function proved(version: number | undefined): { readonly password_version?: number } {
+  return version === undefined ? {} : { password_version: version };
 }
 
 /** True where a query finds a row; else undefined. */

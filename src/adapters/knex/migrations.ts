@@ -56,6 +56,18 @@ function stepsOf(tables: TableNames): Readonly<Record<string, Knex.Migration>> {
         await knex.schema.dropTableIfExists(attempts);
       },
     },
+    '0004_roles_disabled_users': {
+      // With defaults: releases of before go on inserting users meanwhile. Both servers add such columns
+      // at once, however many users there are.
+      async up(knex) {
+        const role = isSqlite(knex) ? 'TEXT' : 'VARCHAR(32)';
+        await addColumn(knex, users, 'role', `${role} NOT NULL DEFAULT 'user'`);
+        await addColumn(knex, users, 'disabled', 'SMALLINT NOT NULL DEFAULT 0');
+      },
+      async down(knex) {
+        for (const column of ['role', 'disabled']) await dropColumn(knex, users, column);
+      },
+    },
   };
 }
 

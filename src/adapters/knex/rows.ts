@@ -116,6 +116,11 @@ export function toNumber(value: number | string): number {
   return Number(value);
 }
 
+/** A driver can be told to give these as texts, or as booleans. */
+export function toBoolean(value: number | string | boolean): boolean {
+  return Number(value) !== 0;
+}
+
 /** Somebody else may have written the row, which is `of` this user: better a fault now than in the middle of a reply. */
 export function time(text: string, of: number | string): Date {
   const date = new Date(text);

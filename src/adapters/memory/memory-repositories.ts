@@ -10,12 +10,14 @@ import {
   type PageQuery,
   type PasswordChange,
   type Ports,
+  type Role,
   type Rotation,
   type RotationOutcome,
   type Session,
   type SessionRepository,
   type User,
   type UserId,
+  type UserRecord,
   type UserRepository,
 } from '../../application/index.ts';
 import { MemoryAttempts } from './memory-attempts.ts';
@@ -65,20 +67,20 @@ class MemoryUsers implements UserRepository {
     this.#tables = tables;
   }
 
-  async insert(account: NewAccount, session: FirstSession): Promise<User> {
+  async insert(account: NewAccount, session?: FirstSession): Promise<UserRecord> {
     const { accounts, idsByEmail, sessions } = this.#tables;
     if (idsByEmail.has(account.email)) throw new AuthError('email_taken');
-    if (sessions.has(session.id)) throw new Error('the session id is taken');
+    if (session && sessions.has(session.id)) throw new Error('the session id is taken');
     const { passwordHash, ...fields } = account;
     this.#lastId += 1;
-    const user = copy({ id: this.#lastId, ...fields });
+    const user = copy({ role: 'user' as const, disabled: false, ...fields, id: this.#lastId });
     accounts.set(user.id, { user, passwordHash, passwordVersion: 0 });
     idsByEmail.set(user.email, user.id);
-    sessions.set(session.id, copy({ ...session, userId: user.id }));
+    if (session) sessions.set(session.id, copy({ ...session, userId: user.id }));
     return copy(user);
   }
 
-  async findById(id: UserId): Promise<User | undefined> {
+  async findById(id: UserId): Promise<UserRecord | undefined> {
     const account = this.#tables.accounts.get(id);
     return account && copy(account.user);
   }
@@ -98,25 +100,49 @@ class MemoryUsers implements UserRepository {
 
   async changePassword({ userId, version, passwordHash, keep }: PasswordChange): Promise<boolean> {
     const { accounts, sessions } = this.#tables;
-    const account = accounts.get(userId);
-    if (account?.passwordVersion !== version) return false;
-    accounts.set(userId, { ...account, passwordHash, passwordVersion: version + 1 });
+    const account = this.#proved(userId, version);
+    if (account === undefined) return false;
+    const passwordVersion = account.passwordVersion + 1;
+    accounts.set(userId, { ...account, passwordHash, passwordVersion });
     removeWhere(sessions, (session) => session.userId === userId && session.id !== keep);
     return true;
   }
 
-  async delete(id: UserId, passwordVersion: number): Promise<boolean> {
+  async delete(id: UserId, passwordVersion?: number): Promise<boolean> {
     const { accounts, idsByEmail, sessions } = this.#tables;
-    const account = accounts.get(id);
-    if (account?.passwordVersion !== passwordVersion) return false;
+    const account = this.#proved(id, passwordVersion);
+    if (account === undefined) return false;
     accounts.delete(id);
     idsByEmail.delete(account.user.email);
     removeWhere(sessions, ({ userId }) => userId === id);
     return true;
   }
 
-  async page({ after, limit, email }: PageQuery): Promise<readonly User[]> {
-    const page: User[] = [];
+  async setRole(id: UserId, role: Role): Promise<boolean> {
+    const account = this.#tables.accounts.get(id);
+    if (account === undefined) return false;
+    this.#tables.accounts.set(id, { ...account, user: { ...account.user, role } });
+    return true;
+  }
+
+  async setDisabled(id: UserId, disabled: boolean): Promise<boolean> {
+    const { accounts, sessions } = this.#tables;
+    const account = accounts.get(id);
+    if (account === undefined) return false;
+    const passwordVersion = account.passwordVersion + (disabled ? 1 : 0);
+    accounts.set(id, { ...account, user: { ...account.user, disabled }, passwordVersion });
+    removeWhere(sessions, ({ userId }) => userId === id);
+    return true;
+  }
+
+  /** The account, if its password is of this version; of any where none is given. */
+  #proved(id: UserId, version: number | undefined): Account | undefined {
+    const account = this.#tables.accounts.get(id);
+    return version === undefined || account?.passwordVersion === version ? account : undefined;
+  }
+
+  async page({ after, limit, email }: PageQuery): Promise<readonly UserRecord[]> {
+    const page: UserRecord[] = [];
     // A Map keeps the order of insertion, which here is the order of ids.
     for (const [id, { user }] of this.#tables.accounts) {
       if (page.length === limit) break;

@@ -25,7 +25,7 @@ export interface ConformanceOptions {
   /** The document alone, unless given; or also what Portcullis has decided where that is silent. */
   readonly scope?: 'document' | 'everything';
   /** Who may read GET /users there; `public`, as documented, unless given. */
-  readonly usersAccess?: 'public' | 'authenticated' | 'disabled';
+  readonly usersAccess?: 'public' | 'authenticated' | 'admin' | 'disabled';
   /** Deletes a user, not by the API. Without it the answers to those who are gone are not tried. */
   readonly deleteUser?: (email: string) => unknown;
   /** How requests leave; the global `fetch` unless given. */
@@ -35,7 +35,7 @@ export interface ConformanceOptions {
 /** What each option can be, for those whom no compiler tells. */
 const OPTIONS: Readonly<Record<keyof ConformanceOptions, (value: unknown) => boolean>> = {
   scope: (value) => value === 'document' || value === 'everything',
-  usersAccess: (value) => ['public', 'authenticated', 'disabled'].includes(String(value)),
+  usersAccess: (value) => ['public', 'authenticated', 'admin', 'disabled'].includes(String(value)),
   deleteUser: (value) => typeof value === 'function',
   fetch: (value) => typeof value === 'function',
 };

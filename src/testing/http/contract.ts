@@ -69,7 +69,7 @@ export interface ContractCase {
   /** Who says so: the document, or the decisions where it is silent. */
   readonly source: 'document' | 'portcullis';
   /** Only where GET /users is so. */
-  readonly usersAccess?: 'public' | 'authenticated' | 'disabled';
+  readonly usersAccess?: 'public' | 'authenticated' | 'admin' | 'disabled';
   readonly steps: readonly Step[];
 }
 
@@ -96,8 +96,12 @@ export const USER = {
 };
 export const LISTED = { password: '{{string}}', confirm_password: '{{string}}' };
 
-export function say(status: number, message: string): ExpectedAnswer {
-  return { status, body: { message } };
+export function say(
+  status: number,
+  message: string,
+  headers?: ExpectedAnswer['headers'],
+): ExpectedAnswer {
+  return { status, body: { message }, ...(headers && { headers }) };
 }
 
 export function post(

@@ -20,6 +20,10 @@ const bearer = { authorization: 'Bearer {{access_token}}' };
 const MISSING_TOKEN = say(401, 'Token is missing!');
 const INVALID_TOKEN = say(401, 'Token is invalid or expired!');
 
+const INSUFFICIENT_ROLE = say(403, 'Insufficient role', {
+  'www-authenticate': 'Bearer error="insufficient_scope"',
+});
+
 function signedIn(method: string, path: string, answer: ExpectedAnswer, json?: Json): Exchange {
   return { method, path, headers: bearer, answer, ...(json !== undefined && { json }) };
 }
@@ -75,6 +79,16 @@ export const decidedAccountCases: readonly UnsourcedCase[] = [
         { status: 200, body: [{ ...USER, ...LISTED }] },
         'Bearer {{access_token}}',
       ),
+    ],
+  },
+  {
+    name: 'GET /users needs an administrator where it is for them',
+    usersAccess: 'admin',
+    steps: [
+      register,
+      get('/users', MISSING_TOKEN),
+      get('/users', INVALID_TOKEN, 'Bearer {{refresh_token}}'),
+      get('/users', INSUFFICIENT_ROLE, 'Bearer {{access_token}}'),
     ],
   },
   {
