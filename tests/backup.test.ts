@@ -12,7 +12,15 @@ import { BackupRefused, restore } from '../src/adapters/knex/backup.ts';
 import { firstFreeId } from '../src/adapters/knex/backup-file.ts';
 import { SECRET } from './support/fakes.ts';
 import { freePort, temporaryFolder } from './support/programs.ts';
-import { ADA, call, type Program, registered, startProgram, TEST_ENV } from './support/service.ts';
+import {
+  ADA,
+  call,
+  CLI,
+  type Program,
+  registered,
+  startProgram,
+  TEST_ENV,
+} from './support/service.ts';
 import { isAvailable, type StoreName, withDatabaseUrl } from './support/stores.ts';
 import { canHaveTls, withTlsServer } from './support/tls-server.ts';
 
@@ -21,7 +29,7 @@ interface Ended {
   readonly text: string;
 }
 
-const PROGRAM = ['--import', 'tsx', 'src/backup.ts'];
+const PROGRAM = ['--import', 'tsx', CLI];
 
 /** `backup` or `restore`, as a process of its own. */
 function run(
@@ -380,7 +388,7 @@ sqlite('is asked for in one way alone', async () => {
   ]) {
     const { code, text } = await run('sqlite:none', args);
     assert.is(code, 2);
-    assert.match(text, 'npm run restore -- FILE');
+    assert.match(text, 'Usage: portcullis');
   }
   await refused('memory:', ['backup', 'a'], 'nothing is kept');
   await refused('postgres://', ['backup', 'a'], 'DATABASE_URL must be');
