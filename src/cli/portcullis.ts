@@ -7,6 +7,7 @@ import {
 } from '@commander-js/extra-typings';
 import { KEY_TYPES } from './keys.ts';
 import { tell } from './terminal.ts';
+import { FORMATS } from './user-file.ts';
 
 // What each command does is loaded when it is asked for.
 
@@ -150,6 +151,31 @@ function addUsers(users: Command): void {
     .argument('<role>', ROLES.join(' or '), oneOf(ROLES))
     .action((user, role, options) =>
       tell(options, async () => (await import('./users.ts')).setRole(user, role)),
+    );
+
+  withJson(users.command('import'))
+    .description('bring in the users of a file; the same again goes on where it was')
+    .argument('<file>', 'CSV with a line of names first, or JSON Lines; -: standard input')
+    .addOption(new Option('--format <format>', 'else what it looks like').choices(FORMATS))
+    .option('--again', 'forget that this file has been imported, or begun')
+    .addHelpText(
+      'after',
+      `
+Fields: username, email and password_hash; if you like role, disabled, date_created. Hashes of bcrypt, scrypt,
+PBKDF2 and argon2 are taken over, and replaced when their users next sign in. A line that is refused is
+reported with its number, and the exit code is 1; the others are imported all the same.`,
+    )
+    .action((file, options) =>
+      tell(options, async () => (await import('./import-users.ts')).importUsers(file, options)),
+    );
+
+  withJson(users.command('export'))
+    .description('write all users to a file')
+    .argument('<file>', 'made with mode 0600, never overwritten; -: standard output')
+    .addOption(new Option('--format <format>', 'its kind').choices(FORMATS).default('jsonl' as const))
+    .option('--with-password-hashes', 'so that it can be imported; keep it as you keep the database')
+    .action((file, options) =>
+      tell(options, async () => (await import('./export-users.ts')).exportUsers(file, options)),
     );
 }
 

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import type { Knex } from 'knex';
 import { readConfig } from '../adapters/config/config.ts';
 import { openForMigration } from '../adapters/knex/database.ts';
 import { clockAhead } from '../adapters/knex/inspection.ts';
 import { migrate, pendingSteps } from '../adapters/knex/migrations.ts';
+import type { DatabaseTarget } from '../adapters/knex/target.ts';
 import type { Composition } from '../main.ts';
 import { conformance, type ConformanceOptions } from '../testing/index.ts';
 import { readDatabase } from './backup.ts';
@@ -50,21 +52,29 @@ export async function withParts(
   const config = readConfig(process.env);
   const { store } = config;
   if (store.kind === 'memory') throw new Refused('DATABASE_URL is memory: nothing is kept');
-  if (store.kind === 'sqlite' && !existsSync(store.path)) {
-    throw new Refused(`${store.path} is not there: portcullis migrate makes it`);
-  }
+  refuseOutdated.file(store);
   const { compose } = await import('../main.ts');
   const composition = await compose(config);
   try {
     const knex = composition.part('knex');
-    if (knex && (await pendingSteps(knex)).length > 0) {
-      throw new Refused('the tables are not up to date: portcullis migrate makes them so');
-    }
+    if (knex) await refuseOutdated.tables(knex);
     return await use(composition.part);
   } finally {
     await composition.close();
   }
 }
+
+/** Tables are made by `migrate` and by the service alone; and no file, by a slip of the pen. */
+export const refuseOutdated = {
+  file(target: DatabaseTarget): void {
+    if (target.kind === 'mysql' || existsSync(target.path)) return;
+    throw new Refused(`${target.path} is not there: portcullis migrate makes it`);
+  },
+  async tables(knex: Knex): Promise<void> {
+    if ((await pendingSteps(knex)).length === 0) return;
+    throw new Refused('the tables are not up to date: portcullis migrate makes them so');
+  },
+};
 
 /** Seconds by which the clocks here and of the database may differ. */
 const CLOCKS_APART = 60;

@@ -45,6 +45,14 @@ function reasonsOf(fault: unknown): readonly string[] {
   return [nameFault(fault)];
 }
 
+/** Prints, and waits for a reader that is slower. */
+export async function write(text: string): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (process.stdout.write(text)) resolve();
+    else process.stdout.once('drain', resolve);
+  });
+}
+
 /** Aborted by the signals that end a process: what has been begun is taken away, or kept, before it ends. */
 export function untilSignal(): AbortSignal {
   const controller = new AbortController();

@@ -1,7 +1,7 @@
 import type { EmbeddedAuth, Role, UserRecord } from '../application/index.ts';
 import { printable } from '../adapters/log/faults.ts';
 import { withParts } from './service.ts';
-import { confirm, readPassword, type Report } from './terminal.ts';
+import { confirm, readPassword, type Report, write } from './terminal.ts';
 
 /** A user as the API names their fields. */
 function onTheWire({ id, username, email, role, disabled, dateCreated }: UserRecord) {
@@ -56,14 +56,6 @@ export async function listUsers({ after, limit, json }: Listing): Promise<Report
     if (json) await write(`],"next":${next ?? null}}\n`);
     else if (next !== undefined) await write(`More of them: --after ${next}\n`);
     return { lines: [], data: undefined };
-  });
-}
-
-/** Waits for a reader that is slower. */
-async function write(text: string): Promise<void> {
-  await new Promise<void>((resolve) => {
-    if (process.stdout.write(text)) resolve();
-    else process.stdout.once('drain', resolve);
   });
 }
 

@@ -1,0 +1,181 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, createReadStream, createWriteStream, fstatSync, openSync, unlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Argon2Hasher } from '../adapters/argon2/argon2-hasher.ts';
+import { answerTo } from '../adapters/http/messages.ts';
+import { openForMigration } from '../adapters/knex/database.ts';
+import { type ImportedLine, ImportTaken, UserImport } from '../adapters/knex/user-import.ts';
+import { legacyHashes } from '../adapters/legacy-hashes/legacy-hashes.ts';
+import { printable } from '../adapters/log/faults.ts';
+import { AuthError } from '../application/index.ts';
+import { parseEmail, parseUsername } from '../domain/credentials.ts';
+import { isRole } from '../domain/user.ts';
+import { readDatabase } from './backup.ts';
+import { refuseOutdated } from './service.ts';
+import { Progress, Refused, type Report, untilSignal, write } from './terminal.ts';
+import { type Fields, type FileLine, type Format, readUserFile } from './user-file.ts';
+
+export interface Importing {
+  readonly format?: Format | undefined;
+  readonly again?: true | undefined;
+  readonly json?: true | undefined;
+}
+
+/**
+ * Brings the users of a file in, with the hashes that they have. However it ends, the same again goes on where it
+ * was; which file it is, its content tells.
+ */
+export async function importUsers(path: string, options: Importing): Promise<Report> {
+  const target = readDatabase(process.env);
+  refuseOutdated.file(target);
+  const signal = untilSignal();
+  const file = path === '-' ? await keep(process.stdin) : open(path);
+  const knex = openForMigration(target);
+  try {
+    await refuseOutdated.tables(knex);
+    const id = await hashOf(file);
+    const work = await UserImport.open(knex, id, options.again ?? false);
+    if (work.progress.dateDone === null) await run(work, file, options.format, signal);
+    else process.stderr.write(`This file was imported on ${work.progress.dateDone}\n`);
+    return await conclude(work, options.json ?? false);
+  } catch (fault) {
+    throw fault instanceof ImportTaken ? new Refused(fault.message) : fault;
+  } finally {
+    closeSync(file);
+    await knex.destroy();
+  }
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch {
+    throw new Refused(`${path} cannot be read`);
+  }
+}
+
+/**
+ * What cannot be read twice, in a file without a name: nobody else can open it, and nothing of it is
+ * left, however this process ends.
+ */
+async function keep(input: NodeJS.ReadableStream): Promise<number> {
+  const path = join(tmpdir(), `portcullis-${randomUUID()}`);
+  const file = openSync(path, 'wx+', 0o600);
+  unlinkSync(path);
+  await pipeline(input, createWriteStream(path, { fd: file, autoClose: false }));
+  return file;
+}
+
+function contentOf(file: number): AsyncIterable<Buffer> {
+  return createReadStream('', { fd: file, start: 0, autoClose: false });
+}
+
+async function hashOf(file: number): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const part of contentOf(file)) hash.update(part);
+  return hash.digest('hex');
+}
+
+/** Milliseconds between two transactions, in which others get at the database. */
+const BREATH = 5;
+
+async function run(
+  work: UserImport,
+  file: number,
+  format: Format | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const size = fstatSync(file).size;
+  const progress = new Progress();
+  const before = work.progress;
+  if (before.line > 0) process.stderr.write(`Goes on after line ${before.line}\n`);
+  const hasher = new Argon2Hasher({ legacyHashes: legacyHashes() });
+  const reads = (hash: string) => hasher.reads(hash);
+  const started = performance.now();
+  try {
+    for await (const lines of readUserFile(contentOf(file), format)) {
+      const left = lines.filter(({ line }) => line > before.line);
+      if (left.length === 0) continue;
+      await work.add(left.map((line) => toImported(line, reads)));
+      const { imported, refused, line } = work.progress;
+      const share = (left.at(-1)?.bytes ?? 0) / size;
+      const speed = (imported + refused - before.imported - before.refused) / (performance.now() - started);
+      const rate = `${Math.round(speed * 1000)} a second`;
+      progress.show(share, `${imported} imported, ${refused} refused, ${rate}`);
+      if (signal.aborted) throw new Refused(`stopped after line ${line}: the same again goes on there`);
+      await sleep(BREATH);
+    }
+    await work.finish();
+  } finally {
+    progress.end();
+  }
+}
+
+/** Says which lines were refused, all of them, however many runs it took. */
+async function conclude(work: UserImport, json: boolean): Promise<Report> {
+  const { imported, refused, dateBegun, dateDone } = work.progress;
+  if (json) await write('{"refusals":[');
+  let count = 0;
+  for await (const { line, reason } of work.refusals()) {
+    if (json) await write(`${count > 0 ? ',' : ''}${JSON.stringify({ line, reason })}`);
+    else await write(`${printable(`line ${line}: ${reason}`)}\n`);
+    count += 1;
+  }
+  const summary = { imported, refused, date_begun: dateBegun, date_done: dateDone };
+  if (json) await write(`],${JSON.stringify(summary).slice(1)}\n`);
+  else await write(`${imported} users imported, ${refused} lines refused\n`);
+  return { lines: [], data: undefined, failed: refused > 0 };
+}
+
+function toImported({ line, fields }: FileLine, reads: (hash: string) => boolean): ImportedLine {
+  if (typeof fields === 'string') return { line, account: fields };
+  try {
+    return { line, account: toAccount(fields, reads) };
+  } catch (refusal) {
+    if (!(refusal instanceof AuthError)) throw refusal;
+    return { line, account: answerTo(refusal).message };
+  }
+}
+
+/** No column holds more. */
+const MAX_HASH = 255;
+
+/** By the rules of a registration, but for the password, of which there is only a hash. */
+function toAccount(fields: Fields, reads: (hash: string) => boolean): ImportedLine['account'] {
+  const field = (name: string) => fields.get(name)?.trim() || undefined;
+  const [username, email, hash] = ['username', 'email', 'password_hash'].map(field);
+  if (username === undefined || email === undefined || hash === undefined) {
+    throw new AuthError('missing_fields');
+  }
+  const identity = { username: parseUsername(username), email: parseEmail(email) };
+  // Django names its hasher before what that makes.
+  const passwordHash = hash.replace(/^(?:argon2(?=\$argon2)|bcrypt\$(?=\$2))/, '');
+  if (passwordHash.length > MAX_HASH || !reads(passwordHash)) {
+    return 'password_hash is of no known kind, damaged, or too dear to be checked';
+  }
+  const role = field('role') ?? 'user';
+  if (!isRole(role)) throw new AuthError('invalid_role');
+  const disabled = field('disabled') ?? 'false';
+  if (!['true', 'false'].includes(disabled)) return 'disabled must be true or false';
+  const account = { ...identity, passwordHash, role, disabled: disabled === 'true' };
+  const date = field('date_created');
+  if (date === undefined) return account;
+  const dateCreated = readDate(date);
+  return dateCreated ? { ...account, dateCreated } : 'date_created must be a time of ISO 8601';
+}
+
+const DATE = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/;
+
+/** Without a zone it is UTC. */
+function readDate(text: string): Date | undefined {
+  const [whole, zone] = DATE.exec(text) ?? [];
+  if (whole === undefined) return undefined;
+  const isDay = whole.length === 10;
+  const date = new Date(isDay || zone ? whole.replace(' ', 'T') : `${whole.replace(' ', 'T')}Z`);
+  const year = date.getUTCFullYear();
+  return year >= 0 && year <= 9_999 ? date : undefined;
+}
