@@ -8,7 +8,7 @@ const authorize = suite('Authorize');
 authorize('tells the user and the session of an access token', async () => {
   const { auth, ports, ada } = await withAda();
   const { user, sessionId } = await auth.authorize(ada);
-  assert.equal(user, ada.user);
+  assert.equal(user, { ...ada.user, role: 'user', disabled: false });
   assert.is((await ports.sessions.find(sessionId))?.userId, user.id);
 });
 

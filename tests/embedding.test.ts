@@ -242,7 +242,8 @@ guard('tells a fetch host who asks, or what to answer', async () => {
   const userOf = requireUserOf(auth);
   const request = (authorization?: string) =>
     new Request('https://example.com/me', { headers: authorization ? { authorization } : {} });
-  assert.equal(await userOf(request(`Bearer ${ada.accessToken}`)), ada.user);
+  const record = { ...ada.user, role: 'user', disabled: false };
+  assert.equal(await userOf(request(`Bearer ${ada.accessToken}`)), record);
   const refused = await userOf(request());
   assert.ok(refused instanceof Response);
   assert.is(refused.status, 401);
@@ -486,7 +487,7 @@ beyond('a registration shows the user to a client that asks for it', async () =>
     assert.equal(user, login.user);
     const account = await call(url, 'GET /account', { token });
     const { session_id, ...rest } = account.json as { session_id: string };
-    assert.equal(rest, { user });
+    assert.equal(rest, { user: { ...user, role: 'user' } });
     assert.match(session_id, /^[\w-]{1,64}$/);
     const others = ['return=minimal', 'xreturn=representation', 'return=representations'];
     for (const [i, prefer] of others.entries()) {

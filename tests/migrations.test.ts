@@ -18,6 +18,7 @@ const DONE = [
   '0001_users_and_sessions',
   '0002_devices_rotation_password_versions',
   '0003_attempts',
+  '0004_roles_disabled_users',
 ];
 
 for (const name of DATABASES) {

@@ -17,7 +17,8 @@ register('stores the account and signs it in', async () => {
     email: 'ada@example.com',
     dateCreated: ports.clock.now(),
   });
-  assert.equal((await auth.authorize({ accessToken })).user, user);
+  const record = { ...user, role: 'user', disabled: false };
+  assert.equal((await auth.authorize({ accessToken })).user, record);
   assert.type((await auth.refreshToken({ refreshToken })).accessToken, 'string');
 });
 

@@ -7,7 +7,7 @@ import {
 } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
 import { deviceLabel, type Session, startSession } from '../domain/session.ts';
-import type { Account } from '../domain/user.ts';
+import { type Account, publicUser } from '../domain/user.ts';
 import { PasswordAttempts, passwordLimits } from './attempts.ts';
 import { type Ports, StoreUnwritable } from './ports.ts';
 import { issueTokens, type SignedIn } from './tokens.ts';
@@ -82,7 +82,7 @@ export class Login {
     if (!stands) throw new AuthError('invalid_credentials');
     events.publish('loggedIn', { user, sessionId: session.id });
     if (verdict === 'outdated') await this.#upgrade(account, password);
-    return { user, ...(await issueTokens(this.#ports, session, user, now)) };
+    return { user: publicUser(user), ...(await issueTokens(this.#ports, session, user, now)) };
   }
 
   /**

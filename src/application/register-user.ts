@@ -1,6 +1,6 @@
 import { parseRegistration } from '../domain/credentials.ts';
 import { deviceLabel, startSession } from '../domain/session.ts';
-import type { User } from '../domain/user.ts';
+import { publicUser, type User } from '../domain/user.ts';
 import { PasswordAttempts, registrationLimits } from './attempts.ts';
 import type { Policy, Ports } from './ports.ts';
 import { issueTokens, type SignedIn } from './tokens.ts';
@@ -60,9 +60,7 @@ export class RegisterUser {
     const session = startSession(sessionIds, device, now, tokens.refreshTokenTtl);
     const user = await users.insert({ ...identity, passwordHash, dateCreated: now }, session);
     events.publish('registered', { user, sessionId: session.id });
-    return {
-      user,
-      ...(await issueTokens(this.#ports, { ...session, userId: user.id }, user, now)),
-    };
+    const pair = await issueTokens(this.#ports, { ...session, userId: user.id }, user, now);
+    return { user: publicUser(user), ...pair };
   }
 }

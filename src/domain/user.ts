@@ -21,6 +21,11 @@ export interface UserRecord extends User {
   readonly disabled: boolean;
 }
 
+/** Of a record, what anybody may see. */
+export function publicUser({ id, username, email, dateCreated }: User): User {
+  return { id, username, email, dateCreated };
+}
+
 export function isRole(value: unknown): value is Role {
   return value === 'user' || value === 'admin';
 }

@@ -152,6 +152,37 @@ export function lostAnswerContract(open: Open<OpenedLossyStore>): readonly Case[
       assert.deepEqual(await other.sessions.find(adas.id), stored && adas);
       assert.equal(await one.users.delete(userId, 0), stored !== undefined, 'a retry');
     }),
+    it('denies no account without a session that it stored', async ({ one, other, ...store }) => {
+      await store.loseNextAnswer();
+      const inserted = await outcome(one.users.insert(eve));
+      if (typeof inserted !== 'object') assert.equal(inserted, 'fault');
+      else assert.deepEqual(await other.users.findById(inserted.id), inserted);
+    }),
+    it('denies no role that it gave', async ({ one, other, userId, ...store }) => {
+      await store.loseNextAnswer();
+      const given = await outcome(one.users.setRole(userId, 'admin'));
+      const stored = (await other.users.findById(userId))?.role;
+      assert.ok(isTold(given, stored === 'admin'), told(given, 'stored', stored));
+    }),
+    it('disables a user and ends their sessions, or neither', async ({ one, other, ...store }) => {
+      const { adas, userId } = store;
+      await store.loseNextAnswer();
+      const set = await outcome(one.users.setDisabled(userId, true));
+      const stored = (await other.users.findById(userId))?.disabled;
+      assert.ok(isTold(set, stored === true), told(set, 'stored', stored));
+      assert.deepEqual(await other.sessions.find(adas.id), stored ? undefined : adas);
+      assert.equal(await one.users.setDisabled(userId, true), true, 'a retry');
+    }),
+    it('denies no password that it set, and ends the sessions with it', async (store) => {
+      const { one, other, adas, userId } = store;
+      await store.loseNextAnswer();
+      const set = await outcome(one.users.changePassword({ userId, passwordHash: '$set' }));
+      const stored = await other.users.findByEmail(account().email);
+      const isSet = stored?.passwordHash === '$set';
+      assert.ok(isTold(set, isSet), told(set, 'stored', stored?.passwordHash));
+      assert.equal(stored?.passwordVersion, isSet ? 1 : 0);
+      assert.deepEqual(await other.sessions.find(adas.id), isSet ? undefined : adas);
+    }),
     it('denies no removal of a session that it made', async ({ one, other, adas, ...store }) => {
       await store.loseNextAnswer();
       const removed = await outcome(one.sessions.remove(adas.id, adas.userId, NOW));
@@ -178,7 +209,9 @@ export function lostAnswerContract(open: Open<OpenedLossyStore>): readonly Case[
         ({ sessions }) => sessions.remove(adas.id, userId, NOW),
         ({ users }) =>
           users.changePassword({ userId, version: 0, passwordHash: '$changed', keep: 'none' }),
-        ({ users }) => users.delete(userId, 0),
+        ({ users }) => users.setRole(userId, 'admin'),
+        ({ users }) => users.setDisabled(userId, true),
+        ({ users }) => users.delete(userId),
       ];
       for (const [i, write] of writes.entries()) {
         await store.loseNextAnswer();

@@ -1,4 +1,5 @@
 import * as assert from 'node:assert/strict';
+import { administrationCases } from './administration.ts';
 import { type Case, casesOn, type Open, outcome, atOnce } from './case.ts';
 import { passwordCases } from './stored-passwords.ts';
 import {
@@ -24,7 +25,7 @@ export function userRepositoryContract(open: Open<OpenedStore>): readonly Case[]
       const { passwordHash: _, ...fields } = account();
       const user = await users.insert(account(), session());
       assert.ok(Number.isSafeInteger(user.id) && user.id > 0, `the id ${user.id}`);
-      assert.deepEqual(user, { id: user.id, ...fields });
+      assert.deepEqual(user, { id: user.id, ...fields, role: 'user', disabled: false });
     }),
     it('finds an account by id and by email, from anywhere', async ({ one, other }) => {
       const user = await one.users.insert(account(), session());
@@ -56,8 +57,20 @@ export function userRepositoryContract(open: Open<OpenedStore>): readonly Case[]
           { found: undefined, replaced: false, changed: false, deleted: false },
           `the id ${none}`,
         );
+        assert.deepEqual(
+          {
+            promoted: await users.setRole(none, 'admin'),
+            disabled: await users.setDisabled(none, true),
+            set: await users.changePassword({ userId: none, passwordHash: '$set' }),
+            deleted: await users.delete(none),
+          },
+          { promoted: false, disabled: false, set: false, deleted: false },
+          `the id ${none}`,
+        );
       }
-      assert.equal((await users.findByEmail(account().email))?.passwordHash, HASH);
+      const { user, passwordHash } = (await users.findByEmail(account().email)) ?? {};
+      const { role, disabled } = user ?? {};
+      assert.deepEqual([passwordHash, role, disabled], [HASH, 'user', false]);
     }),
     it('stores the first session with the account', async ({ one: { users }, other }) => {
       const first = session();
@@ -169,6 +182,7 @@ export function userRepositoryContract(open: Open<OpenedStore>): readonly Case[]
       await store.one.users.insert(account(), session());
     }),
     ...passwordCases(open),
+    ...administrationCases(open),
     it('lists users by ascending id, a page at a time', async ({ one: { users } }) => {
       for (let i = 0; i < 5; i += 1) {
         await users.insert(account({ email: address(`${9 - i}@x.co`) }), session());

@@ -2,7 +2,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
-import { AuthError, type Email, type Session } from '../../src/application/index.ts';
+import {
+  AuthError,
+  type Email,
+  type FirstSession,
+  type Session,
+} from '../../src/application/index.ts';
 import {
   type Repositories,
   sessionRepositoryContract,
@@ -27,6 +32,15 @@ function broken(fault: Break): Repositories {
     users: withMethods(users, replaced.users ?? {}),
     sessions: withMethods(sessions, replaced.sessions ?? {}),
   };
+}
+
+let lastSession = 0;
+
+function firstSession(): FirstSession {
+  lastSession += 1;
+  const [now, expires] = [new Date(0), new Date('9999-12-31')];
+  const ids = { id: `first-${lastSession}`, tokenId: `first-${lastSession}` };
+  return { ...ids, device: null, dateCreated: now, lastUsed: now, expires };
 }
 
 const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[] = [
@@ -160,6 +174,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
     fails: [
       'refuses a taken email, storing nothing of the attempt',
       'lets exactly one of many concurrent inserts of an email through',
+      'stores an account without a session',
     ],
   },
   {
@@ -216,7 +231,10 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
         },
       },
     }),
-    fails: ['lists of a user what anybody may see, and nothing else'],
+    fails: [
+      'stores what a new account is',
+      'lists of a user what anybody may see, and nothing else',
+    ],
   },
   {
     name: 'stores sessions of nobody',
@@ -233,6 +251,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
       };
     },
     fails: [
+      'holds what was proved before a user was disabled for nothing',
       'stores no session of a user that does not exist',
       'stores no session on a password that has been changed',
     ],
@@ -324,7 +343,180 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
     fails: [
       'changes no password that has been changed meanwhile, and ends nothing',
       'lets one of many concurrent changes of a password through',
+      'holds what was proved before a user was disabled for nothing',
     ],
+  },
+  {
+    name: 'stores a session where none is given',
+    fault: ({ users }) => ({
+      users: {
+        insert: (account, session = firstSession()) => users.insert(account, session),
+      },
+    }),
+    fails: ['stores an account without a session'],
+  },
+  {
+    name: 'makes a user of everybody',
+    fault: ({ users }) => ({
+      users: {
+        insert: ({ role: _role, disabled: _disabled, ...account }, session) =>
+          users.insert(account, session),
+      },
+    }),
+    fails: ['stores what a new account is'],
+  },
+  {
+    name: 'gives everybody the role',
+    fault: ({ users }) => ({
+      users: {
+        async setRole(id, role) {
+          const given = await users.setRole(id, role);
+          for (const each of await users.page({ after: 0, limit: 100 })) {
+            if (given) await users.setRole(each.id, role);
+          }
+          return given;
+        },
+      },
+    }),
+    fails: ['gives a user a role, and nobody else one'],
+  },
+  {
+    name: 'counts no row that was so before',
+    fault: ({ users }) => ({
+      users: {
+        async setRole(id, role) {
+          const before = await users.findById(id);
+          return (await users.setRole(id, role)) && before?.role !== role;
+        },
+        async setDisabled(id, disabled) {
+          const before = await users.findById(id);
+          return (await users.setDisabled(id, disabled)) && before?.disabled !== disabled;
+        },
+      },
+    }),
+    fails: [
+      'gives a user a role, and nobody else one',
+      'disables a user and enables them again, and nobody else',
+    ],
+  },
+  {
+    name: 'says that it has set what is of nobody',
+    fault: ({ users }) => ({
+      users: {
+        setRole: async (id, role) => (await users.setRole(id, role)) || true,
+        setDisabled: async (id, disabled) => (await users.setDisabled(id, disabled)) || true,
+      },
+    }),
+    fails: ['takes any number for an id, and finds nobody of it'],
+  },
+  {
+    name: 'disables everybody',
+    fault: ({ users }) => ({
+      users: {
+        async setDisabled(id, disabled) {
+          const is = await users.setDisabled(id, disabled);
+          for (const each of await users.page({ after: 0, limit: 100 })) {
+            if (is && each.id !== id) await users.setDisabled(each.id, disabled);
+          }
+          return is;
+        },
+      },
+    }),
+    fails: [
+      'disables a user and enables them again, and nobody else',
+      'ends the sessions of whom it disables or enables, and no other',
+      'deletes a user whatever the version of the password, once',
+    ],
+  },
+  {
+    name: 'leaves the sessions of whom it enables',
+    fault: ({ users, sessions }) => ({
+      users: {
+        async setDisabled(id, disabled) {
+          const all = await sessions.list(id, new Date(0));
+          const is = await users.setDisabled(id, disabled);
+          const user = await users.findById(id);
+          const { passwordVersion = 0 } = (user && (await users.findByEmail(user.email))) ?? {};
+          for (const each of disabled ? [] : all) await sessions.insert(each, passwordVersion);
+          return is;
+        },
+      },
+    }),
+    fails: ['ends the sessions of whom it disables or enables, and no other'],
+  },
+  {
+    name: 'forgets what was proved of whom it disables',
+    fault: ({ users, sessions }) => {
+      const disabled = new Set<number>();
+      const later = (id: number, version: number) => (disabled.has(id) ? version + 1 : version);
+      return {
+        users: {
+          async setDisabled(id, is) {
+            const set = await users.setDisabled(id, is);
+            if (is) disabled.add(id);
+            return set;
+          },
+          delete: (id, version) =>
+            users.delete(id, version === undefined ? version : later(id, version)),
+        },
+        sessions: {
+          insert: (session, version) => sessions.insert(session, later(session.userId, version)),
+        },
+      };
+    },
+    fails: ['holds what was proved before a user was disabled for nothing'],
+  },
+  {
+    name: 'writes the whole row of a user back',
+    fault: ({ users }) => ({
+      users: {
+        async setRole(id, role) {
+          const before = await users.findById(id);
+          await turn();
+          if (before) await users.setDisabled(id, before.disabled);
+          return users.setRole(id, role);
+        },
+      },
+    }),
+    fails: [
+      'gives a user a role, and nobody else one',
+      'loses nothing of what is set of one user at once',
+    ],
+  },
+  {
+    name: 'sets a password of the first version alone',
+    fault: ({ users }) => ({
+      users: {
+        changePassword: (change) => users.changePassword({ version: 0, ...change }),
+      },
+    }),
+    fails: [
+      'loses nothing of what is set of one user at once',
+      'sets a password whatever its version, and ends every session',
+    ],
+  },
+  {
+    name: 'leaves the sessions of whose password it sets',
+    fault: ({ users, sessions }) => ({
+      users: {
+        async changePassword(change) {
+          const all = await sessions.list(change.userId, new Date(0));
+          const changed = await users.changePassword(change);
+          for (const each of change.version === undefined ? all : []) {
+            await sessions.insert(each, 1);
+          }
+          return changed;
+        },
+      },
+    }),
+    fails: ['sets a password whatever its version, and ends every session'],
+  },
+  {
+    name: 'deletes a user of the first password alone',
+    fault: ({ users }) => ({
+      users: { delete: (id, version = 0) => users.delete(id, version) },
+    }),
+    fails: ['deletes a user whatever the version of the password, once'],
   },
   {
     name: 'changes a password and leaves the other sessions',
@@ -344,6 +536,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
     }),
     fails: [
       "ends a user's other sessions with a change, and nobody else's",
+      'sets a password whatever its version, and ends every session',
       'leaves no session of the old password behind a concurrent change',
     ],
   },
@@ -360,6 +553,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
       },
     }),
     fails: [
+      'holds what was proved before a user was disabled for nothing',
       'stores no session on a password that has been changed',
       'leaves no session of the old password behind a concurrent change',
     ],
@@ -468,7 +662,10 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
         },
       },
     }),
-    fails: ["ends a user's other sessions with a change, and nobody else's"],
+    fails: [
+      "ends a user's other sessions with a change, and nobody else's",
+      'sets a password whatever its version, and ends every session',
+    ],
   },
   {
     name: 'looks before it changes a password, and waits in between',
@@ -482,7 +679,12 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
         },
       },
     }),
-    fails: ['lets one of many concurrent changes of a password through'],
+    fails: [
+      'takes any number for an id, and finds nobody of it',
+      'lets one of many concurrent changes of a password through',
+      'loses nothing of what is set of one user at once',
+      'sets a password whatever its version, and ends every session',
+    ],
   },
   {
     name: 'looks before it deletes, and waits in between',
@@ -497,7 +699,10 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
         },
       },
     }),
-    fails: ['lets one of many concurrent deletions of a user through'],
+    fails: [
+      'lets one of many concurrent deletions of a user through',
+      'deletes a user whatever the version of the password, once',
+    ],
   },
   {
     name: 'rejects a session of nobody, as a foreign key does',

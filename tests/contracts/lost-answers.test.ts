@@ -29,7 +29,7 @@ const WRITES: Readonly<
     const { id, ...inserted } = await users.insert(eve, made.session());
     return [
       { ...inserted, isNew: id > userId },
-      { ...fields, isNew: true },
+      { ...fields, role: 'user', disabled: false, isNew: true },
     ];
   },
   async 'a session'({ sessions }, { userId }) {
@@ -45,6 +45,26 @@ const WRITES: Readonly<
   },
   async 'a hash that replaces another'({ users }, { userId }) {
     return [await users.replacePasswordHash(userId, made.HASH, '$new'), true];
+  },
+  async 'an account without a session'({ users }, { userId }) {
+    const fields = { username: 'Eve', email: made.address('eve@x.co'), dateCreated: NOW };
+    const { id, ...inserted } = await users.insert({ ...fields, passwordHash: '$of Eve' });
+    return [
+      { ...inserted, isNew: id > userId },
+      { ...fields, role: 'user', disabled: false, isNew: true },
+    ];
+  },
+  async 'a role'({ users }, { userId }) {
+    return [await users.setRole(userId, 'admin'), true];
+  },
+  async 'that a user is disabled'({ users }, { userId }) {
+    return [await users.setDisabled(userId, true), true];
+  },
+  async 'a password that is set'({ users }, { userId }) {
+    return [await users.changePassword({ userId, passwordHash: '$set' }), true];
+  },
+  async 'the end of an account, whatever its password'({ users }, { userId }) {
+    return [await users.delete(userId), true];
   },
   async 'the end of an account'({ users }, { userId }) {
     return [await users.delete(userId, 0), true];
@@ -112,7 +132,10 @@ const FAULTS: readonly {
           unlessLost(users.insert(account, session), () => users.insert(account, session)),
       },
     }),
-    fails: ['calls no email taken by the very account that it stored'],
+    fails: [
+      'calls no email taken by the very account that it stored',
+      'denies no account without a session that it stored',
+    ],
   },
   {
     name: 'commits the account alone',
@@ -205,7 +228,10 @@ const FAULTS: readonly {
           unlessLost(users.changePassword(change), () => users.changePassword(change)),
       },
     }),
-    fails: ['denies no change of password that it made'],
+    fails: [
+      'denies no change of password that it made',
+      'denies no password that it set, and ends the sessions with it',
+    ],
   },
   {
     name: 'changes a password again, whatever its version',
@@ -217,7 +243,39 @@ const FAULTS: readonly {
           ),
       },
     }),
-    fails: ['changes a password once, and ends the sessions with it, or neither'],
+    fails: [
+      'changes a password once, and ends the sessions with it, or neither',
+      'denies no password that it set, and ends the sessions with it',
+    ],
+  },
+  {
+    name: 'says that no role was given where it does not know',
+    fault: ({ users }) => ({
+      users: {
+        setRole: (id, role) => unlessLost(users.setRole(id, role), async () => false),
+      },
+    }),
+    fails: ['denies no role that it gave'],
+  },
+  {
+    name: 'disables a user in two transactions',
+    fault: ({ users }, sound) => ({
+      users: {
+        async setDisabled(id, disabled) {
+          const sessions = await sound.sessions.list(id, NOW);
+          try {
+            return await users.setDisabled(id, disabled);
+          } catch (fault) {
+            const user = await sound.users.findById(id);
+            const { passwordVersion = 0 } =
+              (user && (await sound.users.findByEmail(user.email))) ?? {};
+            for (const each of sessions) await sound.sessions.insert(each, passwordVersion);
+            throw fault;
+          }
+        },
+      },
+    }),
+    fails: ['disables a user and ends their sessions, or neither'],
   },
   {
     name: 'replaces a hash again, blindly',
@@ -369,7 +427,7 @@ useCases('register one account, to which a retry and then a login lead', async (
   const users = await sound.users.page({ after: 0, limit: 10 });
   assert.is(users.length, 1);
   const signedIn = await auth.login(ADA);
-  assert.equal(signedIn.user, users[0]);
+  assert.is(signedIn.user.id, users[0]?.id);
   assert.equal((await auth.authorize(signedIn)).user, users[0]);
 });
 
