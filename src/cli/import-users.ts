@@ -1,6 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { closeSync, createReadStream, createWriteStream, fstatSync, openSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  fstatSync,
+  openSync,
+  unlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -8,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Argon2Hasher } from '../adapters/argon2/argon2-hasher.ts';
 import { answerTo } from '../adapters/http/messages.ts';
 import { openForMigration } from '../adapters/knex/database.ts';
+import type { DatabaseTarget } from '../adapters/knex/target.ts';
 import { type ImportedLine, ImportTaken, UserImport } from '../adapters/knex/user-import.ts';
 import { legacyHashes } from '../adapters/legacy-hashes/legacy-hashes.ts';
 import { printable } from '../adapters/log/faults.ts';
@@ -16,32 +23,45 @@ import { parseEmail, parseUsername } from '../domain/credentials.ts';
 import { isRole } from '../domain/user.ts';
 import { readDatabase } from './backup.ts';
 import { refuseOutdated } from './service.ts';
-import { Progress, Refused, type Report, untilSignal, write } from './terminal.ts';
+import { Progress, Refused, type Report, type Screen, untilSignal, write } from './terminal.ts';
 import { type Fields, type FileLine, type Format, readUserFile } from './user-file.ts';
 
 export interface Importing {
   readonly format?: Format | undefined;
   readonly again?: true | undefined;
-  readonly json?: true | undefined;
+}
+
+/** The command: says which lines were refused, all of them, however many runs it took. */
+export async function importUsers(
+  path: string,
+  options: Importing & { readonly json?: true | undefined },
+): Promise<Report> {
+  const target = readDatabase(process.env);
+  const work = { ...options, signal: untilSignal(), screen: process.stderr };
+  return importFile(target, path, work, (done) => conclude(done, options.json ?? false));
 }
 
 /**
- * Brings the users of a file in, with the hashes that they have. However it ends, the same again goes on where it
- * was; which file it is, its content tells.
+ * Brings the users of a file in, with the hashes that they have, and gives `use` what became of it. However it
+ * ends, the same again goes on where it was; which file it is, its content tells.
+ * @throws Refused
  */
-export async function importUsers(path: string, options: Importing): Promise<Report> {
-  const target = readDatabase(process.env);
+export async function importFile<T>(
+  target: DatabaseTarget,
+  path: string,
+  options: Importing & { readonly signal: AbortSignal; readonly screen: Screen },
+  use: (done: UserImport) => Promise<T>,
+): Promise<T> {
   refuseOutdated.file(target);
-  const signal = untilSignal();
   const file = path === '-' ? await keep(process.stdin) : open(path);
   const knex = openForMigration(target);
   try {
     await refuseOutdated.tables(knex);
-    const id = await hashOf(file);
-    const work = await UserImport.open(knex, id, options.again ?? false);
-    if (work.progress.dateDone === null) await run(work, file, options.format, signal);
-    else process.stderr.write(`This file was imported on ${work.progress.dateDone}\n`);
-    return await conclude(work, options.json ?? false);
+    const work = await UserImport.open(knex, await hashOf(file), options.again ?? false);
+    const { dateDone } = work.progress;
+    if (dateDone === null) await run(work, file, options);
+    else options.screen.write(`This file was imported on ${dateDone}\n`);
+    return await use(work);
   } catch (fault) {
     throw fault instanceof ImportTaken ? new Refused(fault.message) : fault;
   } finally {
@@ -86,15 +106,14 @@ const BREATH = 5;
 async function run(
   work: UserImport,
   file: number,
-  format: Format | undefined,
-  signal: AbortSignal,
+  { format, signal, screen }: Importing & { readonly signal: AbortSignal; readonly screen: Screen },
 ): Promise<void> {
-  const size = fstatSync(file).size;
-  const progress = new Progress();
+  const { size } = fstatSync(file);
   const before = work.progress;
-  if (before.line > 0) process.stderr.write(`Goes on after line ${before.line}\n`);
+  if (before.line > 0) screen.write(`Goes on after line ${before.line}\n`);
   const hasher = new Argon2Hasher({ legacyHashes: legacyHashes() });
   const reads = (hash: string) => hasher.reads(hash);
+  const progress = new Progress(screen);
   const started = performance.now();
   try {
     for await (const lines of readUserFile(contentOf(file), format)) {
@@ -102,11 +121,14 @@ async function run(
       if (left.length === 0) continue;
       await work.add(left.map((line) => toImported(line, reads)));
       const { imported, refused, line } = work.progress;
-      const share = (left.at(-1)?.bytes ?? 0) / size;
-      const speed = (imported + refused - before.imported - before.refused) / (performance.now() - started);
-      const rate = `${Math.round(speed * 1000)} a second`;
-      progress.show(share, `${imported} imported, ${refused} refused, ${rate}`);
-      if (signal.aborted) throw new Refused(`stopped after line ${line}: the same again goes on there`);
+      const seconds = (performance.now() - started) / 1000;
+      const speed = (imported + refused - before.imported - before.refused) / seconds;
+      progress.show(
+        (left.at(-1)?.bytes ?? 0) / size,
+        `${imported} imported, ${refused} refused, ${Math.round(speed)} a second`,
+      );
+      if (signal.aborted)
+        throw new Refused(`stopped after line ${line}: the same again goes on there`);
       await sleep(BREATH);
     }
     await work.finish();
@@ -115,7 +137,6 @@ async function run(
   }
 }
 
-/** Says which lines were refused, all of them, however many runs it took. */
 async function conclude(work: UserImport, json: boolean): Promise<Report> {
   const { imported, refused, dateBegun, dateDone } = work.progress;
   if (json) await write('{"refusals":[');
@@ -168,14 +189,15 @@ function toAccount(fields: Fields, reads: (hash: string) => boolean): ImportedLi
   return dateCreated ? { ...account, dateCreated } : 'date_created must be a time of ISO 8601';
 }
 
-const DATE = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/;
+const DATE = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:?\d\d)?)?$/;
 
 /** Without a zone it is UTC. */
 function readDate(text: string): Date | undefined {
-  const [whole, zone] = DATE.exec(text) ?? [];
-  if (whole === undefined) return undefined;
-  const isDay = whole.length === 10;
-  const date = new Date(isDay || zone ? whole.replace(' ', 'T') : `${whole.replace(' ', 'T')}Z`);
+  const [, day = '', time = '00:00', zone = 'Z'] = DATE.exec(text) ?? [];
+  // The 30th of February would be taken for a day of March.
+  const midnight = new Date(`${day}T00:00Z`);
+  if (Number.isNaN(midnight.getTime()) || !midnight.toISOString().startsWith(day)) return undefined;
+  const date = new Date(`${day}T${time}${zone}`);
   const year = date.getUTCFullYear();
   return year >= 0 && year <= 9_999 ? date : undefined;
 }

@@ -7,8 +7,7 @@ import { readKeyFile } from '../adapters/config/keys.ts';
 import { keyObject, verifyKey } from '../adapters/jwt/keys.ts';
 import { Refused, type Report } from './terminal.ts';
 
-export const KEY_TYPES = ['es256', 'rs256', 'secret'] as const;
-export type KeyType = (typeof KEY_TYPES)[number];
+export type KeyType = 'es256' | 'rs256' | 'secret';
 
 /** Makes a key, in a file of its own. */
 export async function generateKey(file: string, type: KeyType): Promise<Report> {

@@ -5,13 +5,13 @@ import {
   InvalidArgumentError,
   Option,
 } from '@commander-js/extra-typings';
-import { KEY_TYPES } from './keys.ts';
 import { tell } from './terminal.ts';
-import { FORMATS } from './user-file.ts';
 
 // What each command does is loaded when it is asked for.
 
 const ROLES = ['user', 'admin'] as const;
+const KEY_TYPES = ['es256', 'rs256', 'secret'] as const;
+const FORMATS = ['csv', 'jsonl'] as const;
 
 /** Every command, with its options and its help. */
 function portcullis() {
@@ -172,10 +172,19 @@ reported with its number, and the exit code is 1; the others are imported all th
   withJson(users.command('export'))
     .description('write all users to a file')
     .argument('<file>', 'made with mode 0600, never overwritten; -: standard output')
-    .addOption(new Option('--format <format>', 'its kind').choices(FORMATS).default('jsonl' as const))
-    .option('--with-password-hashes', 'so that it can be imported; keep it as you keep the database')
+    .addOption(
+      new Option('--format <format>', 'its kind').choices(FORMATS).default('jsonl' as const),
+    )
+    .option(
+      '--with-password-hashes',
+      'so that it can be imported; keep it as you keep the database',
+    )
     .action((file, options) =>
-      tell(options, async () => (await import('./export-users.ts')).exportUsers(file, options)),
+      tell(options, async () => {
+        const { exportUsers } = await import('./export-users.ts');
+        const { readDatabase } = await import('./backup.ts');
+        return exportUsers(readDatabase(process.env), file, options);
+      }),
     );
 }
 

@@ -127,7 +127,11 @@ export async function confirm(question: string): Promise<void> {
 }
 
 /** Where progress is shown: standard error, so that what a command says stays by itself. */
-type Screen = Pick<NodeJS.WriteStream, 'write' | 'isTTY' | 'columns'>;
+export interface Screen {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
 
 const BAR = 24;
 /** Milliseconds between two pictures on a terminal, and two lines elsewhere. */
@@ -140,7 +144,7 @@ export class Progress {
   #shownAt = Number.NEGATIVE_INFINITY;
   #tenth = -1;
 
-  constructor(screen: Screen = process.stderr) {
+  constructor(screen: Screen) {
     this.#screen = screen;
   }
 

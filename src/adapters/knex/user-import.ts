@@ -8,7 +8,7 @@ import { DEFAULT_TABLES, isSqlite } from './tables.ts';
 /** A line of a file: the account that it gives, or why it gives none. */
 export interface ImportedLine {
   readonly line: number;
-  readonly account: Omit<NewAccount, 'dateCreated'> & { readonly dateCreated?: Date } | string;
+  readonly account: (Omit<NewAccount, 'dateCreated'> & { readonly dateCreated?: Date }) | string;
 }
 
 /** How far an import has come, as the database has it. */
