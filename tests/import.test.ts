@@ -269,7 +269,7 @@ for (const name of STORES) {
     const email = parseEmail('ada@example.com');
     const account = { username: 'Ada', email, passwordHash: LEGACY_HASHES.bcrypt };
     const committed = new Proxy(knex, {
-      get: (target, member, receiver) =>
+      get: (target, member, receiver): unknown =>
         member === 'transaction' ? losing : Reflect.get(target, member, receiver),
     });
     let isLost = false;
@@ -313,7 +313,9 @@ for (const name of STORES) {
       const { data } = await exportUsers(target, path, options);
       assert.equal(data, { file: path, users: before.length });
       assert.is(statSync(path).mode & 0o777, 0o600);
-      const taken: unknown = await exportUsers(target, path, options).catch((fault) => fault);
+      const taken: unknown = await exportUsers(target, path, options).catch(
+        (fault: unknown) => fault,
+      );
       assert.match(String(taken), 'is there already: nothing is overwritten');
       await other('users').delete();
       assert.equal((await imported(env, path)).refusals, []);
@@ -324,7 +326,7 @@ for (const name of STORES) {
     assert.not.match(bare, '$2b$');
     assert.is(bare.trimEnd().split('\n').length, before.length);
     const options = { format: 'csv', withPasswordHashes: true } as const;
-    const open: unknown = await exportUsers(target, '-', options).catch((fault) => fault);
+    const open: unknown = await exportUsers(target, '-', options).catch((fault: unknown) => fault);
     assert.match(String(open), 'hashes go to a file');
   });
 

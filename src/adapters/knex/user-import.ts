@@ -60,7 +60,9 @@ export class UserImport {
    */
   static async open(knex: Knex, id: string, again: boolean): Promise<UserImport> {
     const suffix = isSqlite(knex) ? '' : ' ENGINE = InnoDB DEFAULT CHARACTER SET ascii';
-    for (const table of TABLES) await write(knex, async () => knex.raw(table + suffix));
+    for (const table of TABLES) {
+      await write(knex, async () => void (await knex.raw(table + suffix)));
+    }
     if (again) {
       const forget = (trx: Knex) =>
         Promise.all([

@@ -1,0 +1,364 @@
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readConfig } from '../src/adapters/config/config.ts';
+import { generateKey, rotateKey } from '../src/cli/keys.ts';
+import { Progress } from '../src/cli/terminal.ts';
+import { compose, serve } from '../src/main.ts';
+import { cli, done, json } from './support/cli.ts';
+import { SECRET } from './support/fakes.ts';
+import { temporaryFolder } from './support/programs.ts';
+import { ADA, call, CLI, registered, startProgram, TEST_ENV } from './support/service.ts';
+import { isAvailable, type StoreName, withDatabases, withDatabaseUrl } from './support/stores.ts';
+
+const command = suite('The command line');
+
+command('tells how it is used, and knows who asked wrongly', async () => {
+  const helps = [
+    [['--help'], 0, 'Exit codes: 0 done'],
+    [['users', 'import', '--help'], 0, 'Fields: username, email and password_hash'],
+    [['users', 'create', '--help'], 0, '--password-stdin'],
+    [[], 2, 'Usage: portcullis'],
+    [['users'], 2, 'Usage: portcullis users'],
+    [['user'], 2, "unknown command 'user'"],
+    [['backup'], 2, "missing required argument 'file'"],
+    [['users', 'set-role', '1', 'owner'], 2, 'It is none of user, admin'],
+    [['users', 'list', '--limit', 'x'], 2, 'It is no whole number'],
+    [
+      ['users', 'create', 'a@example.com', 'A', '--password', 'x'],
+      2,
+      "unknown option '--password'",
+    ],
+  ] as const;
+  await Promise.all(
+    helps.map(async ([args, code, text]) => {
+      const said = await cli(args);
+      assert.is(said.code, code, args.join(' '));
+      assert.match(code === 0 ? said.stdout : said.stderr, text);
+    }),
+  );
+});
+
+command('refuses in one line, or in JSON, what cannot be done', async () => {
+  const folder = temporaryFolder();
+  try {
+    const DATABASE_URL = `sqlite:${join(folder.path, 'p.sqlite')}`;
+    const { code, stdout, stderr } = await cli(['users', 'list'], { DATABASE_URL });
+    assert.is(code, 1);
+    assert.is(stdout, '');
+    assert.match(stderr, /^Not done: \S+p.sqlite is not there: portcullis migrate makes it\n$/);
+    assert.equal(existsSync(join(folder.path, 'p.sqlite')), false, 'and makes no file');
+    const told = await json(['users', 'list'], { DATABASE_URL: 'memory:' });
+    assert.equal(told, { error: 'DATABASE_URL is memory: nothing is kept' });
+    const production = { DATABASE_URL, NODE_ENV: 'production', JWT_SECRET: 'short' };
+    const settings = await cli(['users', 'list'], production);
+    assert.match(settings.stderr, 'Not done: JWT_SECRET must have at least 32 bytes');
+  } finally {
+    folder.remove();
+  }
+});
+
+/** With the service in this process, on an empty database. */
+async function withUsers(
+  name: StoreName,
+  use: (env: Readonly<Record<string, string>>, url: string) => Promise<void>,
+): Promise<void> {
+  await withDatabaseUrl(name, async (DATABASE_URL) => {
+    const env = { ...TEST_ENV, DATABASE_URL };
+    const service = await serve(readConfig({ ...env, RATE_LIMIT: 'off' }));
+    try {
+      await use(env, service.url);
+    } finally {
+      await service.stop();
+    }
+  });
+}
+
+const CREATE = ['users', 'create', 'ADA@example.com', 'Ada', '--password-stdin'];
+
+command('looks after users while the service runs', () =>
+  withUsers('SQLite', async (env, url) => {
+    const login = async (password: string) =>
+      (await call(url, 'POST /login', { json: { email: ADA.email, password } })).status;
+    const created = await json([...CREATE, '--role', 'admin'], env, 'correct horse\n');
+    const { id, date_created, ...ada } = created as Record<string, unknown>;
+    assert.equal(ada, { username: 'Ada', email: ADA.email, role: 'admin', disabled: false });
+    assert.match(String(date_created), /^20.*Z$/);
+    const user = String(id);
+    assert.is(await login('correct horse'), 200);
+    const [taken, short] = await Promise.all([
+      cli(CREATE, env, 'correct horse\n'),
+      cli(CREATE, env, 'short'),
+    ]);
+    assert.match(taken.stderr, 'Not done: Email already registered');
+    assert.match(short.stderr, 'Not done: Password must be at least 8 characters');
+
+    assert.match(await done(['users', 'disable', user], env), 'Disabled');
+    assert.is(await login('correct horse'), 401);
+    assert.match(await done(['users', 'enable', ADA.email], env), 'Enabled');
+    const setPassword = ['users', 'set-password', user, '--password-stdin'];
+    assert.match(await done(setPassword, env, 'battery staple\r\n'), 'every session has ended');
+    assert.is(await login('correct horse'), 401);
+    assert.is(await login('battery staple'), 200);
+    await done(['users', 'set-role', user, 'user'], env);
+    assert.match(await done(['users', 'show', ADA.email], env), /^role +user$/m);
+
+    await registered(url, { email: 'bob@example.com', username: 'Bob\u202E' });
+    const list = await done(['users', 'list'], env);
+    assert.match(list, /^\d+ +\S+Z +user +ada@example.com +Ada\n\d+ .*bob@example.com +Bob\\u/);
+    const { users, next } = (await json(['users', 'list', '--limit', '1'], env)) as {
+      readonly users: readonly { readonly email: string }[];
+      readonly next: number | null;
+    };
+    assert.equal(
+      users.map(({ email }) => email),
+      [ADA.email],
+    );
+    assert.is(next, id);
+
+    const unasked = await cli(['users', 'delete', user], env);
+    assert.match(unasked.stderr, '--yes says that you mean it');
+    assert.match(await done(['users', 'delete', user, '--yes'], env), 'Deleted: ada@example.com');
+    const gone = await cli(['users', 'show', user], env);
+    assert.match(gone.stderr, 'Not done: User not found');
+    assert.is(gone.code, 1);
+  }),
+);
+
+const ON_MARIADB = 'looks after users on MariaDB';
+const onMariadb = () =>
+  withUsers('MariaDB', async (env) => {
+    const { id } = (await json(CREATE, env, 'correct horse')) as { readonly id: number };
+    await done(['users', 'disable', String(id)], env);
+    assert.match(await done(['users', 'list'], env), /user, disabled +ada@example.com +Ada\n$/);
+    assert.match(await done(['users', 'delete', ADA.email, '--yes'], env), `(${id})`);
+    assert.is(await done(['users', 'list'], env), '');
+  });
+if (isAvailable('MariaDB')) command(ON_MARIADB, onMariadb);
+else command.skip(ON_MARIADB, onMariadb);
+
+const STORES: readonly StoreName[] = ['SQLite', 'MariaDB'];
+for (const name of STORES) {
+  const title = `makes the tables and prunes sessions on ${name}`;
+  const test = () =>
+    withDatabaseUrl(name, async (DATABASE_URL) => {
+      const env = { ...TEST_ENV, DATABASE_URL };
+      const { steps } = (await json(['migrate'], env)) as { readonly steps: readonly string[] };
+      assert.is(steps[0], '0001_users_and_sessions');
+      assert.match(await done(['migrate'], env), 'The tables are up to date');
+      const short = { ACCESS_TOKEN_TTL: '1s', REFRESH_TOKEN_TTL: '1s' };
+      const service = await serve(readConfig({ ...env, ...short }));
+      await registered(service.url);
+      await service.stop();
+      await sleep(1_100);
+      // The session; what was counted for the registration lasts an hour.
+      assert.equal(await json(['sessions', 'prune'], env), { removed: 1 });
+      assert.equal(await json(['sessions', 'prune'], env), { removed: 0 });
+    });
+  if (isAvailable(name)) command(title, test);
+  else command.skip(title, test);
+}
+
+command('serves, and tries a server against the document', async () => {
+  const args = [process.execPath, '--import', 'tsx', CLI, 'serve'];
+  const program = await startProgram({ ...TEST_ENV, DATABASE_URL: 'memory:' }, args);
+  try {
+    const sound = await json(['conformance', program.url]);
+    const { cases, faults } = sound as { readonly cases: number; readonly faults: unknown };
+    assert.ok(cases > 20);
+    assert.equal(faults, []);
+  } finally {
+    assert.is(await program.end('SIGTERM'), 0);
+  }
+  const gone = await cli(['conformance', program.url]);
+  assert.is(gone.code, 1);
+  assert.match(gone.stdout, /^✘ [^]*\n0 of \d+ cases hold\n$/);
+});
+
+command.run();
+
+const keys = suite('The command line makes keys');
+
+keys('that the service takes, in files of their owner, and overwrites none', async () => {
+  const folder = temporaryFolder();
+  try {
+    for (const [type, algorithm] of [
+      ['es256', 'ES256'],
+      ['rs256', 'RS256'],
+      ['secret', 'HS256'],
+    ] as const) {
+      const file = join(folder.path, type);
+      const { data, lines } = await generateKey(file, type);
+      assert.is(Reflect.get(Object(data), 'algorithm'), algorithm);
+      assert.is(statSync(file).mode & 0o777, 0o600);
+      const key = readFileSync(file, 'utf8');
+      for (const part of key.trim().split('\n').slice(0, 3)) {
+        assert.not.match([...lines, JSON.stringify(data)].join(), part.slice(0, 40));
+      }
+      const taken: unknown = await generateKey(file, type).catch((fault: unknown) => fault);
+      assert.match(String(taken), 'is there already: nothing is overwritten');
+      assert.is(readFileSync(file, 'utf8'), key);
+    }
+    const env = {
+      NODE_ENV: 'production',
+      DATABASE_URL: `sqlite:${join(folder.path, 'p.sqlite')}`,
+      JWT_SECRET: readFileSync(join(folder.path, 'secret'), 'utf8').trim(),
+    };
+    assert.is(Reflect.get(Object(await json(['doctor'], env)), 'unsafe'), 0);
+  } finally {
+    folder.remove();
+  }
+});
+
+interface Step {
+  readonly step: number;
+  readonly set: Readonly<Record<string, string>>;
+  readonly unset: readonly string[];
+}
+
+/** What a shell makes of the settings of a step. */
+async function after(env: Readonly<Record<string, string>>, { set, unset }: Step) {
+  const names = [
+    'JWT_SECRET',
+    'JWT_PRIVATE_KEY_FILE',
+    'JWT_PREVIOUS_SECRETS',
+    'JWT_PREVIOUS_KEY_FILES',
+  ];
+  const settings = Object.entries(set).map(([name, value]) => `export ${name}=${value}`);
+  const show = `${process.execPath} -p 'JSON.stringify(process.env)'`;
+  const script = [...settings, ...unset.map((name) => `unset ${name}`), show].join('\n');
+  const { stdout } = await promisify(execFile)('/bin/sh', ['-c', script], { env });
+  const seen = JSON.parse(stdout) as Record<string, string>;
+  const rest = Object.entries(env).filter(([name]) => !names.includes(name));
+  const keyed = names.flatMap((name) => (seen[name] ? [[name, seen[name]] as const] : []));
+  return Object.fromEntries([...rest, ...keyed]);
+}
+
+const STARTS = {
+  'a secret': { JWT_SECRET: SECRET },
+  'a secret and an older one': { JWT_SECRET: SECRET, JWT_PREVIOUS_SECRETS: `${SECRET}older` },
+  'a key of RSA': undefined,
+};
+for (const [what, start] of Object.entries(STARTS)) {
+  keys(`and rotates from ${what} in three steps, in which nobody is signed out`, async () => {
+    const folder = temporaryFolder();
+    try {
+      const rsa = join(folder.path, 'old key.pem');
+      await generateKey(rsa, 'rs256');
+      const file = join(folder.path, "the new one's.pem");
+      let env: Record<string, string> = {
+        DATABASE_URL: `sqlite:${join(folder.path, 'p.sqlite')}`,
+        ...(start ?? { JWT_PRIVATE_KEY_FILE: rsa }),
+      };
+      const tokens: string[] = [];
+      /** As the service would take and make them with these settings. */
+      const tryAll = async () => {
+        const composition = await compose(readConfig(env));
+        const issuer = composition.part('tokens');
+        const now = new Date();
+        for (const token of tokens) assert.ok(await issuer.verifyRefreshToken(token, now));
+        const claims = { userId: 1, sessionId: 'session', tokenId: `token ${tokens.length}` };
+        tokens.push(await issuer.issueRefreshToken(claims, now, new Date(now.getTime() + 60_000)));
+        await composition.close();
+      };
+      await tryAll();
+      for (const step of [1, 2]) {
+        const { data, lines } = await rotateKey(file, 'es256', env);
+        assert.is((data as Step).step, step);
+        assert.not.match(lines.join('\n'), SECRET);
+        env = await after(env, data as Step);
+        await tryAll();
+      }
+      const [header = ''] = tokens.at(-1)?.split('.') ?? [];
+      assert.match(Buffer.from(header, 'base64url').toString(), 'ES256');
+      const last = await rotateKey(file, 'es256', env);
+      assert.is((last.data as Step).step, 3);
+      env = await after(env, last.data as Step);
+      assert.equal(
+        Object.keys(env).filter((name) => name.startsWith('JWT_')),
+        ['JWT_PRIVATE_KEY_FILE'],
+      );
+      tokens.splice(0, 2); // Of the old key: by then their time is over.
+      await tryAll();
+    } finally {
+      folder.remove();
+    }
+  });
+}
+
+keys.run();
+
+const terminal = suite('A terminal');
+
+terminal('shows progress as a bar, and another output as lines', () => {
+  const shown = (isTTY: boolean) => {
+    const texts: string[] = [];
+    const progress = new Progress({ isTTY, columns: 60, write: (text) => texts.push(text) });
+    progress.show(0.01, 'one');
+    progress.show(0.02, 'too soon');
+    progress.show(0.5, 'half');
+    progress.show(1, `all ${'x'.repeat(80)}`);
+    progress.end();
+    return texts;
+  };
+  assert.equal(shown(false), ['1 %, one\n', '50 %, half\n', `100 %, all ${'x'.repeat(80)}\n`]);
+  const bar = shown(true);
+  assert.is(bar[0], `\r\u001B[K${'░'.repeat(24)}   1 %  one`);
+  assert.match(bar.at(-2) ?? '', `\r\u001B[K${'█'.repeat(24)} 100 %  all x`);
+  assert.ok((bar.at(-2) ?? '').length <= 60 + 4, 'on one line');
+  assert.is(bar.at(-1), '\n');
+});
+
+const ASKED = 'asks for a password twice, and shows nothing of it';
+const asked = () =>
+  withDatabases('SQLite', async (_, __, DATABASE_URL) => {
+    const line = `${process.execPath} --import tsx ${CLI} users create ada@example.com Ada`;
+    const { PATH, HOME } = process.env;
+    const child = execFile('script', ['-qec', line, '/dev/null'], {
+      env: { PATH, HOME, ...TEST_ENV, DATABASE_URL },
+      timeout: 60_000,
+    });
+    let output = '';
+    let answers = 0;
+    child.stdout?.on('data', (text) => {
+      output += String(text);
+      const questions = output.match(/Password: |Once more: /g)?.length ?? 0;
+      // A moment later: it begins to listen after it has asked.
+      if (questions > answers) setTimeout(() => child.stdin?.write('canary-password\r'), 300);
+      answers = questions;
+    });
+    await new Promise((resolve) => child.once('close', resolve));
+    assert.match(output, /Password: [^]*Once more: [^]*Created: ada@example.com/);
+    assert.not.match(output, 'canary');
+  });
+if (existsSync('/usr/bin/script')) terminal(ASKED, asked);
+else terminal.skip(ASKED, asked);
+
+terminal.run();
+
+const documents = suite('The documents');
+
+documents('name commands of the command line that exist', async () => {
+  const text = ['README.md', 'docs/operating.md', 'src/cli/portcullis.ts', 'src/cli/service.ts']
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\n');
+  const named = new Set(
+    [...text.matchAll(/portcullis ((?:users|sessions|keys) [a-z-]+|migrate|doctor|conformance)\b/g)]
+      .map(([, name = '']) => name)
+      .filter((name) => !name.startsWith('users that')),
+  );
+  assert.ok(named.size > 5);
+  await Promise.all(
+    [...named].map(async (name) => {
+      const { code, stdout } = await cli([...name.split(' '), '--help']);
+      assert.is(code, 0, name);
+      assert.match(stdout, `Usage: portcullis ${name}`);
+    }),
+  );
+});
+
+documents.run();
