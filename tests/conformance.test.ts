@@ -30,7 +30,7 @@ async function failures(cases: readonly Case[]): Promise<Map<string, string>> {
 const ours = suite('The HTTP contract');
 
 for (const host of HTTP_HOSTS) {
-  for (const usersAccess of ['public', 'authenticated', 'disabled'] as const) {
+  for (const usersAccess of ['public', 'authenticated', 'admin', 'disabled'] as const) {
     const title = `is kept by ${host.name}, where the list of users is ${usersAccess}`;
     const test = () =>
       host.with({ env: { USERS_ACCESS: usersAccess } }, async ({ url, part }) => {

@@ -191,7 +191,7 @@ for (const name of DATABASES) {
     await knex.migrate.down();
     const { code, text } = await examineAt(url);
     assert.is(code, 0);
-    assert.match(text, /^note +0003_attempts still to be made/m);
+    assert.match(text, /^note +0004_roles_disabled_users still to be made/m);
   });
 
   it('takes a database in which nothing has been made yet', async () => {

@@ -237,6 +237,37 @@ guard('takes no user that was there before, and leaves errors after it to the ap
   });
 });
 
+guard('lets nobody through who lacks the role, and takes no role that is none', async () => {
+  const { auth, ada } = await withAda();
+  const admin = { role: 'admin' } as const;
+  const app = express();
+  app.get('/admin', requireUser(auth, admin), ({ user }, response) => {
+    response.json(user?.role);
+  });
+  const request = new Request('https://example.com/admin', {
+    headers: { authorization: `Bearer ${ada.accessToken}` },
+  });
+  const adminOf = requireUserOf(auth, admin);
+  await withApp(app, async (url) => {
+    const refused = await call(url, 'GET /admin', { token: ada.accessToken });
+    assertMessage(refused, 403, 'Insufficient role');
+    assert.is(refused.headers.get('www-authenticate'), 'Bearer error="insufficient_scope"');
+    const response = await adminOf(request);
+    assert.ok(response instanceof Response);
+    assert.is(response.status, 403);
+    assert.equal(await response.json(), { message: 'Insufficient role' });
+    await auth.setRole({ userId: ada.user.id, role: 'admin' });
+    assert.is((await call(url, 'GET /admin', { token: ada.accessToken })).json, 'admin');
+    assert.is(Reflect.get(await adminOf(request), 'role'), 'admin');
+  });
+  for (const role of ['Admin', '', null, undefined, 7]) {
+    const options = { role } as never;
+    assert.throws(() => requireUser(auth, options), /role cannot be/);
+    assert.throws(() => requireUserOf(auth, options), /role cannot be/);
+  }
+  assert.throws(() => requireUser(auth, { rôle: 'admin' } as never), /no option rôle/);
+});
+
 guard('tells a fetch host who asks, or what to answer', async () => {
   const { auth, ada } = await withAda();
   const userOf = requireUserOf(auth);
@@ -425,6 +456,7 @@ parts('are refused where they are told what is none', () => {
   }
   const auth = createAuth(ports);
   for (const [options, text] of [
+    [{ usersAccess: 'admins' }, 'usersAccess cannot be admins'],
     [{ usersAccess: 'disabledd' }, 'usersAccess cannot be disabledd'],
     [{ usersAccess: null }, 'usersAccess cannot be null'],
     [{ usersAcess: 'disabled' }, 'there is no option usersAcess'],

@@ -6,10 +6,15 @@ import {
   Authorize,
   ChangePassword,
   createAuth,
+  CreateUser,
   defaultPolicy,
   DeleteAccount,
+  DeleteUser,
+  DisableUser,
   type EmbeddedAuth,
+  EnableUser,
   EndSession,
+  FindUser,
   type GivenPorts,
   Listeners,
   ListSessions,
@@ -20,6 +25,8 @@ import {
   PruneExpired,
   RefreshToken,
   RegisterUser,
+  SetPassword,
+  SetRole,
 } from '../src/application/index.ts';
 import { outcome, printedErrors } from './support/expect.ts';
 import { ADA, fakePorts, withAda, withMethods } from './support/fakes.ts';
@@ -34,6 +41,11 @@ const NAMES: readonly AuthEventName[] = [
   'loggedOutEverywhere',
   'passwordChanged',
   'accountDeleted',
+  'userCreated',
+  'roleChanged',
+  'userDisabled',
+  'userEnabled',
+  'passwordSet',
   'listenerFailed',
 ];
 
@@ -49,7 +61,8 @@ const events = suite('Events');
 events('tell of everything that a user does, in order', async () => {
   const auth = createAuth(fakePorts());
   const heard = listen(auth);
-  const { user, ...first } = await auth.registerUser(ADA);
+  const first = await auth.registerUser(ADA);
+  const user = { ...first.user, role: 'user', disabled: false };
   const { accessToken, refreshToken } = await auth.login(ADA);
   await auth.refreshToken({ refreshToken });
   await auth.logout({ refreshToken });
@@ -79,6 +92,30 @@ events('tell of everything that a user does, in order', async () => {
     ['accountDeleted', { user }],
   ]);
   assert.ok(accessToken);
+});
+
+events('tell of what whoever runs the service does, where it changes something', async () => {
+  const auth = createAuth(fakePorts());
+  const heard = listen(auth);
+  const user = await auth.createUser({ ...ADA, role: 'admin' });
+  const userId = user.id;
+  for (const role of ['user', 'user'] as const) await auth.setRole({ userId, role });
+  for (let i = 0; i < 2; i += 1) await auth.disableUser({ userId });
+  for (let i = 0; i < 2; i += 1) await auth.enableUser({ userId });
+  await auth.setPassword({ userId, password: 'battery staple' });
+  await auth.deleteUser({ userId });
+  await outcome(auth.disableUser({ userId }));
+  await turn();
+  const plain = { ...user, role: 'user' };
+  assert.equal(heard, [
+    ['userCreated', { user }],
+    ['roleChanged', { user: plain }],
+    ['userDisabled', { user: { ...plain, disabled: true } }],
+    ['userEnabled', { user: plain }],
+    ['passwordSet', { user: plain }],
+    ['accountDeleted', { user: plain }],
+  ]);
+  assert.not.match(JSON.stringify(heard), /horse|staple|\$/);
 });
 
 events('tell of what was refused, and of nothing that is private', async () => {
@@ -116,7 +153,9 @@ events('tell of a replaced refresh token that comes again', async () => {
   await outcome(auth.refreshToken({ refreshToken: ada.refreshToken }));
   await turn();
   const { sessionId } = (heard[0]?.[1] ?? {}) as { sessionId?: string };
-  assert.equal(heard, [['refreshTokenReused', { user: ada.user, sessionId }]]);
+  assert.equal(heard, [
+    ['refreshTokenReused', { user: { ...ada.user, role: 'user', disabled: false }, sessionId }],
+  ]);
 });
 
 events('come after what they tell has been stored, and not if it was not', async () => {
@@ -126,7 +165,7 @@ events('come after what they tell has been stored, and not if it was not', async
   auth.on('registered', async ({ user }) => found.push(await ports.users.findById(user.id)));
   const { user } = await auth.registerUser(ADA);
   for (let i = 0; i < 5; i += 1) await turn();
-  assert.equal(found, [user]);
+  assert.equal(found, [{ ...user, role: 'user', disabled: false }]);
 
   const insert = () => Promise.reject(new Error('no database'));
   const broken: GivenPorts = { ...ports, users: withMethods(ports.users, { insert }) };
@@ -167,7 +206,8 @@ events('cannot break, delay or change a request by who listens', async () => {
     assert.is(user.username, 'Ada');
     assert.is.not(user.dateCreated.getTime(), 0);
     await turn();
-    assert.equal(last, [user], 'and none of the others is kept from listening');
+    const record = { ...user, role: 'user', disabled: false };
+    assert.equal(last, [record], 'and none of the others is kept from listening');
   });
   assert.equal(lines, [
     'portcullis: a listener of registered failed: TypeError',
@@ -274,6 +314,15 @@ events('are told by each use case that stands alone, on the ports that it names'
   await new LogoutAll(ports).execute({ accessToken });
   await new DeleteAccount(ports).execute({ accessToken, password: change.password });
   assert.is(await new PruneExpired(ports).execute(), 0);
+  const creation = { ...ADA, email: 'root@example.com' };
+  const { id: userId } = await new CreateUser(ports, defaultPolicy).execute(creation);
+  assert.is((await new FindUser(ports).execute({ id: userId })).email, creation.email);
+  await new SetRole(ports).execute({ userId, role: 'admin' });
+  await new DisableUser(ports).execute({ userId });
+  await new EnableUser(ports).execute({ userId });
+  const { password } = change;
+  await new SetPassword(ports, defaultPolicy).execute({ userId, password });
+  await new DeleteUser(ports).execute({ userId });
   await turn();
   assert.equal(heard, [
     'registered',
@@ -284,6 +333,12 @@ events('are told by each use case that stands alone, on the ports that it names'
     'loggedOut',
     'loggedOut',
     'loggedOutEverywhere',
+    'accountDeleted',
+    'userCreated',
+    'roleChanged',
+    'userDisabled',
+    'userEnabled',
+    'passwordSet',
     'accountDeleted',
   ]);
 });

@@ -369,16 +369,61 @@ for (const host of HTTP_HOSTS) {
       message(wrong, 401, 'Token is invalid or expired!');
       assert.is((await call(url, 'GET /users', { token: access_token })).status, 200);
     });
+    await host.with({ env: { USERS_ACCESS: 'admin' } }, async ({ url, part }) => {
+      const { access_token, refresh_token } = await registered(url);
+      message(await call(url, 'GET /users'), 401, 'Token is missing!');
+      const wrong = await call(url, 'GET /users', { token: refresh_token });
+      message(wrong, 401, 'Token is invalid or expired!');
+      const refused = await call(url, 'GET /users', { token: access_token });
+      message(refused, 403, 'Insufficient role');
+      const challenge = 'Bearer error="insufficient_scope"';
+      assert.is(refused.headers.get('www-authenticate'), challenge);
+      const { id } = await part('auth').findUser({ email: ADA.email });
+      await part('auth').setRole({ userId: id, role: 'admin' });
+      assert.is((await call(url, 'GET /users', { token: access_token })).status, 200);
+      const { json } = await call(url, 'GET /account', { token: access_token });
+      assert.is((json as { user: { role: string } }).user.role, 'admin');
+    });
     await host.with({ env: { USERS_ACCESS: 'disabled' } }, async ({ url }) => {
       const { access_token } = await registered(url);
       for (const [method, token] of [['GET', access_token], ['POST']] as const) {
-        const answer = await call(url, `${method} /users`, token ? { token } : {});
-        assert.is(answer.status, 404);
-        // In an application of somebody else's, it is for that to say what is not there.
-        if (host.isAlone) message(answer, 404, 'Not found');
+        if (host.isAlone) {
+          const answer = await call(url, `${method} /users`, token ? { token } : {});
+          message(answer, 404, 'Not found');
+        } else {
+          // In an application of somebody else's, it is for that to say what is not there.
+          const headers = new Headers(token ? { Authorization: `Bearer ${token}` } : {});
+          const { status } = await fetch(`${url}/users`, { method, headers });
+          assert.is(status, 404);
+        }
       }
     });
   });
+
+  test('answers a disabled user as the document has it, byte for byte', () =>
+    host.with({}, async ({ url, part }) => {
+      const { access_token: token, refresh_token } = await registered(url);
+      const login = (password: string) =>
+        call(url, 'POST /login', { json: { email: ADA.email, password } });
+      const wrong = await login('wrong horse');
+      const { id } = await part('auth').findUser({ email: ADA.email });
+      await part('auth').disableUser({ userId: id });
+      const refused = await login(ADA.password);
+      const seen = ({ status, text, headers }: Answer) => {
+        const { date: _date, ...rest } = Object.fromEntries(headers);
+        return { status, text, ...rest };
+      };
+      assert.equal(seen(refused), seen(wrong));
+      message(refused, 401, 'Invalid email or password');
+      const refreshed = await call(url, 'POST /refresh', { json: { refresh_token } });
+      message(refreshed, 401, 'Invalid or expired refresh token');
+      const guarded = ['GET /protected', 'GET /account', 'GET /sessions', 'POST /logout-all'];
+      for (const endpoint of guarded) {
+        message(await call(url, endpoint, { token }), 401, 'Token is invalid or expired!');
+      }
+      const taken = 'Email already registered. Please try with different email.';
+      message(await call(url, 'POST /register', { json: ADA }), 400, taken);
+    }));
 
   test('sheds the work that it cannot do, and says when to come again', async () => {
     const busy = () => Promise.reject(new AuthError('service_busy'));

@@ -117,6 +117,22 @@ for (const name of DATABASES) {
     }
   });
 
+  it('keep whoever is there, and whom a release without roles registers meanwhile', async ({
+    knex,
+  }) => {
+    await migrate(knex);
+    await knex.migrate.down();
+    assert.is(await knex.schema.hasColumn('users', 'disabled'), false);
+    const ids = [await insertUser(knex, 'before@example.com')];
+    await migrate(knex);
+    ids.push(await insertUser(knex, 'meanwhile@example.com'));
+    const { users } = knexRepositories(knex);
+    for (const id of ids) {
+      const { role, disabled } = (await users.findById(id)) ?? {};
+      assert.equal({ role, disabled }, { role: 'user', disabled: false });
+    }
+  });
+
   it('leave a database of a later release alone', async ({ knex }) => {
     await migrate(knex);
     await knex('users_migrations').insert({ name: '0999_later', batch: 2 });
@@ -190,7 +206,7 @@ for (const name of DATABASES) {
     const after = await cli('migrate:list');
     assert.match(
       after.stdout,
-      /3 Completed[^]*0001_users_and_sessions[^]*0002_\w+[^]*0003_attempts[^]*No Pending/,
+      /4 Completed[^]*0001_users_and_sessions[^]*0002_\w+[^]*0003_attempts[^]*0004_\w+[^]*No Pending/,
     );
 
     const { code, stderr } = await serveBriefly(url);

@@ -30,6 +30,7 @@ interface Person {
   readonly id: number;
   password: string;
   deleted: boolean;
+  disabled: boolean;
 }
 
 interface Session {
@@ -87,7 +88,9 @@ function lives(session: Session, now: Date): boolean {
 /** What every bearer of an access token is told before anything else; undefined: go on. */
 function refusal(token: AccessToken, now: Date): AuthErrorCode | undefined {
   if (!isValid(token, now)) return 'invalid_access_token';
-  return token.session.person.deleted ? 'user_not_found' : undefined;
+  const { deleted, disabled } = token.session.person;
+  if (deleted) return 'user_not_found';
+  return disabled ? 'invalid_access_token' : undefined;
 }
 
 function pick<T>(list: readonly T[], index: number): T | undefined {
@@ -151,7 +154,7 @@ const register = (name: string, password: string) =>
       model.everybody.every(({ id }) => id !== result.user.id),
       'no id is given twice',
     );
-    const person = { id: result.user.id, password, deleted: false };
+    const person = { id: result.user.id, password, deleted: false, disabled: false };
     model.people.set(name, person);
     model.everybody.push(person);
     await began(model, real, person, result);
@@ -162,7 +165,7 @@ const login = (name: string, password: string) =>
     const email = ` ${name.toUpperCase()}-${real.run}@Example.com`;
     const result = await outcome(real.auth.login({ email, password }));
     const person = model.people.get(name);
-    if (person?.password !== password) {
+    if (person?.password !== password || person.disabled) {
       assert.is(result, 'invalid_credentials');
       return;
     }
@@ -315,14 +318,78 @@ const deleteAccount = (index: number, password: string) =>
     for (const [name, each] of model.people) if (each === person) model.people.delete(name);
   });
 
+/** What whoever runs the service does with a user, or is told where there is none. */
+const administer = (
+  name: string,
+  what: string,
+  ask: (auth: EmbeddedAuth, userId: number) => Promise<unknown>,
+  then: (model: Model, person: Person) => void,
+) =>
+  step(`${what}(${name})`, async (model, { auth }) => {
+    const person = model.people.get(name) ?? model.everybody.find(({ deleted }) => deleted);
+    if (person === undefined) return;
+    const result = await outcome(ask(auth, person.id));
+    if (person.deleted) {
+      assert.is(result, 'user_not_found');
+      return;
+    }
+    assert.not.type(result, 'string', String(result));
+    then(model, person);
+  });
+
+const disable = (name: string) =>
+  administer(
+    name,
+    'disableUser',
+    (auth, userId) => auth.disableUser({ userId }),
+    (model, person) => {
+      person.disabled = true;
+      endSessions(model, person);
+    },
+  );
+
+const enable = (name: string) =>
+  administer(
+    name,
+    'enableUser',
+    (auth, userId) => auth.enableUser({ userId }),
+    (model, person) => {
+      person.disabled = false;
+      endSessions(model, person);
+    },
+  );
+
+const setPassword = (name: string, password: string) =>
+  administer(
+    name,
+    `setPassword(${password})`,
+    (auth, userId) => auth.setPassword({ userId, password }),
+    (model, person) => {
+      person.password = password;
+      endSessions(model, person);
+    },
+  );
+
+const deleteUser = (name: string) =>
+  administer(
+    name,
+    'deleteUser',
+    (auth, userId) => auth.deleteUser({ userId }),
+    (model, person) => {
+      person.deleted = true;
+      model.people.delete(name);
+    },
+  );
+
 const listUsers = () =>
   step('listUsers()', async (model, { auth, run }) => {
     for (const name of PEOPLE) {
       const { pages } = await auth.listUsers({ email: `${name}-${run}@example.com` });
-      const found: number[] = [];
-      for await (const page of pages) found.push(...page.map(({ id }) => id));
+      const found: object[] = [];
+      for await (const page of pages)
+        found.push(...page.map(({ id, disabled }) => ({ id, disabled })));
       const person = model.people.get(name);
-      assert.equal(found, person ? [person.id] : []);
+      assert.equal(found, person ? [{ id: person.id, disabled: person.disabled }] : []);
     }
   });
 
@@ -357,6 +424,12 @@ const STEPS = [
   index.map(listSessions),
   fc.tuple(index, password, password).map((args) => changePassword(...args)),
   fc.tuple(index, password).map((args) => deleteAccount(...args)),
+  fc.oneof(
+    name.map(disable),
+    name.map(enable),
+    fc.tuple(name, password).map((args) => setPassword(...args)),
+    name.map(deleteUser),
+  ),
   fc.constant(listUsers()),
   fc.constant(prune()),
   fc.constantFrom(...JUMPS).map(jump),
@@ -455,6 +528,35 @@ const PLANTED: readonly {
               await sessions.insert(other, (change.version ?? 0) + 1);
             }
           }
+          return changed;
+        },
+      }),
+    }),
+  },
+  {
+    name: 'a disabled user has their sessions again when they are enabled',
+    rotation: false,
+    plant: ({ users, sessions }) => ({
+      users: withMethods(users, {
+        async setDisabled(id, disabled) {
+          const all = await sessions.list(id, new Date(0));
+          const is = await users.setDisabled(id, disabled);
+          for (const each of all) {
+            for (let v = 0; v < 30 && !(await sessions.insert(each, v)); v += 1);
+          }
+          return is;
+        },
+      }),
+    }),
+  },
+  {
+    name: 'a password that is set leaves the user disabled no longer',
+    rotation: false,
+    plant: ({ users }) => ({
+      users: withMethods(users, {
+        async changePassword(change) {
+          const changed = await users.changePassword(change);
+          if (change.version === undefined) await users.setDisabled(change.userId, false);
           return changed;
         },
       }),

@@ -19,6 +19,7 @@ import { call, registered } from './support/service.ts';
 interface Operation {
   readonly operationId: string;
   readonly security: readonly object[];
+  readonly responses: Readonly<Record<string, object>>;
   readonly requestBody?: {
     readonly content: Readonly<
       Record<string, { readonly schema: { readonly required: string[] } }>
@@ -72,7 +73,12 @@ described('says who must prove who they are', () => {
   const security = (options: EndpointOptions, path: string, method: string) =>
     documentOf(options).paths[path]?.[method]?.security;
   assert.equal(security({}, '/users', 'get'), []);
-  assert.equal(security({ usersAccess: 'authenticated' }, '/users', 'get'), [{ bearer: [] }]);
+  for (const usersAccess of ['authenticated', 'admin'] as const) {
+    assert.equal(security({ usersAccess }, '/users', 'get'), [{ bearer: [] }]);
+    const responses = documentOf({ usersAccess }).paths['/users']?.['get']?.responses ?? {};
+    assert.is('401' in responses, true);
+    assert.is('403' in responses, usersAccess === 'admin');
+  }
   assert.equal(security({}, '/protected', 'get'), [{ bearer: [] }]);
   assert.equal(security({}, '/refresh', 'post'), [{}, { refreshCookie: [] }]);
 });
@@ -264,7 +270,7 @@ const BREAKS: readonly (readonly [what: string, said: string, ...edits: Edit[]])
   ],
   [
     'a member of a reply that has another type',
-    'GET /account: 200: body.user.id: another type',
+    'POST /login: 200: body.user.id: another type',
     [`${SCHEMAS} User properties id type`, to('string')],
   ],
   [
@@ -279,12 +285,12 @@ const BREAKS: readonly (readonly [what: string, said: string, ...edits: Edit[]])
   ],
   [
     'a member of a reply that has another format',
-    'GET /account: 200: body.user.date_created: another format',
+    'POST /login: 200: body.user.date_created: another format',
     [`${SCHEMAS} User properties date_created format`, to('date')],
   ],
   [
     'a member of a reply without its bound',
-    'GET /account: 200: body.user.username: another maxLength',
+    'POST /login: 200: body.user.username: another maxLength',
     [`${SCHEMAS} User properties username maxLength`, gone],
   ],
   [
@@ -454,6 +460,7 @@ const USER = {
   email: 'ada@example.com',
   date_created: '2026-01-02T03:04:05.678Z',
 };
+const OWN_USER = { ...USER, role: 'user' };
 const MADE = { message: 'User created successfully', ...TOKENS };
 const BY_COOKIE = { 'refresh-token-mode': 'cookie' };
 const COOKIE = '__Host-portcullis_refresh_token=a.b.c; Path=/; Secure; HttpOnly; SameSite=Strict';
@@ -486,7 +493,7 @@ const RIGHT: readonly Said[] = [
     body: { message: 'Too many attempts. Please try again later.' },
     headers: LIMITED,
   },
-  { endpoint: 'GET /account', status: 200, body: { user: USER, session_id: 'x' } },
+  { endpoint: 'GET /account', status: 200, body: { user: OWN_USER, session_id: 'x' } },
   {
     endpoint: 'DELETE /users',
     status: 405,
@@ -560,7 +567,7 @@ const WRONG: readonly (readonly [fault: string, said: Said])[] = [
     {
       endpoint: 'GET /account',
       status: 200,
-      body: { user: { ...USER, id: '1' }, session_id: 'x' },
+      body: { user: { ...OWN_USER, id: '1' }, session_id: 'x' },
     },
   ],
   [
@@ -568,7 +575,7 @@ const WRONG: readonly (readonly [fault: string, said: Said])[] = [
     {
       endpoint: 'GET /account',
       status: 200,
-      body: { user: { ...USER, date_created: '2026-01-02 03:04' }, session_id: 'x' },
+      body: { user: { ...OWN_USER, date_created: '2026-01-02 03:04' }, session_id: 'x' },
     },
   ],
   [

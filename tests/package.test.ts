@@ -151,7 +151,7 @@ async function check({ folder, tarball: file, emptyFolder }: Packed): Promise<vo
   step('runs the programs of docs/embedding.md');
   const others = ['mysql2@3', 'hono@4', '@zxcvbn-ts/language-common@4'];
   const programs = programsOf('docs/embedding.md');
-  assert.is(programs.length, 8);
+  assert.is(programs.length, 9);
   await driverless(memory);
   await run(memory, 'npm', [
     'install',

@@ -370,25 +370,29 @@ onMariadb('ends no session by a clock that is far from the one of the database',
   withDatabaseUrl('MariaDB', async (databaseUrl) => {
     const config = readConfig({ ...TEST_ENV, DATABASE_URL: databaseUrl });
     const here = await serve(config);
-    const { refresh_token } = await registered(here.url);
-    const printed: unknown[] = [];
-    const print = console.error;
-    console.error = (line) => printed.push(line);
-    const ahead = { now: () => new Date(Date.now() + 40 * 86_400_000) };
     try {
-      const there = await serve(config, { clock: ahead });
-      for (let tries = 0; tries < 100 && printed.length === 0; tries += 1) await sleep(20);
-      await there.stop();
+      const { refresh_token } = await registered(here.url);
+      const printed: unknown[] = [];
+      const print = console.error;
+      console.error = (line) => printed.push(line);
+      const ahead = { now: () => new Date(Date.now() + 40 * 86_400_000) };
+      try {
+        const there = await serve(config, { clock: ahead });
+        for (let tries = 0; tries < 100 && printed.length === 0; tries += 1) await sleep(20);
+        await there.stop();
+      } finally {
+        console.error = print;
+      }
+      const alert = "alert the database's clock is -3456000 s ahead of this one: nothing is pruned";
+      assert.equal(printed, [alert]);
+      const { status } = await call(here.url, 'POST /refresh', { json: { refresh_token } });
+      assert.is(status, 200);
     } finally {
-      console.error = print;
+      await here.stop();
     }
-    const alert = "alert the database's clock is -3456000 s ahead of this one: nothing is pruned";
-    assert.equal(printed, [alert]);
-    const { status } = await call(here.url, 'POST /refresh', { json: { refresh_token } });
-    assert.is(status, 200);
-    await here.stop();
   }),
 );
+
 onMariadb('is shared by processes, who agree about accounts and tokens', () =>
   withDatabaseUrl('MariaDB', async (databaseUrl) => {
     await assertTwoAgree({ ...TEST_ENV, DATABASE_URL: databaseUrl });

@@ -48,19 +48,9 @@ export type {
   SessionEnd,
   SessionEvent,
   UserEvent,
-  UserRecordEvent,
 } from '../domain/events.ts';
 export { type FirstSession, isExpired, isWithin, type Session } from '../domain/session.ts';
-export {
-  type Account,
-  includesRole,
-  isRole,
-  type NewAccount,
-  type Role,
-  type User,
-  type UserId,
-  type UserRecord,
-} from '../domain/user.ts';
+export type { Account, NewAccount, Role, User, UserId, UserRecord } from '../domain/user.ts';
 export {
   CreateUser,
   DeleteUser,

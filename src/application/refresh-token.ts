@@ -1,7 +1,7 @@
 import { isMissing } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
 import { isExpired, type Session } from '../domain/session.ts';
-import type { User } from '../domain/user.ts';
+import type { UserRecord } from '../domain/user.ts';
 import { countFailure, refreshLimits } from './attempts.ts';
 import type { Policy, Ports, TokenClaims } from './ports.ts';
 
@@ -84,7 +84,12 @@ export class RefreshToken {
     return { accessToken: await tokens.issueAccessToken(subject, now), ...refreshed };
   }
 
-  async #rotate(user: User, claims: TokenClaims, session: Session, now: Date): Promise<string> {
+  async #rotate(
+    user: UserRecord,
+    claims: TokenClaims,
+    session: Session,
+    now: Date,
+  ): Promise<string> {
     const { sessions, tokens, ids, events } = this.#ports;
     const outcome = await sessions.rotate({
       sessionId: session.id,

@@ -82,7 +82,11 @@ function examineSettings(config: Config): Finding[] {
       : unsafe('RATE_LIMIT=off: anybody may guess passwords without a limit; unset it'),
   );
   if (usersAccess === 'authenticated') {
-    findings.push(note('every user can read the name and email of every other at GET /users'));
+    findings.push(
+      note(
+        'every user can read the name and email of every other at GET /users: USERS_ACCESS=admin ends that',
+      ),
+    );
   }
   if (usersAccess === 'public' && profile === 'production') {
     findings.push(unsafe('USERS_ACCESS=public: GET /users shows every name and email; unset it'));

@@ -1,19 +1,14 @@
 import type { Email } from './credentials.ts';
-import type { User, UserId, UserRecord } from './user.ts';
+import type { UserId, UserRecord } from './user.ts';
 
 /** Whom and which of their sessions an event is about. */
 export interface SessionEvent {
-  readonly user: User;
+  readonly user: UserRecord;
   readonly sessionId: string;
 }
 
-/** Whom an event is about. */
+/** Whom an event is about, as they are since. */
 export interface UserEvent {
-  readonly user: User;
-}
-
-/** Whom an event of their administration is about, as they are since. */
-export interface UserRecordEvent {
   readonly user: UserRecord;
 }
 
@@ -54,13 +49,13 @@ export interface AuthEvents {
   /** By its owner, or by whoever runs the service. */
   readonly accountDeleted: UserEvent;
   /** An account was made without a sign-in. */
-  readonly userCreated: UserRecordEvent;
-  readonly roleChanged: UserRecordEvent;
+  readonly userCreated: UserEvent;
+  readonly roleChanged: UserEvent;
   /** The user is shut out, and every session of theirs has ended. */
-  readonly userDisabled: UserRecordEvent;
-  readonly userEnabled: UserRecordEvent;
+  readonly userDisabled: UserEvent;
+  readonly userEnabled: UserEvent;
   /** Another password was set by whoever runs the service, and every session of the user has ended. */
-  readonly passwordSet: UserRecordEvent;
+  readonly passwordSet: UserEvent;
   readonly listenerFailed: ListenerFailure;
 }
 

@@ -332,6 +332,17 @@ const ISSUERS: readonly Fault<TokenIssuer>[] = [
     fails: ['takes neither kind in the place of the other'],
   },
   {
+    name: 'says nothing of roles',
+    open: () =>
+      issuerWith((sound) => ({
+        issueAccessToken: ({ role: _role, ...claims }, now) => sound.issueAccessToken(claims, now),
+      })),
+    fails: [
+      'says in an access token that a user is more than that',
+      'carries the largest ids whole',
+    ],
+  },
+  {
     name: 'takes access tokens for refresh tokens',
     open: () =>
       issuerWith((sound) => ({

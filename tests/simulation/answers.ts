@@ -33,6 +33,8 @@ export const REFUSALS: Readonly<Record<RequestKind, readonly AuthErrorCode[]>> =
   endSession: [...BEARER, 'session_not_found'],
   changePassword: [...BEARER, 'wrong_password', ...GUESSING],
   deleteAccount: [...BEARER, 'wrong_password', ...GUESSING],
+  disableUser: ['user_not_found'],
+  enableUser: ['user_not_found'],
   listUsers: [],
   prune: [],
 };
@@ -102,6 +104,10 @@ class Told {
       case 'deleteAccount':
         this.#authorized();
         return hold(this.#user?.now === undefined, 'an account that was erased is still there');
+      case 'disableUser':
+        return this.#switched(true);
+      case 'enableUser':
+        return this.#switched(false);
       case 'listUsers':
         return this.#users(answer.users ?? []);
       default:
@@ -134,9 +140,17 @@ class Told {
         hold(verified === 0 && hashed === 0, cost);
         return hold(this.#atOnce() >= places, 'a process that had places said it was busy');
       case 'user_not_found':
-        return hold(!this.#always(this.#user), 'a user was not found who was there');
+        return hold(
+          !(request.kind.endsWith('User') ? this.#withEmail() : [this.#user]).some((user) =>
+            this.#always(user),
+          ),
+          'a user was not found who was there',
+        );
       case 'invalid_access_token':
-        return hold(this.#mayBeInvalid('access'), 'an access token was refused that is good');
+        return hold(
+          this.#mayBeInvalid('access') || this.#wasDisabled(),
+          'an access token was refused that is good',
+        );
       case 'session_not_found':
         return hold(!this.#isSurelyTarget(), 'a session was not found that was there');
       default:
@@ -192,7 +206,7 @@ class Told {
   }
 
   #notRefreshed(): void {
-    if (this.#mayBeInvalid('refresh')) return;
+    if (this.#mayBeInvalid('refresh') || this.#wasDisabled()) return;
     const session = this.#history.sessions.get(this.#token?.sessionId ?? '');
     const seen = session?.during(this.#operation) ?? [];
     // When it resolves, a session of which an old token has come back is gone.
@@ -227,8 +241,12 @@ class Told {
     hold(token.userId === userId && token.sessionId === sessionId, 'a token lets another in');
     hold(token.expires * 1000 > this.#from, 'an access token that has expired lets in');
     hold(token.issued * 1000 <= this.#to + LEEWAY * 1000 + 1000, 'a token of the future lets in');
-    const wasThere = this.#user?.during(this.#operation).some(isRow);
-    hold(wasThere === true, 'a user was found who had been erased');
+    const seen = this.#user?.during(this.#operation) ?? [];
+    hold(seen.some(isRow), 'a user was found who had been erased');
+    hold(
+      seen.some((row) => row?.disabled === false),
+      'a disabled user was let in',
+    );
   }
 
   #mayBeInvalid(kind: TokenFacts['kind']): boolean {
@@ -236,6 +254,17 @@ class Told {
     if (token?.kind !== kind) return true;
     const isOfFuture = token.issued * 1000 > this.#from + LEEWAY * 1000 - 1000;
     return token.expires * 1000 <= this.#to + 1000 || isOfFuture;
+  }
+
+  #wasDisabled(): boolean {
+    return this.#user?.during(this.#operation).some((row) => row?.disabled) ?? false;
+  }
+
+  #switched(disabled: boolean): void {
+    const isSo = this.#withEmail().some((account) =>
+      account.during(this.#operation).some((row) => row?.disabled === disabled),
+    );
+    hold(isSo, 'a user is said to be disabled, or enabled, and was not');
   }
 
   #loggedOut(): void {
@@ -324,11 +353,14 @@ class Told {
     return [...this.#history.accounts.values()].filter(({ rows }) => rows[0]?.email === email);
   }
 
-  /** Whether the password that was given was right all the time. */
+  /** Whether the password that was given was right all the time, and of some use. */
   readonly #isRight = (account: Timeline<AccountRow>): boolean =>
     account
       .during(this.#operation)
-      .every((row) => row && passwordOf(row.passwordHash) === this.#operation.request.password);
+      .every(
+        (row) =>
+          row && !row.disabled && passwordOf(row.passwordHash) === this.#operation.request.password,
+      );
 
   readonly #isOther = (row: AccountRow | undefined): boolean =>
     row !== undefined && passwordOf(row.passwordHash) !== this.#operation.request.password;

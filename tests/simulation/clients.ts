@@ -55,6 +55,9 @@ export class Knowledge {
         const known = this.#token(this.refresh, this.access, which);
         return { ...request, token: known?.text ?? 'nothing' };
       }
+      case 'disableUser':
+      case 'enableUser':
+        return request;
       default:
         return { ...request, ...this.#bearing(kind, which, own) };
     }
@@ -142,6 +145,12 @@ export async function ask(auth: EmbeddedAuth, request: Request, id: number): Pro
     case 'deleteAccount':
       await auth.deleteAccount({ ...bearer, password, address });
       return {};
+    case 'disableUser':
+    case 'enableUser': {
+      const { id: userId } = await auth.findUser({ email });
+      await auth[kind]({ userId });
+      return {};
+    }
     case 'listUsers': {
       const users = [];
       for await (const page of (await auth.listUsers()).pages) users.push(...page);

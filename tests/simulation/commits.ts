@@ -85,6 +85,14 @@ function altered(
   after: AccountRow,
 ): void {
   const [old, now] = [passwordOf(before.passwordHash), passwordOf(after.passwordHash)];
+  const isSwitch = request.kind === 'disableUser' || request.kind === 'enableUser';
+  if (isSwitch) {
+    hold(now === old && before.email === canonical(request.email), 'another user was disabled');
+    hold(after.disabled === (request.kind === 'disableUser'), 'a user is as nobody asked for');
+    const kept = [...history.sessions.values()].some(({ now: row }) => row?.userId === before.id);
+    return hold(!kept, `a ${request.kind} has kept a session`);
+  }
+  hold(after.disabled === before.disabled, `a ${request.kind} has disabled or enabled a user`);
   if (after.passwordVersion === before.passwordVersion) {
     hold(now === old, 'the upgrade of a hash has undone a change of password');
     return;
@@ -113,12 +121,15 @@ function begun(
   hold(account?.email === canonical(request.email), 'a session of another user');
   const isRight = passwordOf(account.passwordHash) === request.password;
   hold(isRight, 'a session was begun with a password that was no longer right');
+  hold(!account.disabled, 'a session of a disabled user was begun');
 }
 
 function ended(history: History, operation: Operation, row: SessionRow): void {
   const { request } = operation;
   const token = readToken(request.token);
   const isOfUser = token?.userId === row.userId;
+  const account = history.accounts.get(row.userId)?.now;
+  const isNamed = account?.email === canonical(request.email);
   const [, latest] = history.times(operation);
   const reasons: Partial<Record<typeof request.kind, boolean>> = {
     logout: token?.kind === 'refresh' && token.sessionId === row.id,
@@ -126,6 +137,8 @@ function ended(history: History, operation: Operation, row: SessionRow): void {
     endSession: isOfUser && request.target === row.id,
     changePassword: isOfUser && token.sessionId !== row.id,
     deleteAccount: isOfUser,
+    disableUser: isNamed,
+    enableUser: isNamed,
     prune: row.expires.getTime() <= latest + SKEW,
     refresh: operation.rotation && token?.sessionId === row.id && token.tokenId !== row.tokenId,
   };

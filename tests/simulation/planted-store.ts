@@ -112,6 +112,32 @@ export const STORE_BUGS: readonly PlantedBug[] = [
       }),
   },
   {
+    title: 'leaves the sessions of a disabled user',
+    ports: (ports, { store, point }) =>
+      replacing(ports, 'users', {
+        setDisabled: (id, disabled) =>
+          point('users.setDisabled', () => {
+            const row = store.accounts.get(id);
+            const passwordVersion = (row?.passwordVersion ?? 0) + Number(disabled);
+            if (row) store.accounts.set(id, { ...row, disabled, passwordVersion });
+            return row !== undefined;
+          }),
+      }),
+  },
+  {
+    title: 'disables a user, and lets the sign-in under way go on',
+    ports: (ports, { store, point }) =>
+      replacing(ports, 'users', {
+        setDisabled: (id, disabled) =>
+          point('users.setDisabled', () => {
+            const row = store.accounts.get(id);
+            if (row) store.accounts.set(id, { ...row, disabled });
+            store.removeSessions(({ userId }) => userId === id);
+            return row !== undefined;
+          }),
+      }),
+  },
+  {
     title: 'keeps the other sessions when a password changes',
     ports: (ports, { store, point }) =>
       replacing(ports, 'users', {

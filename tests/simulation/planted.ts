@@ -81,6 +81,16 @@ const USE_CASE_BUGS: readonly PlantedBug[] = [
     }),
   },
   {
+    title: 'lets a disabled user in',
+    ports: (ports) => {
+      const findById = async (id: number) => {
+        const user = await ports.users.findById(id);
+        return user && { ...user, disabled: false };
+      };
+      return replacing(ports, 'users', { findById });
+    },
+  },
+  {
     title: 'answers a logout before the session has ended',
     auth: (auth) => ({
       ...auth,

@@ -12,6 +12,8 @@ const REQUESTS = [
   'endSession',
   'changePassword',
   'deleteAccount',
+  'disableUser',
+  'enableUser',
   'listUsers',
   'prune',
 ] as const;
@@ -74,6 +76,8 @@ const THEMES: readonly Readonly<Partial<Record<Item['kind'], number>>>[] = [
     endSession: 3,
     changePassword: 6,
     deleteAccount: 3,
+    disableUser: 1,
+    enableUser: 2,
     listUsers: 1,
     prune: 2,
     pass: 3,
@@ -90,6 +94,7 @@ const THEMES: readonly Readonly<Partial<Record<Item['kind'], number>>>[] = [
     jump: 1,
     changePassword: 1,
   },
+  { login: 6, disableUser: 3, enableUser: 4, refresh: 2, changePassword: 1, authorize: 1 },
   { guesses: 3, guess: 2, login: 2, pass: 2, changePassword: 1 },
   { guesses: 3, prune: 3, pass: 1 },
 ];
@@ -167,7 +172,7 @@ export function describe(script: Script): string {
   const { crashes, faults, slowness } = weather;
   const items = ({ kind, who, seconds }: Item) => {
     if (kind === 'pass' || kind === 'jump') return `${kind} ${seconds} s`;
-    return /^(?:register|login|guess)/.test(kind) ? `${kind} ${EMAILS[who]}` : kind;
+    return /^(?:register|login|guess|disable|enable)/.test(kind) ? `${kind} ${EMAILS[who]}` : kind;
   };
   return [
     `${processes} processes, ${places} places, rotation ${rotation}; chance of a crash ${crashes},` +

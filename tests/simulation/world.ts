@@ -167,6 +167,7 @@ class World {
     on('loggedOut', ({ sessionId }) => sessions.get(sessionId)?.now === undefined);
     on('refreshTokenReused', ({ sessionId }) => sessions.get(sessionId)?.now === undefined);
     on('passwordChanged', ({ user }) => (accounts.get(user.id)?.rows.length ?? 0) > 1);
+    on('userDisabled', ({ user }) => accounts.get(user.id)?.rows.some(isDisabled) === true);
     on('accountDeleted', ({ user }) => accounts.get(user.id)?.now === undefined);
   }
 
@@ -307,6 +308,10 @@ class World {
     const slot = this.#slots.find(({ process }) => process === dead);
     if (slot) Object.assign(slot, this.#start(slot, Number(dead.name.split('.')[1]) + 1));
   }
+}
+
+function isDisabled({ disabled }: { readonly disabled: boolean }): boolean {
+  return disabled;
 }
 
 function outcomeOf(error: unknown): Outcome {

@@ -8,8 +8,8 @@ import { routesOf } from '../../src/adapters/http/routes.ts';
 // Holds every answer that a test sees to the OpenAPI document: status, headers and body.
 
 /** All endpoints that there can be, each with all that it can answer. */
-const TABLE = endpoints({ usersAccess: 'authenticated', publicKeys: [{ kty: 'EC' }] });
-const DOCUMENT = openApi(TABLE, { usersAccess: 'authenticated', mount: '' });
+const TABLE = endpoints({ usersAccess: 'admin', publicKeys: [{ kty: 'EC' }] });
+const DOCUMENT = openApi(TABLE, { usersAccess: 'admin', mount: '' });
 const find = routesOf(TABLE);
 
 /** Endpoints that a setting takes away: then nothing is there. */

@@ -116,7 +116,9 @@ export function assertReply(answer: Answer, status: number, body: unknown): void
   assert.is(answer.headers.get('referrer-policy'), 'no-referrer');
   assert.is(answer.headers.get('x-powered-by'), null);
   const challenge = answer.headers.get('www-authenticate');
-  assert.is(challenge?.startsWith('Bearer') ?? false, status === 401);
+  // RFC 6750 §3.1: and with 403, where it is for want of a role.
+  const wantsRole = status === 403 && answer.text.includes('Insufficient role');
+  assert.is(challenge?.startsWith('Bearer') ?? false, status === 401 || wantsRole);
 }
 
 export function assertMessage(answer: Answer, status: number, text: string): void {

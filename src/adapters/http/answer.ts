@@ -1,4 +1,5 @@
-import { type Auth, AuthError, type Identity, isRole, type Role } from '../../application/index.ts';
+import { type Auth, AuthError, type Identity, type Role } from '../../application/index.ts';
+import { isRole } from '../../domain/user.ts';
 import { COOKIE_MODE, MODE_HEADER, refreshCookie } from './cookies.ts';
 import { isForeign } from './cors.ts';
 import { type Endpoint, type EndpointOptions, FAILURE, type Input } from './endpoints.ts';

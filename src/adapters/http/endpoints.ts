@@ -1,5 +1,5 @@
 import type { Auth, ListQuery, User, UserRecord } from '../../application/index.ts';
-import type { EndpointName } from './operations.ts';
+import { type EndpointName, USERS_ACCESS, type UsersAccess } from './operations.ts';
 import {
   FAILURE,
   JSON_HEADERS,
@@ -9,7 +9,7 @@ import {
   type Reply,
 } from './reply.ts';
 
-export type { EndpointName };
+export type { EndpointName, UsersAccess };
 export { FAILURE };
 
 /** One row of the wire contract. */
@@ -59,17 +59,6 @@ export interface Input {
   /** All values of a header, by its name in small letters, joined by commas. */
   readonly header: (name: string) => string | undefined;
 }
-
-/** Who may read GET /users: anybody, every user, or administrators alone; `disabled`: it is not there. */
-export type UsersAccess = 'public' | 'authenticated' | 'admin' | 'disabled';
-
-/** Every word for it. */
-export const USERS_ACCESS: readonly UsersAccess[] = [
-  'public',
-  'authenticated',
-  'admin',
-  'disabled',
-];
 
 /** Which endpoints there are, and who may use them. */
 export interface EndpointOptions {

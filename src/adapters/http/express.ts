@@ -29,6 +29,7 @@ import {
   type EndpointOptions,
   endpoints,
   FAILURE,
+  type UsersAccess,
 } from './endpoints.ts';
 import { withPages } from './negotiation.ts';
 import { errorReply, NOT_FOUND, notAllowed, type Reply } from './reply.ts';
@@ -36,7 +37,14 @@ import { readBody, refuseBody } from './request-body.ts';
 import { routesOf } from './routes.ts';
 import { rawValues } from './server.ts';
 
-export type { EndpointName, EndpointOptions, HostOptions, ReportOptions, RequireOptions };
+export type {
+  EndpointName,
+  EndpointOptions,
+  HostOptions,
+  ReportOptions,
+  RequireOptions,
+  UsersAccess,
+};
 
 declare global {
   namespace Express {

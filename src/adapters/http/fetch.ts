@@ -13,7 +13,13 @@ import {
   tell,
 } from './answer.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
-import { type EndpointName, type EndpointOptions, endpoints, FAILURE } from './endpoints.ts';
+import {
+  type EndpointName,
+  type EndpointOptions,
+  endpoints,
+  FAILURE,
+  type UsersAccess,
+} from './endpoints.ts';
 import {
   COMPRESSED,
   errorReply,
@@ -27,7 +33,14 @@ import {
 } from './reply.ts';
 import { routesOf } from './routes.ts';
 
-export type { EndpointName, EndpointOptions, HostOptions, ReportOptions, RequireOptions };
+export type {
+  EndpointName,
+  EndpointOptions,
+  HostOptions,
+  ReportOptions,
+  RequireOptions,
+  UsersAccess,
+};
 
 /** What a fetch handler is told besides. */
 export interface FetchOptions extends HostOptions {

@@ -1,4 +1,3 @@
-import type { UsersAccess } from './endpoints.ts';
 import { refusalsOf, sharedResponses, takesRefreshToken } from './openapi-refusals.ts';
 import {
   closed,
@@ -9,7 +8,7 @@ import {
   refTo,
   SCHEMAS,
 } from './openapi-schemas.ts';
-import { type EndpointName, type Operation, OPERATIONS } from './operations.ts';
+import { type EndpointName, type Operation, OPERATIONS, type UsersAccess } from './operations.ts';
 
 // The wire contract as a document (OpenAPI 3.1). It is put together from what is served: the table of
 // endpoints, the sentences of `messages.ts` and the hosts' own replies.

@@ -17,6 +17,17 @@ export type EndpointName =
   | 'GET /.well-known/jwks.json'
   | 'GET /openapi.json';
 
+/** Who may read GET /users: anybody, every user, or administrators alone; `disabled`: it is not there. */
+export type UsersAccess = 'public' | 'authenticated' | 'admin' | 'disabled';
+
+/** Every word for it. */
+export const USERS_ACCESS: readonly UsersAccess[] = [
+  'public',
+  'authenticated',
+  'admin',
+  'disabled',
+];
+
 /** What the document says of an endpoint beside what the table does. */
 export interface Operation {
   /** What generated clients call it; where there is one, as the library does. */

@@ -4,7 +4,6 @@ import {
   AuthError,
   type Email,
   type FirstSession,
-  isRole,
   type NewAccount,
   type PageQuery,
   type PasswordChange,
@@ -13,6 +12,7 @@ import {
   type UserRecord,
   type UserRepository,
 } from '../../application/index.ts';
+import { isRole } from '../../domain/user.ts';
 import { toSessionRow } from './knex-sessions.ts';
 import { LookUps } from './look-ups.ts';
 import { reading, writing } from './retry.ts';
