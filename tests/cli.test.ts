@@ -3,9 +3,11 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { CommanderError } from '@commander-js/extra-typings';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readConfig } from '../src/adapters/config/config.ts';
+import { portcullis } from '../src/cli/commands.ts';
 import { generateKey, rotateKey } from '../src/cli/keys.ts';
 import { Progress } from '../src/cli/terminal.ts';
 import { compose, serve } from '../src/main.ts';
@@ -17,30 +19,57 @@ import { isAvailable, type StoreName, withDatabases, withDatabaseUrl } from './s
 
 const command = suite('The command line');
 
-command('tells how it is used, and knows who asked wrongly', async () => {
-  const helps = [
-    [['--help'], 0, 'Exit codes: 0 done'],
-    [['users', 'import', '--help'], 0, 'Fields: username, email and password_hash'],
-    [['users', 'create', '--help'], 0, '--password-stdin'],
-    [[], 2, 'Usage: portcullis'],
-    [['users'], 2, 'Usage: portcullis users'],
-    [['user'], 2, "unknown command 'user'"],
-    [['backup'], 2, "missing required argument 'file'"],
-    [['users', 'set-role', '1', 'owner'], 2, 'It is none of user, admin'],
-    [['users', 'list', '--limit', 'x'], 2, 'It is no whole number'],
-    [
-      ['users', 'create', 'a@example.com', 'A', '--password', 'x'],
-      2,
-      "unknown option '--password'",
-    ],
-  ] as const;
-  await Promise.all(
-    helps.map(async ([args, code, text]) => {
-      const said = await cli(args);
-      assert.is(said.code, code, args.join(' '));
-      assert.match(code === 0 ? said.stdout : said.stderr, text);
-    }),
-  );
+/** What it says of itself, or of how it was asked, in this process. */
+async function usage(args: readonly string[]): Promise<{ exitCode: number; text: string }> {
+  const program = portcullis();
+  const texts: string[] = [];
+  const keep = (text: string) => void texts.push(text);
+  const quieten = (each: typeof program) => {
+    each.configureOutput({ writeOut: keep, writeErr: keep });
+    each.commands.forEach(quieten);
+  };
+  quieten(program);
+  const fault: unknown = await program
+    .parseAsync([...args], { from: 'user' })
+    .catch((thrown: unknown) => thrown);
+  if (!(fault instanceof CommanderError)) throw new Error('it went on', { cause: fault });
+  return { exitCode: fault.exitCode, text: texts.join('') };
+}
+
+command('tells how it is used', async () => {
+  for (const [args, text] of [
+    [['--help'], 'Exit codes: 0 done'],
+    [['users', 'import', '--help'], 'Fields: username, email and password_hash'],
+    [['users', 'create', '--help'], '--password-stdin'],
+  ] as const) {
+    const said = await usage(args);
+    assert.is(said.exitCode, 0);
+    assert.match(said.text, text);
+  }
+  const { code, stdout } = await cli(['users', '--help']);
+  assert.is(code, 0);
+  assert.match(stdout, 'Usage: portcullis users');
+});
+
+command('knows who asked wrongly', async () => {
+  for (const [args, text] of [
+    [[], 'Usage: portcullis'],
+    [['users'], 'Usage: portcullis users'],
+    [['user'], "unknown command 'user'"],
+    [['backup'], "missing required argument 'file'"],
+    [['backup', 'a', 'b'], 'too many arguments'],
+    [['users', 'set-role', '1', 'owner'], 'It is none of user, admin'],
+    [['users', 'list', '--limit', 'x'], 'It is no whole number'],
+    [['users', 'create', 'a@example.com', 'A', '--password', 'x'], "unknown option '--password'"],
+  ] as const) {
+    const said = await usage(args);
+    assert.is(said.exitCode, 1, args.join(' '));
+    assert.match(said.text, text);
+  }
+  const { code, stdout, stderr } = await cli(['user']);
+  assert.is(code, 2);
+  assert.is(stdout, '');
+  assert.match(stderr, "unknown command 'user'");
 });
 
 command('refuses in one line, or in JSON, what cannot be done', async () => {
@@ -342,23 +371,27 @@ terminal.run();
 
 const documents = suite('The documents');
 
-documents('name commands of the command line that exist', async () => {
-  const text = ['README.md', 'docs/operating.md', 'src/cli/portcullis.ts', 'src/cli/service.ts']
-    .map((file) => readFileSync(file, 'utf8'))
-    .join('\n');
-  const named = new Set(
-    [...text.matchAll(/portcullis ((?:users|sessions|keys) [a-z-]+|migrate|doctor|conformance)\b/g)]
-      .map(([, name = '']) => name)
-      .filter((name) => !name.startsWith('users that')),
+documents('name commands that exist, and have each of them in a table', async () => {
+  const read = (file: string) => readFileSync(file, 'utf8');
+  const texts = ['README.md', 'docs/operating.md', 'src/cli/service.ts', 'src/cli/keys.ts'].map(
+    read,
   );
-  assert.ok(named.size > 5);
-  await Promise.all(
-    [...named].map(async (name) => {
-      const { code, stdout } = await cli([...name.split(' '), '--help']);
-      assert.is(code, 0, name);
-      assert.match(stdout, `Usage: portcullis ${name}`);
-    }),
-  );
+  const named = [...texts.join('\n').matchAll(/portcullis ((?:users|sessions|keys) [a-z-]+)/g)];
+  const names = new Set(named.map(([, name = '']) => name));
+  assert.ok(names.size > 5);
+  for (const name of names) {
+    const { text } = await usage([...name.split(' '), '--help']);
+    assert.match(text, `Usage: portcullis ${name}`);
+  }
+  const namesOf = (all: ReturnType<typeof portcullis>, before: string): string[] =>
+    all.commands.flatMap((each) => {
+      const name = before + each.name();
+      return each.commands.length > 0 ? namesOf(each, `${name} `) : [name];
+    });
+  const all = namesOf(portcullis(), '');
+  assert.ok(all.length > 15);
+  for (const name of all)
+    assert.ok(new RegExp(`^\\|.*\`${name}\\b`, 'm').test(texts[0] ?? ''), name);
 });
 
 documents.run();

@@ -159,16 +159,16 @@ argon2(
 
 argon2('has nobody wait for more than a second, nor for kinds without number', () => {
   const slowest = new SlowestKind();
-  assert.is(slowest.median(), 0);
+  assert.is(slowest.most(), 0);
   slowest.add('a', 20);
   slowest.add('b', 30);
   for (let i = 0; i < 3; i += 1) slowest.add('b', 40);
-  assert.is(slowest.median(), 40);
+  assert.is(slowest.most(), 40);
   for (let i = 0; i < 1_000; i += 1) slowest.add(`kind ${i}`, i === 999 ? 50 : 1);
-  assert.is(slowest.median(), 40);
+  assert.is(slowest.most(), 40);
   slowest.add('a', 9_000);
   slowest.add('a', 9_000);
-  assert.is(slowest.median(), 1_000);
+  assert.is(slowest.most(), 1_000);
 });
 
 argon2('says which hashes it could check a password against', async () => {

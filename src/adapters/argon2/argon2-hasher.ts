@@ -85,7 +85,7 @@ export class Argon2Hasher implements PasswordHasher {
       return { verdict: judged, spent: performance.now() - started };
     });
     // Else the time would tell that there is an account, of a dearer hash than today's.
-    const missing = this.#slowest.median() - spent;
+    const missing = this.#slowest.most() - spent;
     if (verdict === 'wrong' && missing > 0) await sleep(missing);
     return verdict;
   }

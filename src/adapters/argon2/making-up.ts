@@ -24,6 +24,11 @@ export class RecentTimes {
   median(): number | undefined {
     return this.#times.toSorted((a, b) => a - b)[this.#times.length >> 1];
   }
+
+  /** All but one are no longer. Undefined before the first. */
+  most(): number | undefined {
+    return this.#times.toSorted((a, b) => b - a)[Math.min(1, this.#times.length - 1)];
+  }
 }
 
 /** Milliseconds: a row with a hash that takes longer must not slow everybody's refusal down to it. */
@@ -43,9 +48,9 @@ export class SlowestKind {
     if (this.#kinds.size < MAX_KINDS) this.#kinds.set(kind, times);
   }
 
-  /** Milliseconds; none before the first. */
-  median(): number {
-    const medians = [...this.#kinds.values()].map((times) => times.median() ?? 0);
-    return Math.min(MOST, Math.max(0, ...medians));
+  /** Milliseconds within which nearly all are done; none before the first. */
+  most(): number {
+    const times = [...this.#kinds.values()].map((each) => each.most() ?? 0);
+    return Math.min(MOST, Math.max(0, ...times));
   }
 }
