@@ -17,7 +17,12 @@ import { expressApp, messageClasses } from './adapters/http/express.ts';
 import { affordableConnections, drain, httpServer } from './adapters/http/server.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { legacyHashes } from './adapters/legacy-hashes/legacy-hashes.ts';
-import { openDatabase, openForMigration, openWithoutSync } from './adapters/knex/database.ts';
+import {
+  attend,
+  openDatabase,
+  openForMigration,
+  openWithoutSync,
+} from './adapters/knex/database.ts';
 import { clockAhead } from './adapters/knex/inspection.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import { migrate } from './adapters/knex/migrations.ts';
@@ -177,11 +182,14 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
     throw new ConfigError([`HOST ${host}, PORT ${port} cannot be used: ${nameFault(cause)}`]);
   });
   const stopPruning = pruneRegularly(composition.part);
+  const knex = composition.part('knex');
+  const stopAttending = knex && attend(knex);
   return {
     url: urlOf(server.address()),
     part: composition.part,
     async stop(lastCall = 0) {
       stopPruning();
+      stopAttending?.();
       await drain(server, lastCall, shutdownGrace * 1000);
       await composition.close();
     },

@@ -462,7 +462,7 @@ const PATHS = [
 
 for (const [how, options] of [
   ['wide and light', { viewport: { width: 1280, height: 900 } }],
-  ['narrow and dark', { viewport: { width: 390, height: 800 }, colorScheme: 'dark' }],
+  ['narrow and dark', { viewport: { width: 320, height: 640 }, colorScheme: 'dark' }],
   ['at twice the size', { viewport: { width: 640, height: 450 }, deviceScaleFactor: 2 }],
   ['without motion', { reducedMotion: 'reduce' }],
   ['in the colours of the system', { forcedColors: 'active' }],
@@ -477,7 +477,10 @@ for (const [how, options] of [
         assert.is(await page.locator(HEADING).count(), 1, path);
         assert.is(await page.evaluate('document.documentElement.lang'), 'en');
         const { width } = page.viewportSize() ?? { width: 0 };
-        assert.is(await page.evaluate('document.documentElement.scrollWidth'), width, path);
+        const scrollWidth = 'document.documentElement.scrollWidth';
+        assert.is(await page.evaluate(scrollWidth), width, path);
+        await page.evaluate('document.documentElement.style.setProperty("font-size", "200%")');
+        assert.is(await page.evaluate(scrollWidth), width, `${path}, large`);
         titles.add(await page.title());
       };
       for (const path of PATHS.slice(0, 3)) await look(path);

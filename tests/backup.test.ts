@@ -1,4 +1,4 @@
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -10,101 +10,25 @@ import * as assert from 'uvu/assert';
 import { readConfig } from '../src/adapters/config/config.ts';
 import { BackupRefused, restore } from '../src/adapters/knex/backup.ts';
 import { firstFreeId } from '../src/adapters/knex/backup-file.ts';
+import {
+  ask,
+  countOf,
+  done,
+  ENV,
+  fill,
+  insertUser,
+  lastIdOf,
+  login,
+  PROGRAM,
+  refused,
+  run,
+  withProgram,
+} from './support/backups.ts';
 import { SECRET } from './support/fakes.ts';
 import { freePort, temporaryFolder } from './support/programs.ts';
-import {
-  ADA,
-  call,
-  CLI,
-  type Program,
-  registered,
-  startProgram,
-  TEST_ENV,
-} from './support/service.ts';
+import { ADA, call, registered, startProgram, TEST_ENV } from './support/service.ts';
 import { isAvailable, type StoreName, withDatabaseUrl } from './support/stores.ts';
 import { canHaveTls, withTlsServer } from './support/tls-server.ts';
-
-interface Ended {
-  readonly code: number | null;
-  readonly text: string;
-}
-
-const PROGRAM = ['--import', 'tsx', CLI];
-
-/** `backup` or `restore`, as a process of its own. */
-function run(
-  databaseUrl: string,
-  args: readonly string[],
-  more: Readonly<Record<string, string>> = {},
-): Promise<Ended> {
-  const { PATH, HOME, NODE_V8_COVERAGE } = process.env;
-  const coverage = NODE_V8_COVERAGE && { NODE_V8_COVERAGE };
-  const env = { PATH, HOME, ...coverage, DATABASE_URL: databaseUrl, ...more };
-  return new Promise((resolve) => {
-    const child = execFile(
-      process.execPath,
-      [...PROGRAM, ...args],
-      { env, timeout: 60_000 },
-      (_, stdout, stderr) => {
-        resolve({ code: child.exitCode, text: `${stdout}${stderr}` });
-      },
-    );
-  });
-}
-
-async function done(databaseUrl: string, args: readonly string[]): Promise<string> {
-  const { code, text } = await run(databaseUrl, args);
-  assert.is(code, 0, text);
-  return text;
-}
-
-async function refused(databaseUrl: string, args: readonly string[], why: string | RegExp) {
-  const { code, text } = await run(databaseUrl, args);
-  assert.is(code, 1, text);
-  assert.match(text, why);
-}
-
-const ENV = { ...TEST_ENV, JWT_SECRET: SECRET, RATE_LIMIT: 'off' };
-
-async function withProgram(
-  databaseUrl: string,
-  use: (program: Program) => Promise<void>,
-): Promise<void> {
-  const program = await startProgram({ ...ENV, DATABASE_URL: databaseUrl });
-  try {
-    await use(program);
-  } finally {
-    await program.end('SIGTERM');
-  }
-}
-
-/**
- * What a statement gives, by a process of its own where it is SQLite: a connection of this one would stay
- * open until it is collected, and restoring refuses a file that somebody has open.
- */
-async function ask(databaseUrl: string, sql: string): Promise<readonly Row[]> {
-  if (!databaseUrl.startsWith('sqlite:')) {
-    const connection = await createConnection(databaseUrl);
-    try {
-      const [rows] = await connection.query(sql);
-      return rows as Row[];
-    } finally {
-      await connection.end();
-    }
-  }
-  const visit = `const [file, sql] = process.argv.slice(1);
-    const statement = new (require('libsql'))(file, { timeout: 2000 }).prepare(sql);
-    console.log(JSON.stringify(statement.reader ? statement.all() : (statement.run(), [])));`;
-  const args = ['-e', visit, databaseUrl.replace('sqlite:', ''), sql];
-  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Row[];
-}
-
-type Row = Readonly<Record<string, unknown>>;
-
-function insertUser(email: string, id = 'NULL'): string {
-  return `INSERT INTO users (id, username, email, password_hash, date_created)
-    VALUES (${id}, 'Ada', '${email}', '$argon2id$', '2030-01-01T00:00:00.000Z')`;
-}
 
 function emailOf(i: number): string {
   return `user${i}@example.com`;
@@ -129,11 +53,6 @@ function registerMany(url: string) {
       await work;
     },
   };
-}
-
-async function login(url: string, email: string): Promise<number> {
-  const json = { email, password: ADA.password };
-  return (await call(url, 'POST /login', { json })).status;
 }
 
 const STORES: readonly StoreName[] = ['SQLite', 'MariaDB'];
@@ -582,22 +501,6 @@ async function relay(first: number, others: number) {
   };
 }
 
-/** So many users more, whose rows do not compress to nothing. */
-async function fill(databaseUrl: string, count: number): Promise<void> {
-  const columns = 'username, email, password_hash, date_created';
-  const [text, numbers] = databaseUrl.startsWith('sqlite:')
-    ? [
-        'hex(randomblob(100))',
-        `(WITH RECURSIVE n(seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n LIMIT ${count}) SELECT seq FROM n)`,
-      ]
-    : ['SHA2(CONCAT(seq, RAND()), 512)', `seq_1_to_${count}`];
-  await ask(
-    databaseUrl,
-    `INSERT INTO users (${columns}) SELECT ${text}, ${text}, password_hash, date_created
-      FROM ${numbers} AS numbers, (SELECT * FROM users LIMIT 1) AS one`,
-  );
-}
-
 function targetOf(databaseUrl: string) {
   const { store } = readConfig({ DATABASE_URL: databaseUrl });
   if (store.kind === 'memory') throw new Error('no database');
@@ -606,14 +509,6 @@ function targetOf(databaseUrl: string) {
 
 function sizeOf(file: string, name: string): number {
   return statSync(join(dirname(file), name), { throwIfNoEntry: false })?.size ?? 0;
-}
-
-async function lastIdOf(databaseUrl: string): Promise<number> {
-  return Number((await ask(databaseUrl, 'SELECT MAX(id) AS id FROM users'))[0]?.['id']);
-}
-
-async function countOf(databaseUrl: string, table: string): Promise<number> {
-  return Number((await ask(databaseUrl, `SELECT COUNT(*) AS count FROM ${table}`))[0]?.['count']);
 }
 
 /** Whether there is nothing in a database. */

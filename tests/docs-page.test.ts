@@ -135,7 +135,7 @@ test('can be used by the keyboard alone', () =>
   ));
 
 for (const colorScheme of ['light', 'dark'] as const) {
-  for (const width of [390, 1280]) {
+  for (const width of [320, 1280]) {
     test(`is accessible at ${width} pixels in the ${colorScheme}, and fits`, () =>
       withService('memory', {}, ({ url }) =>
         withPage(url, { colorScheme, viewport: { width, height: 800 } }, async (shown) => {
@@ -147,6 +147,8 @@ for (const colorScheme of ['light', 'dark'] as const) {
           await assertAccessible(shown);
           const overflow = 'document.documentElement.scrollWidth - innerWidth';
           assert.ok(Number(await shown.evaluate(overflow)) <= 0);
+          await shown.evaluate('document.documentElement.style.setProperty("font-size", "200%")');
+          assert.ok(Number(await shown.evaluate(overflow)) <= 0, 'with large text');
         }),
       ));
   }

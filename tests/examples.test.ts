@@ -1,23 +1,13 @@
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { call, registered, withService } from './support/service.ts';
-import { type Packed, run, withPackage } from './support/package.ts';
+import { ADA, call, registered, startProgram, withService } from './support/service.ts';
+import { installExample, type Packed, run, withPackage } from './support/package.ts';
 import { isAvailable, withDatabaseUrl } from './support/stores.ts';
 
 // Each example as its README says: installed from the packed tarball, away from the source.
-
-/** A copy of an example with what it needs, where the tarball is where its manifest says. */
-async function installed(packed: Packed, name: string): Promise<string> {
-  const folder = packed.emptyFolder(name);
-  cpSync(join('examples', name), folder, { recursive: true });
-  const readme = readFileSync(join(folder, 'README.md'), 'utf8');
-  assert.match(readme, /\nnpm install && .*npm start|\nnpm install && npm test/);
-  await run(folder, 'npm', ['install', '--prefer-offline']);
-  return folder;
-}
 
 const start = (folder: string, env?: Readonly<Record<string, string>>) =>
   run(folder, 'npm', ['start', '--silent'], env);
@@ -109,7 +99,121 @@ const EXAMPLES: Readonly<Record<string, (folder: string, packed: Packed) => Prom
       }
     });
   },
+
+  async 'single-page-app'(folder) {
+    const settings = { PORT: '0', PORTCULLIS_URL: 'http://localhost:9/auth/' };
+    const app = await startProgram(settings, [process.execPath, join(folder, 'server.js')]);
+    const get = async (path: string) => {
+      const response = await fetch(app.url + path);
+      return { status: response.status, headers: response.headers, text: await response.text() };
+    };
+    const { text, headers } = await get('/account');
+    assert.match(text, '<script type="module" src="/app.js">');
+    assert.is(
+      headers.get('content-security-policy'),
+      "default-src 'none';script-src 'self';style-src 'self';img-src 'self';" +
+        "connect-src http://localhost:9;form-action 'none';base-uri 'none';frame-ancestors 'none'",
+    );
+    const config = 'export const service = "http://localhost:9/auth";\n';
+    assert.is((await get('/config.js')).text, config);
+    assert.is((await get('/nowhere.js')).status, 404);
+    assert.is(await app.end('SIGTERM'), 0);
+  },
+
+  async 'protected-express-app'(folder) {
+    const command = [process.execPath, join(folder, 'main.js')];
+    await withService('memory', {}, async ({ url, stop }) => {
+      await registered(url);
+      const settings = { PORT: '0', PORTCULLIS_URL: url };
+      const app = await startProgram(settings, command);
+      await useForms(app.url, async () => {
+        await stop();
+      });
+      assert.is(await app.end('SIGTERM'), 0);
+      assert.not.match(app.output(), /eyJ|correct horse/);
+
+      const behindProxy = await startProgram({ ...settings, NODE_ENV: 'production' }, command);
+      const headers = { 'X-Forwarded-Proto': 'https' };
+      const response = await fetch(`${behindProxy.url}/sign-in`, { headers });
+      const [cookie = ''] = response.headers.getSetCookie();
+      assert.match(cookie, /^__Host-notes=[^;]+; Path=\/; .*HttpOnly; Secure; SameSite=Lax$/);
+      assert.is(await behindProxy.end('SIGTERM'), 0);
+    });
+  },
 };
+
+/** What is sent to an app with the cookie and the token of a form that somebody has, as a browser would. */
+async function useForms(url: string, stopService: () => Promise<void>): Promise<void> {
+  const send = async (path: string, cookie = '', form?: Readonly<Record<string, string>>) => {
+    const method = form ? 'POST' : 'GET';
+    const body = form ? new URLSearchParams(form) : null;
+    const headers = { Cookie: cookie };
+    const response = await fetch(url + path, { method, body, headers, redirect: 'manual' });
+    const [set = ''] = response.headers.getSetCookie();
+    const [kept = ''] = set.split(';');
+    const location = response.headers.get('location');
+    const text = await response.text();
+    const [, csrf_token = ''] = /name="csrf_token" value="([^"]+)"/.exec(text) ?? [];
+    assert.not.match(text, /\bat .*\.js:\d/);
+    return { status: response.status, location, text, cookie: kept || cookie, csrf_token };
+  };
+  const { email, password } = ADA;
+
+  const away = await send('/notes?x=1');
+  assert.equal([away.status, away.location], [303, '/sign-in?next=%2Fnotes%3Fx%3D1']);
+  const [page, stranger] = [await send('/sign-in'), await send('/sign-in')];
+  const credentials = { email, password, next: '/notes' };
+  // Nobody is made to sign in, or out, or to write, by a form of somebody else's.
+  for (const token of [{}, { csrf_token: '' }, { csrf_token: stranger.csrf_token }]) {
+    const refused = await send('/sign-in', page.cookie, { ...credentials, ...token });
+    assert.is(refused.status, 403);
+  }
+  const { csrf_token } = page;
+  assert.is((await send('/sign-in', '', { ...credentials, csrf_token })).status, 403);
+  const signedIn = await send('/sign-in', page.cookie, { ...credentials, csrf_token });
+  assert.equal([signedIn.status, signedIn.location], [303, '/notes']);
+  assert.is.not(signedIn.cookie, page.cookie);
+  assert.is((await send('/notes', page.cookie)).status, 303);
+  const notes = await send('/notes', signedIn.cookie);
+  assert.match(notes.text, 'Signed in as Ada');
+  for (const path of ['/notes', '/sign-out']) {
+    for (const token of ['', csrf_token, stranger.csrf_token]) {
+      const forged = { text: 'forged', csrf_token: token };
+      assert.is((await send(path, signedIn.cookie, forged)).status, 403);
+    }
+  }
+  const form = { text: 'mine', csrf_token: notes.csrf_token };
+  assert.is((await send('/notes', signedIn.cookie, form)).status, 303);
+  const { text } = await send('/notes', signedIn.cookie);
+  assert.match(text, '<li>mine</li>');
+  assert.not.match(text, 'forged');
+
+  for (const next of [
+    '//evil.example',
+    '/\\evil.example',
+    '/.//evil.example',
+    'https://evil.example',
+  ]) {
+    const blank = await send(`/sign-in?next=${encodeURIComponent(next)}`);
+    assert.match(blank.text, 'name="next" value="/notes"');
+    const sent = { ...credentials, next, csrf_token: blank.csrf_token };
+    assert.is((await send('/sign-in', blank.cookie, sent)).location, '/notes');
+  }
+  const tooLong = { ...form, text: 'x'.repeat(20_000) };
+  assert.is((await send('/notes', signedIn.cookie, tooLong)).status, 413);
+
+  await stopService();
+  assert.is((await send('/notes', signedIn.cookie)).status, 503);
+  const other = await send('/sign-in');
+  const sent = { ...credentials, csrf_token: other.csrf_token };
+  const unreachable = await send('/sign-in', other.cookie, sent);
+  assert.is(unreachable.status, 503);
+  assert.match(unreachable.text, `value="${email}"`);
+  // Who signs out then is signed out here all the same.
+  const out = await send('/sign-out', signedIn.cookie, { csrf_token: notes.csrf_token });
+  assert.equal([out.status, out.location], [303, '/']);
+  assert.is((await send('/notes', signedIn.cookie)).status, 303);
+}
 
 async function addressOf(output: NodeJS.ReadableStream): Promise<string> {
   let printed = '';
@@ -159,7 +263,8 @@ const runAll = () =>
     for (const [name, use] of Object.entries(EXAMPLES)) {
       if (WITH_MARIADB.includes(name) && !isAvailable('MariaDB')) continue;
       const started = performance.now();
-      const folder = await installed(packed, name);
+      const folder = packed.emptyFolder(name);
+      await installExample(name, folder);
       await use(folder, packed);
       console.log(`  ${name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
       rmSync(join(folder, 'node_modules'), { recursive: true });

@@ -1,12 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readConfig } from '../src/adapters/config/config.ts';
 import { endpoints } from '../src/adapters/http/endpoints.ts';
+import { inBrowser, withPage } from './support/browser.ts';
 import { temporaryFolder } from './support/programs.ts';
-import { startProgram } from './support/service.ts';
+import { registered, startProgram, withService } from './support/service.ts';
 
 // The README is the front door: what it says is tried.
 
@@ -59,6 +62,54 @@ const curlCommands = async () => {
 };
 if (process.env['TEST_CURL']) readme(CURL, curlCommands);
 else readme.skip(CURL, curlCommands);
+
+inBrowser(readme)('has a script for pages of another origin that does what it says', async () => {
+  const script = block('js', 'Refresh-Token-Mode');
+  const app = createServer((_request, response) => {
+    response.writeHead(200, { 'Content-Type': 'text/html' });
+    response.end('<!doctype html><link rel="icon" href="data:,"><title>An app</title>');
+  });
+  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+  const origin = `http://localhost:${(app.address() as AddressInfo).port}`;
+  try {
+    await withService('memory', { env: { CORS_ORIGINS: origin } }, async ({ url }) => {
+      await registered(url);
+      await withPage(origin, { origins: [url], failures: [400] }, async (page, context) => {
+        const run = (code: string) => {
+          const here = code.replace('http://localhost:8000', url);
+          return page.evaluate<string>(`(async () => { ${here}; return message; })()`);
+        };
+        await page.goto('/');
+        const [beforeLogout = ''] = script.split("await post('/logout')");
+        assert.is(await run(beforeLogout), 'Hello, Ada. This is a protected route.');
+        assert.is(await page.evaluate('document.cookie'), '');
+        assert.is((await context.cookies()).length, 1);
+        // After a reload, without the sign-in.
+        await page.reload();
+        const afterReload = beforeLogout.replace(/^await post\('\/login'.*$/m, '');
+        assert.is.not(afterReload, beforeLogout);
+        assert.is(await run(afterReload), 'Hello, Ada. This is a protected route.');
+        assert.is(await run(script), 'Hello, Ada. This is a protected route.');
+        assert.equal(await context.cookies(), []);
+        assert.is(
+          await page.evaluate(`fetch('${url}/refresh', {
+          method: 'POST', credentials: 'include', headers: { 'Refresh-Token-Mode': 'cookie' },
+        }).then(({ status }) => status)`),
+          400,
+        );
+      });
+    });
+  } finally {
+    app.close();
+    app.closeAllConnections();
+  }
+});
+
+readme('leads to what is there', () => {
+  const links = [...README.matchAll(/\]\(([\w./-]+)\)/g)].map(([, path = '']) => path);
+  assert.ok(links.length > 5);
+  for (const path of links) assert.ok(existsSync(path), path);
+});
 
 readme('lists every endpoint with its fields', () => {
   for (const { method, path, fields = [] } of endpoints({ publicKeys: [{ kty: 'EC' }] })) {

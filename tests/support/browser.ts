@@ -126,6 +126,8 @@ function watch(
 
 /** Fails where axe finds the page, as it is now, in the way of anybody. */
 export async function assertAccessible(page: Page): Promise<void> {
+  // A colour on its way to another is nobody's: a button that has just been enabled is still pale.
+  await page.evaluate('Promise.allSettled(document.getAnimations().map((each) => each.finished))');
   await page.evaluate(axe.source);
   const { passes, violations } = await page.evaluate<AxeResults>('axe.run(document)');
   assert.ok(passes.length > 5, `axe looked at ${passes.length} rules only`);

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import * as assert from 'uvu/assert';
 import { temporaryFolder } from './programs.ts';
 
 const execute = promisify(execFile);
@@ -58,6 +59,14 @@ export async function withPackage(use: (packed: Packed) => Promise<void>): Promi
   } finally {
     folder.remove();
   }
+}
+
+/** Copies an example to a folder, with what it needs; the tarball must be where its manifest says, if it does. */
+export async function installExample(name: string, folder: string): Promise<void> {
+  cpSync(join('examples', name), folder, { recursive: true });
+  const readme = readFileSync(join(folder, 'README.md'), 'utf8');
+  assert.match(readme, /\nnpm install && .*npm start|\nnpm install && npm test/);
+  await run(folder, 'npm', ['install', '--prefer-offline']);
 }
 
 /** The entries of the package, by what they are imported as. */

@@ -3,9 +3,9 @@ import {
   closeSync,
   createReadStream,
   createWriteStream,
-  existsSync,
   fsyncSync,
   linkSync,
+  lstatSync,
   openSync,
   renameSync,
   rmSync,
@@ -71,8 +71,11 @@ export async function writeWhole(
   }
 }
 
+/** A link is not followed, wherever it leads: who may write to the folder could have planted it. */
 export function refuseTaken(file: string): void {
-  if (existsSync(file)) throw new BackupRefused(`${file} is there already: nothing is overwritten`);
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  if (found !== undefined)
+    throw new BackupRefused(`${file} is there already: nothing is overwritten`);
 }
 
 /** Never over what has that name already. */
@@ -100,15 +103,17 @@ export function sync(path: string): void {
  * read all of it knows that it is whole.
  * @throws BackupRefused where it is cut short or damaged
  */
-export async function* readWhole(file: string): AsyncGenerator<Buffer> {
+export async function* readWhole(file: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
   const source = createReadStream(file);
   const content = createGunzip();
   source.once('error', (fault) => content.destroy(fault));
   try {
     for await (const part of source.pipe(content)) {
+      signal?.throwIfAborted();
       if (Buffer.isBuffer(part)) yield part;
     }
   } catch (fault) {
+    signal?.throwIfAborted();
     if (codeOf(fault).startsWith('Z_')) throw damaged(file);
     throw new BackupRefused(`${file} cannot be read: ${codeOf(fault)}`);
   } finally {
@@ -122,7 +127,7 @@ export function damaged(file: string): BackupRefused {
   );
 }
 
-function codeOf(fault: unknown): string {
+export function codeOf(fault: unknown): string {
   return fault instanceof Error && 'code' in fault ? String(fault.code) : String(fault);
 }
 

@@ -10,7 +10,8 @@ import {
 import { openForMigration } from './database.ts';
 import type { DatabaseTarget } from './target.ts';
 import { migrate, migratorConfig } from './migrations.ts';
-import { backUpMysql, MYSQL_BEGINNING, restoreMysql } from './mysql-backup.ts';
+import { backUpMysql, MYSQL_BEGINNING } from './mysql-backup.ts';
+import { restoreMysql } from './mysql-restore.ts';
 import { backUpSqlite, restoreSqlite, SQLITE_BEGINNING } from './sqlite-backup.ts';
 import { DEFAULT_TABLES } from './tables.ts';
 

@@ -49,6 +49,28 @@ export function openForMigration(target: DatabaseTarget): Knex {
   return knex(migrationConfig(target));
 }
 
+/** Opens a pool to restore a database, also one that a restore before has left unfinished. */
+export function openForRestore(target: DatabaseTarget): Knex {
+  const config = migrationConfig(target);
+  const connection = Object.assign({}, config.connection, { evenUnfinished: true });
+  return knex({ ...config, connection });
+}
+
+/** Milliseconds; a pool lets a connection idle for 30 s. */
+const ATTENDANCE = 20_000;
+
+/**
+ * Keeps a pool of `openDatabase` connected, so that a restore sees that the database is in use, however little it is.
+ * Of a SQLite file the lock tells as much. Returns how to stop.
+ */
+export function attend({ client }: Knex): () => void {
+  if (!(client instanceof MysqlClient)) return () => {};
+  const come = () => void client.attend().catch(() => {}); // Requests will tell.
+  const timer = setInterval(come, ATTENDANCE).unref();
+  come();
+  return () => clearInterval(timer);
+}
+
 /** What `openForMigration` opens, for `knexfile.ts`. */
 export function migrationConfig(target: DatabaseTarget): Knex.Config {
   return knexConfig(target, {
@@ -137,13 +159,20 @@ class SqliteClient extends SqliteDialect<SqliteSettings> {
     const { filename, busyTimeout, synchronous } = this.connectionSettings;
     const { ino } = statSync(filename); // A file that is gone is a fault, not a reason for an empty database.
     const db = new SqliteDatabase(filename, { timeout: busyTimeout });
-    // It would have made an empty one, had the file been taken away since.
-    if (statSync(filename, { throwIfNoEntry: false })?.ino !== ino) {
+    const refuseReplaced = () => {
+      if (statSync(filename, { throwIfNoEntry: false })?.ino === ino) return;
       db.close();
       throw new Error('the database file was replaced while it was being opened');
-    }
+    };
+    refuseReplaced(); // It would have made an empty one, had the file been taken away since.
     if (synchronous !== 'as it is') {
-      await writing({}, async () => db.exec('PRAGMA journal_mode = WAL'), { found: null });
+      const begin = async () => {
+        // Waits for a restore, which puts another file here. A log of this one would be read into that.
+        db.exec('SELECT 1 FROM sqlite_master');
+        refuseReplaced();
+        db.exec('PRAGMA journal_mode = WAL');
+      };
+      await writing({}, begin, { found: null });
       db.exec(`PRAGMA synchronous = ${synchronous}`);
     }
     db.exec('PRAGMA foreign_keys = ON');

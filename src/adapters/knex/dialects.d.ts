@@ -13,6 +13,8 @@ declare module 'knex/lib/dialects/mysql2/index.js' {
   export default class MysqlDialect<Settings extends object> extends Knex.Client {
     readonly connectionSettings: Settings;
     _driver(): unknown;
+    acquireConnection(): Promise<Connection>;
+    releaseConnection(connection: Connection): Promise<void>;
     acquireRawConnection(): Promise<Connection>;
     destroyRawConnection(connection: Connection): Promise<void>;
     _query(connection: Connection, query: KnexQuery): Promise<KnexQuery>;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
+import { refuseUnfinishedRestore } from './restore-mark.ts';
 import { writing } from './retry.ts';
 import { refuseUnsafeValues } from './safe-values.ts';
 import {
@@ -213,11 +214,13 @@ const PATIENCE = 60_000;
  * good. Of what else is in the database, migrations of its own included, nothing is touched.
  * A database that already has later steps, of a newer release, is left as it is.
  * @throws RangeError for what `knexRepositories` refuses; before anything has been changed, Error where its
- * methods would reject, and where a table of one of these names is there that is somebody else's
+ * methods would reject, where a table of one of these names is there that is somebody else's, and where
+ * a restore was not finished
  */
 export async function migrate(knex: Knex, options: KnexOptions = {}): Promise<void> {
   const tables = tablesOf(knex, options);
   await refuseUnsafeValues(knex);
+  await refuseUnfinishedRestore(knex);
   if (await isUpToDate(knex, tables)) return;
   await refuseForeignTables(knex, tables);
   const lease = new Lease(knex, tables);

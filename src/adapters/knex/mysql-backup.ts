@@ -1,27 +1,18 @@
 import type { Knex } from 'knex';
-import {
-  type About,
-  BackupRefused,
-  damaged,
-  firstFreeId,
-  type Opened,
-  readAbout,
-  readWhole,
-  type RestoreSettings,
-  writeWhole,
-} from './backup-file.ts';
+import { type About, BackupRefused, firstFreeId, writeWhole } from './backup-file.ts';
 import { openForMigration } from './database.ts';
 import { MysqlPrograms, type MysqlTarget } from './mysql-programs.ts';
+import { RESTORE_MARK, UnfinishedRestore } from './restore-mark.ts';
 import { DEFAULT_TABLES, notesOf } from './tables.ts';
 
 /** What the content of a backup begins and ends with: it is SQL, for `gunzip` and `mariadb`. */
 export const MYSQL_BEGINNING = '-- Portcullis backup ';
-const END = '-- Portcullis backup: complete\n';
+export const MYSQL_END = '-- Portcullis backup: complete\n';
 
 const { users, sessions, attempts } = DEFAULT_TABLES;
 const NOTES = notesOf({ users });
 /** What `migrate()` tells a database of ours by. They come last: it takes none that is half there. */
-const MARKS = [NOTES, `${NOTES}_lock`, `${NOTES}_lease`];
+export const SIGNS = [NOTES, `${NOTES}_lock`, `${NOTES}_lease`];
 
 const DUMP = [
   '--single-transaction',
@@ -34,13 +25,13 @@ const DUMP = [
   '--skip-disable-keys',
 ];
 
-/** A dump as of one moment, while others go on reading and writing. */
+/** A dump as of one moment, while others go on reading and writing; of the first host that has the tables. */
 export async function backUpMysql(
   target: MysqlTarget,
   file: string,
   signal?: AbortSignal,
 ): Promise<About> {
-  return withServer(target, signal, async (knex, programs) => {
+  return withServer(target, openForMigration, signal, async (knex, programs) => {
     const about = await describe(knex);
     const names = (await contentsOf(knex)).map(({ name }) => name);
     const of = (wanted: readonly string[]) => names.filter((name) => wanted.includes(name));
@@ -48,11 +39,11 @@ export async function backUpMysql(
       yield Buffer.from(`${MYSQL_BEGINNING}${JSON.stringify(about)}\n`);
       // Counts of attempts are of that day alone, and hashes of whatever was typed: they stay out.
       if (of([attempts]).length > 0) yield* programs.dump([attempts], [...DUMP, '--no-data']);
-      const others = names.filter((name) => name !== attempts && !MARKS.includes(name));
+      const others = names.filter((name) => name !== attempts && !SIGNS.includes(name));
       yield* programs.dump(others, DUMP);
       yield Buffer.from(settle(about));
-      yield* programs.dump(of(MARKS), DUMP);
-      yield Buffer.from(END);
+      yield* programs.dump(of(SIGNS), DUMP);
+      yield Buffer.from(MYSQL_END);
     }
     await writeWhole(file, content(), signal);
     return about;
@@ -74,7 +65,7 @@ DELETE FROM \`${sessions}\` WHERE @portcullis_without_sessions = 1;
 async function describe(knex: Knex): Promise<About> {
   const taken = new Date().toISOString();
   if (!(await knex.schema.hasTable(users)) || !(await knex.schema.hasTable(NOTES))) {
-    throw new BackupRefused('the database has no tables of the service: it has never run on it');
+    throw new UnfitHost('the database has no tables of the service: it has never run on it');
   }
   return {
     format: 1,
@@ -85,94 +76,22 @@ async function describe(knex: Knex): Promise<About> {
   };
 }
 
-/** In several steps, each of which is done before the next: a database that is half there is not served. */
-export async function restoreMysql(
-  target: MysqlTarget,
-  file: string,
-  settings: RestoreSettings,
-): Promise<Opened> {
-  const about = readAbout(await check(file), settings.knownSteps);
-  return withServer(target, settings.signal, async (knex, programs) => {
-    const contents = await contentsOf(knex);
-    if (contents.length > 0 && !settings.replace) {
-      throw new BackupRefused('the database is not empty: --replace throws away what is in it');
-    }
-    const others = (await knex.schema.hasTable(users)) ? await nextIdIn(knex) : 0;
-    const nextId = firstFreeId(about, settings.now, others);
-    if (contents.length > 0) await empty(knex, contents);
-    const withoutSessions = settings.withoutSessions ? 1 : 0;
-    async function* sql(): AsyncGenerator<string | Uint8Array> {
-      yield `SET @portcullis_next_id = ${nextId}, @portcullis_without_sessions = ${withoutSessions};\n`;
-      yield* readWhole(file);
-    }
-    try {
-      await programs.run(sql());
-    } catch (fault) {
-      if (!(fault instanceof BackupRefused)) throw fault;
-      throw new BackupRefused(
-        `${fault.message}; the database may be half there, and is not served: restore with --replace`,
-      );
-    }
-    return { about, nextId };
-  });
-}
-
-/** Reads it all, before anything is changed; resolves to what it says of itself. */
-async function check(file: string): Promise<string> {
-  let head = Buffer.alloc(0);
-  let tail = Buffer.alloc(0);
-  for await (const part of readWhole(file)) {
-    if (!head.includes('\n')) head = Buffer.concat([head, part]);
-    tail = Buffer.concat([tail, part]).subarray(-END.length);
-  }
-  const [line = ''] = head.toString().split('\n', 1);
-  if (!line.startsWith(MYSQL_BEGINNING) || tail.toString() !== END) throw damaged(file);
-  return line.slice(MYSQL_BEGINNING.length);
-}
-
-interface Named {
+export interface Named {
   readonly name: string;
   /** `BASE TABLE`, `VIEW`, `SEQUENCE`. */
   readonly kind: string;
 }
 
-/** Tables before what is made of them. */
-async function contentsOf(knex: Knex): Promise<readonly Named[]> {
+/** Tables before what is made of them, without the mark of a restore. */
+export async function contentsOf(knex: Knex): Promise<readonly Named[]> {
   const [found] = await knex.raw<readonly [readonly Named[]]>(
     `SELECT table_name AS name, table_type AS kind FROM information_schema.tables
-      WHERE table_schema = DATABASE() ORDER BY table_type = 'VIEW', table_name`,
+      WHERE table_schema = DATABASE() AND table_name <> '${RESTORE_MARK}' ORDER BY table_type = 'VIEW', table_name`,
   );
   return found;
 }
 
-/** What the service tells its database by goes first: it takes none that is half gone. */
-async function empty(knex: Knex, contents: readonly Named[]): Promise<void> {
-  const [[row]] = await knex.raw<readonly [readonly [{ count: number | string }]]>(
-    `SELECT COUNT(*) AS count FROM information_schema.processlist
-      WHERE db = DATABASE() AND id <> CONNECTION_ID()`,
-  );
-  if (Number(row.count) > 0) {
-    throw new BackupRefused(
-      'the database is in use: stop the service, and whatever else is connected to it',
-    );
-  }
-  const isMark = ({ name }: Named) => MARKS.includes(name);
-  const ordered = [
-    ...contents.filter(isMark),
-    ...contents.filter((each) => !isMark(each)).toReversed(),
-  ];
-  // On one connection, of which the first statement is to hold for the others.
-  await knex.transaction(async (one) => {
-    await one.raw('SET foreign_key_checks = 0');
-    for (const { name, kind } of ordered) {
-      const what = kind === 'VIEW' || kind === 'SEQUENCE' ? kind : 'TABLE';
-      await one.raw(`DROP ${what} ??`, [name]);
-    }
-    await one.raw('SET foreign_key_checks = 1');
-  });
-}
-
-async function nextIdIn(knex: Knex): Promise<number> {
+export async function nextIdIn(knex: Knex): Promise<number> {
   const [[row]] = await knex.raw<readonly [readonly [{ 'Create Table': string }]]>(
     `SHOW CREATE TABLE \`${users}\``,
   );
@@ -180,24 +99,33 @@ async function nextIdIn(knex: Knex): Promise<number> {
   return Number(next);
 }
 
-/** At the first of the hosts that answers. */
-async function withServer<T>(
+/** What was asked for can be done at another host, if there is one. */
+export class UnfitHost extends BackupRefused {}
+
+/** At the first of the hosts that answers and is not unfit. */
+export async function withServer<T>(
   target: MysqlTarget,
+  open: (target: MysqlTarget) => Knex,
   signal: AbortSignal | undefined,
   use: (knex: Knex, programs: MysqlPrograms) => Promise<T>,
 ): Promise<T> {
   const faults: unknown[] = [];
   for (const host of target.hosts) {
     const one = { ...target, hosts: [host] };
-    const knex = openForMigration(one);
+    const knex = open(one);
     try {
       const version = await versionOf(knex).catch((fault: unknown) => {
+        // Others have it, too, or will have it in a moment.
+        if (fault instanceof UnfinishedRestore) throw new BackupRefused(fault.message);
         faults.push(fault);
       });
       if (version === undefined) continue;
       const programs = new MysqlPrograms(one, version.includes('MariaDB'), signal);
       try {
         return await use(knex, programs);
+      } catch (fault) {
+        if (!(fault instanceof UnfitHost)) throw fault;
+        faults.push(fault);
       } finally {
         programs.close();
       }
@@ -205,7 +133,7 @@ async function withServer<T>(
       await knex.destroy();
     }
   }
-  throw faults.length === 1 ? faults[0] : new AggregateError(faults, 'no database host answers');
+  throw faults.length === 1 ? faults[0] : new AggregateError(faults, 'no database host will do');
 }
 
 async function versionOf(knex: Knex): Promise<string> {

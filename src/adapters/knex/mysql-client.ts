@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
 import type { Connection, QueryError, SslOptions } from 'mysql2';
 import { type Disposable, loadMysql } from './drivers.ts';
+import { SELECT_MARK, UnfinishedRestore } from './restore-mark.ts';
 import { type Fault, faultOf, ofConnecting } from './retry.ts';
 import type { DatabaseTls } from './target.ts';
 
@@ -14,6 +15,8 @@ export interface MysqlSettings {
   readonly tls?: DatabaseTls;
   /** Milliseconds. */
   readonly queryTimeout: number;
+  /** Whether to connect also to a database whose restore was not finished. */
+  readonly evenUnfinished?: boolean;
 }
 
 /** Milliseconds in which all hosts are tried: less than a request waits for a connection. */
@@ -144,6 +147,7 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
     await new Promise<void>((resolve, reject) => {
       connection.connect((error) => (error ? reject(withReason(error)) : resolve()));
     });
+    if (!this.connectionSettings.evenUnfinished) await this.#refuseUnfinished(connection);
     const settings = await this.#shown(
       connection,
       "VARIABLES WHERE Variable_name IN ('wsrep_on', 'read_only')",
@@ -157,9 +161,31 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
     return isWritable && state.get('wsrep_local_state') === SYNCED;
   }
 
+  /** A restore that begins later sees this connection, and is refused. */
+  async #refuseUnfinished(connection: Connection & Disposable): Promise<void> {
+    const { response } = await this._query(connection, { sql: SELECT_MARK });
+    if (!isSelected(response) || response[0].length === 0) return;
+    const error = new UnfinishedRestore();
+    leave(connection, error);
+    throw error;
+  }
+
+  /**
+   * Lets a server see that somebody is there, also where nobody has asked anything for long: the pool has a
+   * connection from now on for as long as it lets one idle. Leaves a database that is being restored unseen.
+   */
+  async attend(): Promise<void> {
+    const connection = await this.acquireConnection();
+    try {
+      await this.#refuseUnfinished(connection);
+    } finally {
+      await this.releaseConnection(connection);
+    }
+  }
+
   async #shown(connection: Connection, what: string): Promise<ReadonlyMap<string, string>> {
     const { response } = await this._query(connection, { sql: `SHOW ${what}` });
-    const rows = isShown(response) ? response[0] : [];
+    const rows = isSelected<Shown>(response) ? response[0] : [];
     return new Map(rows.map((row) => [row.Variable_name, row.Value]));
   }
 
@@ -210,8 +236,8 @@ interface Shown {
   readonly Value: string;
 }
 
-/** What SHOW gives: its columns are the server's own. */
-function isShown(response: unknown): response is readonly [readonly Shown[]] {
+/** What SELECT and SHOW give; whoever asks knows which columns. */
+function isSelected<Row>(response: unknown): response is readonly [readonly Row[]] {
   return Array.isArray(response) && Array.isArray(response[0]);
 }
 

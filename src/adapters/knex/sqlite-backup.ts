@@ -1,11 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream, existsSync, renameSync, rmSync } from 'node:fs';
+import {
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type Database from 'libsql';
 import {
   type About,
   BackupRefused,
+  codeOf,
   damaged,
   firstFreeId,
   giveName,
@@ -17,7 +25,7 @@ import {
   writeWhole,
 } from './backup-file.ts';
 import { loadSqlite } from './drivers.ts';
-import { createPrivately } from './private-file.ts';
+import { createNew, placeOf } from './private-file.ts';
 import { faultOf } from './retry.ts';
 import { DEFAULT_TABLES, notesOf } from './tables.ts';
 
@@ -38,7 +46,7 @@ export async function backUpSqlite(
   if (!existsSync(path)) throw new BackupRefused(`${path} is not there: there is nothing in it`);
   const copy = `${file}.${randomUUID()}.partial`;
   try {
-    createPrivately(copy);
+    createNew(copy);
     const taken = new Date().toISOString();
     await open(path, (db) => db.exec(`VACUUM INTO ${quoted(copy)}`));
     const about = await open(copy, (db) => finishCopy(db, taken));
@@ -71,21 +79,24 @@ function finishCopy(db: Database.Database, taken: string): About {
 
 /**
  * Makes the database anew beside its place and puts it there in one step, so that it is at no moment
- * half there. What was there before is gone.
+ * half there. What was there before is gone. A link to the database goes on to be one.
  */
 export async function restoreSqlite(
-  path: string,
+  link: string,
   file: string,
   settings: RestoreSettings,
 ): Promise<Opened> {
+  const { signal } = settings;
+  const path = placeFor(link);
   const old = await takeOver(path, settings.replace);
   const draft = `${path}.${randomUUID()}.partial`;
   try {
-    createPrivately(draft);
+    createNew(draft);
     const written = createWriteStream(draft, { flags: 'r+' });
-    await pipeline(readWhole(file), written, { signal: settings.signal });
+    await pipeline(readDatabase(file, dirname(draft), signal), written, { signal });
     const opened = await open(draft, (db) => prepareDraft(db, file, old.nextId, settings));
     sync(draft);
+    signal?.throwIfAborted();
     if (old.isThere) {
       for (const rest of remains(path)) rmSync(rest, { force: true });
       renameSync(draft, path);
@@ -98,6 +109,47 @@ export async function restoreSqlite(
     old.release();
     rmSync(draft, { force: true });
   }
+}
+
+function placeFor(link: string): string {
+  try {
+    return placeOf(link);
+  } catch (fault) {
+    throw new BackupRefused(fault instanceof Error ? fault.message : String(fault));
+  }
+}
+
+/**
+ * What is in a backup, as far as it is as long as it says of itself: a small file can be unpacked to one without
+ * end, which would fill the disk.
+ * @throws BackupRefused also where there is no room for it in the folder
+ */
+async function* readDatabase(
+  file: string,
+  folder: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer> {
+  let rest: number | undefined;
+  for await (const part of readWhole(file, signal)) {
+    rest ??= sizeIn(part, file, folder);
+    rest -= part.length;
+    if (rest < 0) throw damaged(file);
+    yield part;
+  }
+}
+
+/** The bytes of a database, from its header. */
+function sizeIn(beginning: Buffer, file: string, folder: string): number {
+  if (beginning.length < 100) throw damaged(file);
+  const size = pageSizeIn(beginning) * beginning.readUInt32BE(28);
+  const { bavail, bsize } = statfsSync(folder);
+  if (size <= bavail * bsize) return size;
+  throw new BackupRefused(`${folder} has no room for the ${size} bytes that are in ${file}`);
+}
+
+function pageSizeIn(header: Buffer): number {
+  const size = header.readUInt16BE(16);
+  return size === 1 ? 65_536 : size; // Which does not fit in there.
 }
 
 function prepareDraft(
@@ -146,20 +198,36 @@ async function takeOver(path: string, replace: boolean): Promise<Old> {
     if (!replace && column(db, 'SELECT 1 FROM sqlite_master').length > 0) {
       throw new BackupRefused(`${path} is not empty: --replace throws away what is in it`);
     }
-    const nextId = hasTable(db, users) ? nextIdIn(db) : 0;
-    // It leaves no log that would be read into the restored file, and needs to be alone.
+    // Whose log is in it, so that none is left to be read into the restored file; needs to be alone.
     db.exec('PRAGMA journal_mode = DELETE');
     db.exec('BEGIN EXCLUSIVE');
-    return { isThere: true, nextId, release: () => db.close() };
+    return { isThere: true, nextId: oldNextIdIn(db), release: () => db.close() };
   } catch (fault) {
     db.close();
     if (fault instanceof BackupRefused) throw fault;
     if (faultOf(fault) === 'busy') {
       throw new BackupRefused(`${path} is in use: stop the service, and whatever else has it open`);
     }
+    // What cannot be read or written for another reason can be whole, and somebody else's.
+    if (!isBroken(fault)) throw new BackupRefused(`${path} cannot be replaced: ${codeOf(fault)}`);
     if (replace) return nothing; // What is broken is thrown away as well.
-    throw new BackupRefused(`${path} cannot be read: --replace throws it away`);
+    throw new BackupRefused(`${path} is broken: --replace throws it away`);
   }
+}
+
+function oldNextIdIn(db: Database.Database): number {
+  try {
+    return hasTable(db, users) ? nextIdIn(db) : 0;
+  } catch (fault) {
+    if (isBroken(fault)) return 0;
+    throw fault;
+  }
+}
+
+/** No database, or one in which something is wrong. */
+function isBroken(fault: unknown): boolean {
+  const code = codeOf(fault);
+  return code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT');
 }
 
 function remains(path: string): readonly string[] {
@@ -198,8 +266,8 @@ function column(db: Database.Database, select: string): readonly unknown[] {
 function attempt<T>(file: string, read: () => T): T {
   try {
     return read();
-  } catch {
-    throw damaged(file);
+  } catch (fault) {
+    throw isBroken(fault) ? damaged(file) : fault;
   }
 }
 
