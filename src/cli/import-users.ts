@@ -1,15 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
-import {
-  closeSync,
-  createReadStream,
-  createWriteStream,
-  fstatSync,
-  openSync,
-  unlinkSync,
-} from 'node:fs';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Argon2Hasher } from '../adapters/argon2/argon2-hasher.ts';
 import { answerTo } from '../adapters/http/messages.ts';
@@ -53,7 +45,7 @@ export async function importFile<T>(
   use: (done: UserImport) => Promise<T>,
 ): Promise<T> {
   refuseOutdated.file(target);
-  const file = path === '-' ? await keep(process.stdin) : open(path);
+  const file = path === '-' ? await keep(process.stdin) : await openFile(path);
   const knex = openForMigration(target);
   try {
     await refuseOutdated.tables(knex);
@@ -65,14 +57,14 @@ export async function importFile<T>(
   } catch (fault) {
     throw fault instanceof ImportTaken ? new Refused(fault.message) : fault;
   } finally {
-    closeSync(file);
+    await file.close();
     await knex.destroy();
   }
 }
 
-function open(path: string): number {
+async function openFile(path: string): Promise<FileHandle> {
   try {
-    return openSync(path, 'r');
+    return await open(path, 'r');
   } catch {
     throw new Refused(`${path} cannot be read`);
   }
@@ -82,19 +74,29 @@ function open(path: string): number {
  * What cannot be read twice, in a file without a name: nobody else can open it, and nothing of it is
  * left, however this process ends.
  */
-async function keep(input: NodeJS.ReadableStream): Promise<number> {
+async function keep(input: AsyncIterable<Buffer | string>): Promise<FileHandle> {
   const path = join(tmpdir(), `portcullis-${randomUUID()}`);
-  const file = openSync(path, 'wx+', 0o600);
-  unlinkSync(path);
-  await pipeline(input, createWriteStream(path, { fd: file, autoClose: false }));
+  const file = await open(path, 'wx+', 0o600);
+  await unlink(path);
+  for await (const part of input) await file.appendFile(part);
   return file;
 }
 
-function contentOf(file: number): AsyncIterable<Buffer> {
-  return createReadStream('', { fd: file, start: 0, autoClose: false });
+/** Not by a stream, which closes the file where its reader stops early. */
+async function* contentOf(file: FileHandle): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    const buffer = Buffer.alloc(CHUNK);
+    const { bytesRead } = await file.read({ buffer, position });
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
 }
 
-async function hashOf(file: number): Promise<string> {
+/** Bytes. */
+const CHUNK = 64 * 1024;
+
+async function hashOf(file: FileHandle): Promise<string> {
   const hash = createHash('sha256');
   for await (const part of contentOf(file)) hash.update(part);
   return hash.digest('hex');
@@ -105,10 +107,10 @@ const BREATH = 5;
 
 async function run(
   work: UserImport,
-  file: number,
+  file: FileHandle,
   { format, signal, screen }: Importing & { readonly signal: AbortSignal; readonly screen: Screen },
 ): Promise<void> {
-  const { size } = fstatSync(file);
+  const { size } = await file.stat();
   const before = work.progress;
   if (before.line > 0) screen.write(`Goes on after line ${before.line}\n`);
   const hasher = new Argon2Hasher({ legacyHashes: legacyHashes() });
