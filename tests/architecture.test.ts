@@ -42,10 +42,11 @@ const PLACES = [
   'src/application',
   'src/adapters',
   'src/testing',
+  'src/composition.ts',
   'src/main.ts',
   'src/cli',
 ] as const;
-const ONLY_MAIN = ['tsyringe', 'reflect-metadata'];
+const ONLY_COMPOSITION = ['tsyringe', 'reflect-metadata'];
 
 /** What a rule speaks of must be there at least once: a rule that matches nothing proves nothing. */
 const EXPECTED: readonly (readonly [from: string, to: string])[] = [
@@ -58,8 +59,11 @@ const EXPECTED: readonly (readonly [from: string, to: string])[] = [
   ['src/testing', 'node:'],
   ['src/main.ts', 'src/adapters'],
   ['src/cli', 'src/adapters'],
-  ['src/cli', 'src/main.ts'],
-  ...ONLY_MAIN.map((name) => ['src/main.ts', name] as const),
+  ['src/cli', 'src/composition.ts'],
+  ['src/composition.ts', 'src/adapters'],
+  ['src/composition.ts', 'src/application/index.ts'],
+  ['src/main.ts', 'src/composition.ts'],
+  ...ONLY_COMPOSITION.map((name) => ['src/composition.ts', name] as const),
 ];
 
 function placeOf(path: string): (typeof PLACES)[number] | undefined {
@@ -77,7 +81,7 @@ function mayImport(path: string, target: string): boolean {
     case 'src/application':
       return isIn(target, 'src/application') || isIn(target, 'src/domain');
     case 'src/adapters':
-      if (!target.startsWith('src/')) return !ONLY_MAIN.some((name) => isIn(target, name));
+      if (!target.startsWith('src/')) return !ONLY_COMPOSITION.some((name) => isIn(target, name));
       return (
         target === 'src/application/index.ts' ||
         isIn(target, 'src/domain') ||
@@ -88,10 +92,14 @@ function mayImport(path: string, target: string): boolean {
         target === 'src/application/index.ts' ||
         ['src/testing', 'src/domain', 'node:'].some((allowed) => isIn(target, allowed))
       );
+    case 'src/composition.ts':
+      return target !== 'src/main.ts' && !isIn(target, 'src/testing');
     case 'src/main.ts':
-      return !isIn(target, 'src/testing') && !isIn(target, 'src/cli');
+      return ![...ONLY_COMPOSITION, 'src/testing', 'src/cli'].some((forbidden) =>
+        isIn(target, forbidden),
+      );
     case 'src/cli':
-      return !ONLY_MAIN.some((name) => isIn(target, name)) && isFaceOfTesting(target);
+      return !ONLY_COMPOSITION.some((name) => isIn(target, name)) && isFaceOfTesting(target);
     default:
       return false;
   }
@@ -260,11 +268,12 @@ const HEALTHY: Tree = new Map([
   ['src/adapters/keys/keys.ts', `import 'node:crypto'; import '../../domain/errors.ts';`],
   ['src/testing/parts.ts', `import 'node:crypto'; import '../application/index.ts';`],
   [
-    'src/main.ts',
+    'src/composition.ts',
     `import 'reflect-metadata'; import { container } from 'tsyringe';
      import './adapters/http/express.ts'; import './application/index.ts';`,
   ],
-  ['src/cli/program.ts', `import '../adapters/keys/keys.ts'; await import('../main.ts');`],
+  ['src/main.ts', `import './adapters/http/express.ts'; import './composition.ts';`],
+  ['src/cli/program.ts', `import '../adapters/keys/keys.ts'; await import('../composition.ts');`],
 ]);
 
 const PLANTED: readonly (readonly [path: string, source: string, ...faults: string[]])[] = [
@@ -344,8 +353,14 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
     },
   ),
   [
-    'src/main.ts',
+    'src/composition.ts',
     `import 'reflect-metadata'; import 'tsyringe'; import './adapters/keys/keys.ts';
+     import './application/index.ts'; import { FastHasher } from './testing/parts.ts';`,
+    'src/composition.ts must not import src/testing/parts.ts',
+  ],
+  [
+    'src/main.ts',
+    `import './composition.ts'; import './adapters/keys/keys.ts';
      import { FastHasher } from './testing/parts.ts';`,
     'src/main.ts must not import src/testing/parts.ts',
   ],
@@ -353,6 +368,11 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
     'src/cli/keys.ts',
     `import '../adapters/keys/keys.ts'; export * from '../testing/parts.ts';`,
     'src/cli/keys.ts must not import src/testing/parts.ts',
+  ],
+  [
+    'src/main.ts',
+    `import './composition.ts'; import './adapters/keys/keys.ts'; import 'tsyringe';`,
+    'src/main.ts must not import tsyringe',
   ],
   [
     'src/testing/cases.ts',

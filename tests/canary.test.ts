@@ -28,6 +28,9 @@ const CHEAP = {
   ARGON2_PASSES: '1',
   JWT_SECRET: SECRET,
   REFRESH_ROTATION: 'on',
+  ACCESS_LOG: 'on',
+  METRICS_PORT: '0',
+  AUDIT: 'table',
 };
 
 const ACCOUNT = { ...ADA, password: PASSWORD, confirm_password: PASSWORD };
@@ -142,6 +145,8 @@ canary('on SQLite: not in replies, output or the database file', async () => {
     renameSync(file, `${file}.away`);
     await everyFlow(program.url, seen);
     renameSync(`${file}.away`, file);
+    const [, metricsUrl = ''] = /metrics: (\S+)/.exec(program.output()) ?? [];
+    assertClean('metrics', await (await fetch(metricsUrl)).text(), seen);
     await program.end('SIGTERM');
     assertClean('what the doctor says', (await examine(env)).text, seen);
     assert.match(seen.bodies.join(''), '"kid"');
@@ -167,11 +172,15 @@ const onMariadb = async () => {
   try {
     const admin = await createConnection(server.url);
     await admin.query('CREATE DATABASE canary');
-    const program = await startProgram({ ...CHEAP, DATABASE_URL: `${server.url}/canary` });
+    const program = await startProgram({
+      ...CHEAP,
+      LOG_FORMAT: 'json',
+      DATABASE_URL: `${server.url}/canary`,
+    });
     const seen: Seen = { bodies: [], tokens: [] };
     await everyFlow(program.url, seen);
     const tables: unknown[] = [];
-    for (const table of ['users', 'sessions', 'attempts']) {
+    for (const table of ['users', 'sessions', 'attempts', 'audit_events']) {
       const [rows] = await admin.query<RowDataPacket[]>(`SELECT * FROM canary.${table}`);
       assert.ok(rows.length > 0);
       tables.push(rows);
@@ -191,7 +200,12 @@ const onMariadb = async () => {
     await everyFlow(program.url, seen);
     await program.end('SIGTERM');
     const output = program.output();
-    for (const reported of ['ER_DATA_TOO_LONG', 'ER_NO_SUCH_TABLE', 'ECONNREFUSED', 'alert']) {
+    for (const reported of [
+      'ER_DATA_TOO_LONG',
+      'ER_NO_SUCH_TABLE',
+      'ECONNREFUSED',
+      'cannot be read',
+    ]) {
       assert.match(output, reported, 'the failures were reported');
     }
     assertClean('output', output, seen);

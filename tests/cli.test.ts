@@ -156,7 +156,10 @@ command('looks after users while the service runs', () =>
 const ON_MARIADB = 'looks after users on MariaDB';
 const onMariadb = () =>
   withUsers('MariaDB', async (env) => {
-    const { id } = (await json(CREATE, env, 'correct horse')) as { readonly id: number };
+    const audited = { ...env, AUDIT: 'log' };
+    const created = await cli([...CREATE, '--json'], audited, 'correct horse');
+    assert.match(created.stderr, /^audit \S+ /m, 'apart from what it says');
+    const { id } = JSON.parse(created.stdout) as { readonly id: number };
     await done(['users', 'disable', String(id)], env);
     assert.match(await done(['users', 'list'], env), /user, disabled +ada@example.com +Ada\n$/);
     assert.match(await done(['users', 'delete', ADA.email, '--yes'], env), `(${id})`);

@@ -71,6 +71,13 @@ profiles('need no setting at all in development', () => {
     pages: true,
     rateLimit: true,
     trustProxy: 0,
+    metrics: undefined,
+    logFormat: 'auto',
+    logLevel: 'info',
+    accessLog: false,
+    audit: 'off',
+    auditRetention: 365 * 24 * 60 * 60,
+    shutdownDelay: 0,
     shutdownGrace: 10,
     notices: [],
   });

@@ -1,11 +1,25 @@
+import { spawnSync } from 'node:child_process';
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
+import express from 'express';
 import { createConnection } from 'mysql2/promise';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { authRouter, type FailedRequest } from '../src/adapters/http/express.ts';
 import { describeFault, nameFault, printable } from '../src/adapters/log/faults.ts';
+import { createAuth } from '../src/application/index.ts';
+import { fakePorts } from './support/fakes.ts';
 import { mariadbServer, temporaryFolder } from './support/programs.ts';
-import { ADA, call, type Program, rawRequest, startProgram, TEST_ENV } from './support/service.ts';
+import {
+  ADA,
+  call,
+  type Program,
+  rawRequest,
+  registered,
+  startProgram,
+  TEST_ENV,
+  withService,
+} from './support/service.ts';
 import { isAvailable } from './support/stores.ts';
 
 /** Would begin a line of its own, colour it, hide it or turn it around, wherever it is shown as it is. */
@@ -210,3 +224,186 @@ log(
 );
 
 log.run();
+
+const records = suite('Records of the log');
+
+interface LogRecord {
+  readonly level: string;
+  readonly time: string;
+  readonly pid: number;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+const FIELDS = new Set([
+  'level',
+  'time',
+  'pid',
+  'msg',
+  'request_id',
+  'method',
+  'route',
+  'status',
+  'duration_ms',
+  'client_address',
+]);
+
+/** Every line, which must be JSON of known members. */
+function recordsOf(output: string): readonly LogRecord[] {
+  assert.not.match(output, SIGNS);
+  return output
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const record = JSON.parse(line) as LogRecord;
+      for (const name of Object.keys(record)) assert.ok(FIELDS.has(name), name);
+      assert.ok(['error', 'warn', 'info'].includes(record.level));
+      assert.ok(Math.abs(new Date(record.time).getTime() - Date.now()) < 60_000);
+      assert.not.match(record.msg, /^error FORGED/);
+      return record;
+    });
+}
+
+records(
+  'are lines of JSON in production, and a fault is found by the id in its reply',
+  async () => {
+    const folder = temporaryFolder();
+    try {
+      const file = join(folder.path, 'p.sqlite');
+      const program = await startProgram({
+        ...TEST_ENV,
+        NODE_ENV: 'production',
+        ARGON2_MEMORY_KIB: '19456',
+        ARGON2_PASSES: '2',
+        DATABASE_URL: `sqlite:${file}`,
+      });
+      renameSync(file, `${file}.away`);
+      await everywhere(program.url);
+      const { status, headers } = await call(program.url, 'POST /login', { json: ADA });
+      assert.is(status, 500);
+      await program.end('SIGTERM');
+      const all = recordsOf(program.output());
+      assert.match(all[0]?.msg ?? '', /^Portcullis serves http:\S+ \(production\)$/);
+      assert.is(all.at(-1)?.msg, 'Stopping');
+      const id = headers.get('x-request-id');
+      const found = all.filter((record) => record['request_id'] === id);
+      assert.is(found.length, 1);
+      assert.is(found[0]?.level, 'error');
+      assert.is(found[0]?.['route'], '/login');
+      assert.is(found[0]?.['method'], 'POST');
+    } finally {
+      folder.remove();
+    }
+  },
+);
+
+records(
+  'of requests are there if they are asked for, and show nothing that a client wrote',
+  async () => {
+    const env = { ...TEST_ENV, DATABASE_URL: 'memory:', LOG_FORMAT: 'json', ACCESS_LOG: 'on' };
+    const program = await startProgram(env);
+    const { url } = program;
+    await registered(url);
+    const said = await call(url, 'DELETE /sessions/canary?canary=1', { token: 'canary' });
+    await call(url, 'GET /canary');
+    await everywhere(url);
+    await program.end('SIGTERM');
+    const all = recordsOf(program.output());
+    assert.not.match(program.output(), /canary|example\.com|FORGED/);
+    const id = said.headers.get('x-request-id') ?? '';
+    assert.match(id, /^[\da-f-]{36}$/);
+    const [ending] = all.filter((record) => record['request_id'] === id);
+    assert.is(ending?.msg, 'request');
+    assert.is(ending?.['route'], '/sessions/{id}');
+    assert.is(ending?.['status'], 401);
+    assert.is(ending?.['client_address'], '127.0.0.1');
+    assert.ok(Number(ending?.['duration_ms']) > 0);
+    assert.ok(all.some(({ route, status }) => route === undefined && status === 404));
+  },
+);
+
+records('are of the levels that are asked for', async () => {
+  const program = `
+    import { jsonLog, textLog } from './src/adapters/log/log.ts';
+    for (const level of ['error', 'warn', 'info']) {
+      for (const log of [textLog(level), await jsonLog(level)]) {
+        log.info('well', { requestId: 'r', method: 'GET', route: '/x', status: 200 });
+        log.alert('look');
+        log.error('x', { requestId: 'r' });
+      }
+    }`;
+  const args = ['--import', 'tsx', '--input-type=module', '-e', program];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  const lines = stdout.trim().split('\n');
+  const written = lines
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as LogRecord);
+  assert.equal(written.map(({ level }) => level).join(), 'error,warn,error,info,warn,error');
+  assert.equal(
+    lines.filter((line) => !line.startsWith('{')),
+    ['well [GET /x, 200, request r]'],
+  );
+  assert.is(
+    stderr,
+    'error string [request r]\n' + 'alert look\nerror string [request r]\n'.repeat(2),
+  );
+});
+
+records.run();
+
+const ids = suite('The id of a request');
+
+async function idOf(url: string, sent?: string): Promise<string | null> {
+  const headers = sent === undefined ? {} : { 'X-Request-Id': sent };
+  return (await call(url, 'GET /health/live', { headers })).headers.get('x-request-id');
+}
+
+const MADE = /^[\da-f]{8}-[\da-f-]{27}$/;
+
+ids('is that of a proxy, where it is trusted and an id, and made here otherwise', async () => {
+  const env = { ACCESS_LOG: 'on', LOG_LEVEL: 'error' };
+  await withService('memory', { env: { ...env, TRUST_PROXY: '1' } }, async ({ url }) => {
+    assert.is(await idOf(url, 'from-the-proxy_1'), 'from-the-proxy_1');
+    assert.match((await idOf(url)) ?? '', MADE);
+    for (const sent of ['a b', '"x"', 'x'.repeat(129), 'é', 'a, b']) {
+      assert.match((await idOf(url, sent)) ?? '', MADE, sent);
+    }
+  });
+  await withService('memory', { env: { ...env, TRUST_PROXY: '10.0.0.1' } }, async ({ url }) => {
+    assert.match((await idOf(url, 'from-a-client')) ?? '', MADE);
+  });
+  await withService('memory', { env }, async ({ url }) => {
+    assert.match((await idOf(url, 'from-a-client')) ?? '', MADE);
+    assert.is.not(await idOf(url), await idOf(url));
+  });
+});
+
+ids('is in no reply but to faults, unless requests are logged', () =>
+  withService('memory', {}, async ({ url }) => {
+    assert.is(await idOf(url), null);
+  }),
+);
+
+ids('is that of the application around, and told to whom faults are told', async () => {
+  const told: unknown[] = [];
+  const auth = createAuth(fakePorts());
+  const failing = { ...auth, login: () => Promise.reject(new Error('down')) };
+  const report = (_: unknown, request?: FailedRequest) => told.push(request);
+  const app = express().use(
+    (request, _response, next) => {
+      Object.assign(request, { id: 'given-by-the-app' });
+      next();
+    },
+    authRouter(failing, { report }),
+  );
+  const server = app.listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' ? address?.port : 0;
+  const answer = await call(`http://127.0.0.1:${port}`, 'POST /login', { json: ADA });
+  server.close();
+  assert.is(answer.headers.get('x-request-id'), 'given-by-the-app');
+  assert.equal(told, [{ id: 'given-by-the-app', method: 'POST', route: '/login' }]);
+});
+
+ids.run();

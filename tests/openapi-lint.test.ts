@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { endpoints } from '../src/adapters/http/endpoints.ts';
 import { openApi } from '../src/adapters/http/openapi.ts';
+import { EVERYTHING } from './support/openapi-record.ts';
 import { temporaryFolder } from './support/programs.ts';
 
 // Two linters of others, with rules of their own and OWASP's. They are 244 packages, and so are installed by
@@ -54,7 +55,7 @@ function withDocument(document: object, use: (path: string) => void): void {
 }
 
 function documentFor(usersAccess: 'public' | 'authenticated'): object {
-  const table = endpoints({ usersAccess, publicKeys: [{ kty: 'EC' }] });
+  const table = endpoints({ usersAccess, ...EVERYTHING });
   return openApi(table, { usersAccess, mount: '/api/auth' });
 }
 

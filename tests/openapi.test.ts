@@ -12,7 +12,7 @@ import { breakingChanges } from './support/breaking-changes.ts';
 import { checkedAnswers, faultsOf } from './support/documented.ts';
 import { fakePorts } from './support/fakes.ts';
 import { HTTP_HOSTS } from './support/hosts.ts';
-import { currentDocument, recordedDocument } from './support/openapi-record.ts';
+import { currentDocument, EVERYTHING, recordedDocument } from './support/openapi-record.ts';
 import { temporaryFolder } from './support/programs.ts';
 import { call, registered } from './support/service.ts';
 
@@ -51,6 +51,7 @@ described('has what is mounted, and nothing else, whatever the options', () => {
   const all: readonly EndpointOptions[] = [
     {},
     { publicKeys: keys },
+    { isReady: async () => true },
     { usersAccess: 'disabled' },
     { usersAccess: 'authenticated', publicKeys: keys },
     { only: ['POST /login', 'GET /openapi.json'] },
@@ -60,7 +61,7 @@ described('has what is mounted, and nothing else, whatever the options', () => {
     assert.ok(mounted.length > 1);
     assert.equal(routesIn(documentOf(options)).toSorted(), mounted.toSorted());
   }
-  assert.is(routesIn(documentOf({ publicKeys: keys })).length, 14);
+  assert.is(routesIn(documentOf(EVERYTHING)).length, 16);
 });
 
 described('leaves out what nothing there refers to', () => {

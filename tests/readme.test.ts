@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { readConfig } from '../src/adapters/config/config.ts';
 import { endpoints } from '../src/adapters/http/endpoints.ts';
 import { inBrowser, withPage } from './support/browser.ts';
+import { EVERYTHING } from './support/openapi-record.ts';
 import { temporaryFolder } from './support/programs.ts';
 import { registered, startProgram, withService } from './support/service.ts';
 
@@ -112,7 +113,7 @@ readme('leads to what is there', () => {
 });
 
 readme('lists every endpoint with its fields', () => {
-  for (const { method, path, fields = [] } of endpoints({ publicKeys: [{ kty: 'EC' }] })) {
+  for (const { method, path, fields = [] } of endpoints(EVERYTHING)) {
     const row =
       README.split('\n').find((line) => line.startsWith(`| \`${method} ${path}\` |`)) ?? '';
     assert.ok(row, `${method} ${path}`);
@@ -138,6 +139,7 @@ readme('lists every setting, with the default that it has', () => {
     ['PASSWORD_MIN_LENGTH', config.passwordMinLength],
     ['ARGON2_MEMORY_KIB', config.argon2.memoryKib],
     ['HASH_CONCURRENCY', config.argon2.queue],
+    ['SHUTDOWN_DELAY', config.shutdownDelay],
     ['SHUTDOWN_GRACE', `${config.shutdownGrace}s`],
   ];
   for (const [name, value] of defaults) {

@@ -16,6 +16,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readConfig } from '../src/adapters/config/config.ts';
 import { serve } from '../src/main.ts';
+import { textLog } from '../src/adapters/log/log.ts';
 import { pages } from '../src/adapters/pages/pages.ts';
 import { mariadbServer, temporaryFolder, visitSqlite } from './support/programs.ts';
 import { ADA, call, rawRequest, registered, startProgram, TEST_ENV } from './support/service.ts';
@@ -373,17 +374,12 @@ onMariadb('ends no session by a clock that is far from the one of the database',
     try {
       const { refresh_token } = await registered(here.url);
       const printed: unknown[] = [];
-      const print = console.error;
-      console.error = (line) => printed.push(line);
+      const log = { ...textLog('error'), alert: (text: string) => void printed.push(text) };
       const ahead = { now: () => new Date(Date.now() + 40 * 86_400_000) };
-      try {
-        const there = await serve(config, { clock: ahead });
-        for (let tries = 0; tries < 100 && printed.length === 0; tries += 1) await sleep(20);
-        await there.stop();
-      } finally {
-        console.error = print;
-      }
-      const alert = "alert the database's clock is -3456000 s ahead of this one: nothing is pruned";
+      const there = await serve(config, { clock: ahead, log });
+      for (let tries = 0; tries < 100 && printed.length === 0; tries += 1) await sleep(20);
+      await there.stop();
+      const alert = "the database's clock is -3456000 s ahead of this one: nothing is pruned";
       assert.equal(printed, [alert]);
       const { status } = await call(here.url, 'POST /refresh', { json: { refresh_token } });
       assert.is(status, 200);

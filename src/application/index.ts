@@ -66,6 +66,7 @@ export {
   type UserCreationPorts,
   type UserName,
 } from './administer-users.ts';
+export type { AuditLog, AuditRecord } from './audit.ts';
 export { type Authorization, Authorize, type Bearer, type Identity } from './authorize.ts';
 export { type ListQuery, ListUsers, type UserList } from './list-users.ts';
 export { type AuthListener, Listeners } from './listeners.ts';
@@ -183,6 +184,28 @@ export interface EmbeddedAuth extends Auth {
    * listener cannot delay or break a request: what it throws is told to `listenerFailed`.
    */
   readonly on: <Name extends AuthEventName>(name: Name, listener: AuthListener<Name>) => () => void;
+}
+
+/** What is done around the call of a use case; what the call gives, or throws, it passes on. */
+export type Around = <T>(useCase: keyof Auth, call: () => Promise<T>) => Promise<T>;
+
+/** The same use cases with something done around each call: to measure, trace or note it. */
+export function intercept<A extends Auth>(auth: A, around: Around): A {
+  // Written out, so that a use case which is left out does not compile.
+  const intercepted: Auth = {
+    registerUser: (given) => around('registerUser', () => auth.registerUser(given)),
+    login: (given) => around('login', () => auth.login(given)),
+    refreshToken: (given) => around('refreshToken', () => auth.refreshToken(given)),
+    authorize: (given) => around('authorize', () => auth.authorize(given)),
+    listUsers: (given) => around('listUsers', () => auth.listUsers(given)),
+    logout: (given) => around('logout', () => auth.logout(given)),
+    logoutAll: (given) => around('logoutAll', () => auth.logoutAll(given)),
+    listSessions: (given) => around('listSessions', () => auth.listSessions(given)),
+    endSession: (given) => around('endSession', () => auth.endSession(given)),
+    changePassword: (given) => around('changePassword', () => auth.changePassword(given)),
+    deleteAccount: (given) => around('deleteAccount', () => auth.deleteAccount(given)),
+  };
+  return { ...auth, ...intercepted };
 }
 
 const NEEDED = ['users', 'sessions', 'hasher', 'tokens', 'attempts'] as const;

@@ -80,7 +80,8 @@ export class Login {
     const session = { ...started, userId: user.id };
     const stands = await this.#store(session, account.passwordVersion);
     if (!stands) throw new AuthError('invalid_credentials');
-    events.publish('loggedIn', { user, sessionId: session.id });
+    const { address } = credentials;
+    events.publish('loggedIn', { user, sessionId: session.id, ...(address && { address }) });
     if (verdict === 'outdated') await this.#upgrade(account, password);
     return { user: publicUser(user), ...(await issueTokens(this.#ports, session, user, now)) };
   }

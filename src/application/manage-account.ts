@@ -67,7 +67,8 @@ export class ChangePassword {
       keep: sessionId,
     });
     if (!changed) throw await overtaken(this.#ports, user);
-    events.publish('passwordChanged', { user, sessionId });
+    const { address } = input;
+    events.publish('passwordChanged', { user, sessionId, ...(address && { address }) });
   }
 }
 
@@ -97,7 +98,8 @@ export class DeleteAccount {
     );
     const deleted = await this.#ports.users.delete(user.id, passwordVersion);
     if (!deleted) throw await overtaken(this.#ports, user);
-    this.#ports.events.publish('accountDeleted', { user });
+    const { address } = input;
+    this.#ports.events.publish('accountDeleted', { user, ...(address && { address }) });
   }
 }
 

@@ -43,13 +43,16 @@ export class RegisterUser {
     const { password, ...identity } = parseRegistration(registration, this.#policy);
     const limits = registrationLimits(registration.address);
     const device = deviceLabel(registration.device);
-    return this.#attempts.within(limits, () => this.#create(identity, password, device));
+    return this.#attempts.within(limits, () =>
+      this.#create(identity, password, device, registration.address),
+    );
   }
 
   async #create(
     identity: Pick<User, 'username' | 'email'>,
     password: string,
     device: string | null,
+    address: string | undefined,
   ): Promise<SignedIn> {
     const { users, hasher, tokens, clock, ids, events } = this.#ports;
     // Whether the email is free is not asked beforehand: the unique key decides, after the hash, so
@@ -59,7 +62,7 @@ export class RegisterUser {
     const sessionIds = { id: ids.next(), tokenId: ids.next() };
     const session = startSession(sessionIds, device, now, tokens.refreshTokenTtl);
     const user = await users.insert({ ...identity, passwordHash, dateCreated: now }, session);
-    events.publish('registered', { user, sessionId: session.id });
+    events.publish('registered', { user, sessionId: session.id, ...(address && { address }) });
     const pair = await issueTokens(this.#ports, { ...session, userId: user.id }, user, now);
     return { user: publicUser(user), ...pair };
   }

@@ -6,8 +6,9 @@ import { readConfig } from '../adapters/config/config.ts';
 import { openForMigration } from '../adapters/knex/database.ts';
 import { clockAhead } from '../adapters/knex/inspection.ts';
 import { migrate, pendingSteps } from '../adapters/knex/migrations.ts';
+import { textLog } from '../adapters/log/log.ts';
 import type { DatabaseTarget } from '../adapters/knex/target.ts';
-import type { Composition } from '../main.ts';
+import type { Composition } from '../composition.ts';
 import { conformance, type ConformanceOptions } from '../testing/index.ts';
 import { readDatabase } from './backup.ts';
 import { Refused, type Report } from './terminal.ts';
@@ -53,8 +54,9 @@ export async function withParts(
   const { store } = config;
   if (store.kind === 'memory') throw new Refused('DATABASE_URL is memory: nothing is kept');
   refuseOutdated.file(store);
-  const { compose } = await import('../main.ts');
-  const composition = await compose(config);
+  const { compose } = await import('../composition.ts');
+  // Apart from what the command says, which is on standard output.
+  const composition = await compose(config, { log: textLog(config.logLevel, process.stderr) });
   try {
     const knex = composition.part('knex');
     if (knex) await refuseOutdated.tables(knex);

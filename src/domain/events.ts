@@ -5,10 +5,14 @@ import type { UserId, UserRecord } from './user.ts';
 export interface SessionEvent {
   readonly user: UserRecord;
   readonly sessionId: string;
+  /** The IP address that it came from, where the caller said. */
+  readonly address?: string;
 }
 
 /** Whom an event is about, as they are since. */
 export interface UserEvent {
+  /** The IP address that it came from, where the caller said. */
+  readonly address?: string;
   readonly user: UserRecord;
 }
 

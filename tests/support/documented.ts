@@ -4,16 +4,22 @@ import { endpoints } from '../../src/adapters/http/endpoints.ts';
 import { openApi } from '../../src/adapters/http/openapi.ts';
 import { NOT_FOUND } from '../../src/adapters/http/reply.ts';
 import { routesOf } from '../../src/adapters/http/routes.ts';
+import { EVERYTHING } from './openapi-record.ts';
 
 // Holds every answer that a test sees to the OpenAPI document: status, headers and body.
 
 /** All endpoints that there can be, each with all that it can answer. */
-const TABLE = endpoints({ usersAccess: 'admin', publicKeys: [{ kty: 'EC' }] });
+const TABLE = endpoints({ usersAccess: 'admin', ...EVERYTHING });
 const DOCUMENT = openApi(TABLE, { usersAccess: 'admin', mount: '' });
 const find = routesOf(TABLE);
 
-/** Endpoints that a setting takes away: then nothing is there. */
-const REMOVABLE: readonly (string | undefined)[] = ['/users', '/.well-known/jwks.json'];
+/** Endpoints that a setting takes away, or an option does not bring: then nothing is there. */
+const REMOVABLE: readonly (string | undefined)[] = [
+  '/users',
+  '/.well-known/jwks.json',
+  '/health/live',
+  '/health/ready',
+];
 
 /** Headers that every reply of HTTP, of a browser's API, and of this service can have. */
 const GENERAL: ReadonlySet<string> = new Set([
@@ -30,6 +36,7 @@ const GENERAL: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'vary',
   'x-content-type-options',
+  'x-request-id',
 ]);
 
 export interface Exchange {

@@ -4,15 +4,21 @@
  */
 import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { endpoints } from '../../src/adapters/http/endpoints.ts';
+import { type EndpointOptions, endpoints } from '../../src/adapters/http/endpoints.ts';
 import { openApi } from '../../src/adapters/http/openapi.ts';
 import { breakingChanges } from './breaking-changes.ts';
 
 const RECORD = 'docs/openapi.json';
 
+/** With which there is every endpoint that there can be. */
+export const EVERYTHING: EndpointOptions = {
+  publicKeys: [{ kty: 'EC' }],
+  isReady: async () => true,
+};
+
 /** Every endpoint that there can be, as it is by default. */
 export function currentDocument(): string {
-  const table = endpoints({ publicKeys: [{ kty: 'EC' }] });
+  const table = endpoints(EVERYTHING);
   const document = openApi(table, { usersAccess: 'public', mount: '' });
   return `${JSON.stringify(document, undefined, 2)}\n`;
 }

@@ -19,6 +19,8 @@ export interface Argon2Options {
   readonly queue?: number;
   /** Told when a stored hash cannot be read: somebody should look at that row. */
   readonly onUnreadableHash?: () => void;
+  /** Told of each hash when it is done: the seconds that it waited for its turn, and took. */
+  readonly onHash?: (waited: number, took: number) => void;
   /**
    * Hashes of other systems that passwords are checked against as well, such as `legacyHashes()`. Whoever
    * is right is `outdated`, so that the login makes one of argon2id of it.
@@ -65,13 +67,18 @@ export class Argon2Hasher implements PasswordHasher {
       if (Number.isSafeInteger(value) && value >= min) continue;
       throw new RangeError(`${name} must be a whole number from ${min} on, not ${String(value)}`);
     }
-    this.#gate = new Gate(concurrency, queue);
+    this.#gate = new Gate(concurrency, queue, options.onHash);
     this.#places = concurrency + queue;
     this.#onUnreadableHash = options.onUnreadableHash ?? (() => {});
     this.#others = options.legacyHashes;
     // With the current parameters, so that a login without an account takes as long as one with.
     this.#decoy = this.#hash(randomBytes(32).toString('base64'));
     this.#decoy.catch(() => {}); // Whoever first needs it is told.
+  }
+
+  /** Hashes that are being computed, and that wait for their turn. */
+  get load(): { readonly running: number; readonly waiting: number } {
+    return this.#gate.load;
   }
 
   hash(password: string): Promise<string> {
@@ -210,21 +217,32 @@ function readParameters(phc: string): Cost | undefined {
 /** Admits `concurrency` tasks at once and `queue` waiting, in order of arrival. */
 class Gate {
   #free: number;
+  readonly #concurrency: number;
   readonly #queue: number;
+  readonly #onTurn: Argon2Options['onHash'];
   readonly #waiting: (() => void)[] = [];
 
-  constructor(concurrency: number, queue: number) {
+  constructor(concurrency: number, queue: number, onTurn: Argon2Options['onHash']) {
     this.#free = concurrency;
+    this.#concurrency = concurrency;
     this.#queue = queue;
+    this.#onTurn = onTurn;
+  }
+
+  get load(): { readonly running: number; readonly waiting: number } {
+    return { running: this.#concurrency - this.#free, waiting: this.#waiting.length };
   }
 
   async run<T>(task: () => Promise<T>): Promise<T> {
+    const asked = performance.now();
     if (this.#free > 0) this.#free -= 1;
     else if (this.#waiting.length >= this.#queue) throw new AuthError('service_busy');
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    const began = performance.now();
     try {
       return await task();
     } finally {
+      this.#onTurn?.((began - asked) / 1000, (performance.now() - began) / 1000);
       // The place goes to the next in line, or is free again.
       const next = this.#waiting.shift();
       if (next) next();

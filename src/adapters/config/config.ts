@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto';
-import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { defaultPolicy } from '../../application/index.ts';
-import { readStore, type StoreTarget } from './database-url.ts';
-import { isPem, readKeyFile, weaknessOfSecret } from './keys.ts';
+import type { StoreTarget } from './database-url.ts';
+import { isPem, weaknessOfSecret } from './keys.ts';
+import { Reader } from './reader.ts';
 
 export type Profile = 'development' | 'production';
 
@@ -16,6 +16,8 @@ export interface Config {
   readonly maxConnections: number;
   /** Processes that serve. */
   readonly workers: number;
+  /** Where Prometheus reads; undefined: nowhere. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
   readonly store: StoreTarget;
   /** Connections to MySQL or MariaDB at once, of each worker. */
   readonly databasePool: number;
@@ -40,12 +42,22 @@ export interface Config {
     readonly concurrency: number;
     readonly queue: number;
   };
+  /** `auto`: by who reads. */
+  readonly logFormat: 'text' | 'json' | 'auto';
+  readonly logLevel: 'error' | 'warn' | 'info';
+  /** Where audit records go. */
+  readonly audit: 'off' | 'log' | 'table';
+  readonly auditRetention: number;
+  /** Whether each request is a line of the log. */
+  readonly accessLog: boolean;
   /** Whether there are pages for people, beside the API. */
   readonly pages: boolean;
   /** Whether attempts are limited. */
   readonly rateLimit: boolean;
   /** The number of proxies in front whose X-Forwarded-For is believed, or their addresses (0: none). */
   readonly trustProxy: number | readonly string[];
+  /** Between the word that no more requests should come, and the end of listening. */
+  readonly shutdownDelay: number;
   readonly shutdownGrace: number;
   /** What is good enough for development only, a sentence each. */
   readonly warnings: readonly string[];
@@ -87,6 +99,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const hasKeyFile = read.optional('JWT_PRIVATE_KEY_FILE') !== undefined;
 
   const workers = read.workers('WORKERS');
+  const metrics = {
+    host: read.text('METRICS_HOST', '127.0.0.1'),
+    port: read.integer('METRICS_PORT', 0, 0, 65_535),
+  };
 
   const config = {
     profile: production ? 'production' : 'development',
@@ -95,6 +111,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     maxConnections: read.integer('MAX_CONNECTIONS', 10_000, 1, 1_000_000),
     databasePool: read.integer('DATABASE_POOL', 10, 1, 1_000),
     workers,
+    metrics: read.optional('METRICS_PORT') === undefined ? undefined : metrics,
     store: read.store('DATABASE_URL'),
     jwtKey: hasKeyFile ? read.privateKey('JWT_PRIVATE_KEY_FILE') : secret,
     jwtPreviousKeys: [...previousSecrets, ...read.publicKeys('JWT_PREVIOUS_KEY_FILES')],
@@ -129,9 +146,15 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       ),
       queue: read.integer('HASH_QUEUE', 64, 0, 1_000_000),
     },
+    logFormat: read.one('LOG_FORMAT', ['text', 'json', 'auto'], 'auto'),
+    logLevel: read.one('LOG_LEVEL', ['error', 'warn', 'info'], 'info'),
+    audit: read.one('AUDIT', ['off', 'log', 'table'], 'off'),
+    auditRetention: read.duration('AUDIT_RETENTION', 365 * 86_400),
+    accessLog: read.one('ACCESS_LOG', ['on', 'off'], 'off') === 'on',
     pages: read.one('PAGES', ['on', 'off'], 'on') === 'on',
     rateLimit: read.one('RATE_LIMIT', ['on', 'off'], 'on') === 'on',
     trustProxy: read.proxies('TRUST_PROXY'),
+    shutdownDelay: read.duration('SHUTDOWN_DELAY', 0, 0),
     shutdownGrace: read.duration('SHUTDOWN_GRACE', 10),
   } as const;
 
@@ -173,6 +196,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   if (production && config.store?.kind === 'memory') {
     read.fault('DATABASE_URL', 'memory: loses every user at a restart; refused in production');
   }
+  if (config.audit === 'table' && config.store?.kind === 'memory') {
+    read.fault('AUDIT', 'cannot be table with memory: there are no tables');
+  }
   if (workers > 1 && config.store?.kind === 'memory') {
     read.fault('WORKERS', 'must be 1 with memory: each process would have users of its own');
   }
@@ -188,149 +214,6 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 }
 
 const HOLDS_KEY = 'holds a key: JWT_PRIVATE_KEY_FILE takes the path of its file';
-
-/** Reads variables one by one and gathers what is wrong with them. */
-class Reader {
-  readonly faults: string[] = [];
-  readonly #env: NodeJS.ProcessEnv;
-
-  constructor(env: NodeJS.ProcessEnv) {
-    this.#env = env;
-  }
-
-  /** Whether a variable whose name starts so has a fault: then there is no sense in comparing it. */
-  hasFault(...names: readonly string[]): boolean {
-    return this.faults.some((fault) => names.some((name) => fault.startsWith(name)));
-  }
-
-  fault(name: string, problem: string): void {
-    this.faults.push(`${name} ${problem}`);
-  }
-
-  optional(name: string): string | undefined {
-    return this.#env[name] === '' ? undefined : this.#env[name];
-  }
-
-  text(name: string, otherwise: string): string {
-    return this.optional(name) ?? otherwise;
-  }
-
-  /** The items of a list, which commas alone part: white space could as well be of an item. */
-  list(name: string): readonly string[] {
-    const items = this.optional(name)?.split(',') ?? [];
-    if (items.every((item) => item !== '' && item === item.trim())) return items;
-    this.fault(name, 'must be a list parted by commas alone: nothing empty, no white space');
-    return [];
-  }
-
-  /** The key in the file that is named. */
-  privateKey(name: string): KeyObject | undefined {
-    const path = this.optional(name);
-    return path === undefined ? undefined : this.#key(name, path, 'private');
-  }
-
-  /** The keys in a list of files, of private ones their public half. */
-  publicKeys(name: string): readonly KeyObject[] {
-    const paths = this.list(name);
-    return paths.flatMap((path, i) => this.#key(`${name} (${i + 1})`, path, 'public') ?? []);
-  }
-
-  #key(name: string, path: string, type: 'private' | 'public'): KeyObject | undefined {
-    const key = readKeyFile(path, type);
-    if (typeof key !== 'string') return key;
-    this.fault(name, key);
-    return undefined;
-  }
-
-  one<T extends string>(name: string, choices: readonly T[], otherwise: T): T {
-    const value = this.optional(name);
-    if (value === undefined) return otherwise;
-    const choice = choices.find((known) => known === value);
-    if (choice === undefined) this.fault(name, `must be one of ${choices.join(', ')}`);
-    return choice ?? otherwise;
-  }
-
-  integer(name: string, otherwise: number, min: number, max: number, or = ''): number {
-    const value = this.optional(name);
-    if (value === undefined) return otherwise;
-    const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
-    if (number >= min && number <= max) return number;
-    this.fault(name, `must be a whole number from ${min} to ${max}${or}`);
-    return otherwise;
-  }
-
-  workers(name: string): number {
-    if (this.optional(name) === 'auto') return availableParallelism();
-    return this.integer(name, 1, 1, 1_024, " or 'auto', one for each core");
-  }
-
-  /** Seconds, from a number with a unit: 90s, 15m, 12h, 30d. */
-  duration(name: string, otherwise: number): number {
-    const value = this.optional(name);
-    if (value === undefined) return otherwise;
-    const [, digits, unit] = /^(\d{1,9})([smhd])$/.exec(value) ?? [];
-    const seconds = Number(digits) * (SECONDS[unit ?? ''] ?? 0);
-    if (seconds >= 1 && seconds <= MAX_DURATION) return seconds;
-    this.fault(name, 'must be a time from 1s to 3650d, such as 90s, 15m, 12h or 30d');
-    return otherwise;
-  }
-
-  /** A number of proxies, or a list of addresses and networks. */
-  proxies(name: string): number | readonly string[] {
-    const value = this.optional(name);
-    if (value === undefined) return 0;
-    if (/^\d$/.test(value)) return Number(value);
-    const proxies = value.split(',').map((proxy) => proxy.trim());
-    if (proxies.every(isNetwork)) return proxies;
-    this.fault(
-      name,
-      'must be the number of proxies in front (0 to 9), or their addresses or networks with commas' +
-        ' between (10.0.0.1, 10.1.0.0/16), none larger than one can own (/8, or /7 of IPv6)',
-    );
-    return 0;
-  }
-
-  /** Names separated by commas, each written as a browser writes the origin of a page. */
-  origins(name: string): readonly string[] {
-    const origins = this.optional(name)?.split(',') ?? [];
-    const wrong = origins.findIndex((origin) => !isOrigin(origin)) + 1;
-    if (wrong === 0) return origins;
-    this.fault(
-      name,
-      `(${wrong}) is no origin such as https://app.example.com: no path, no slash at its end, no *;` +
-        ' commas alone between several',
-    );
-    return [];
-  }
-
-  store(name: string): StoreTarget | undefined {
-    const store = readStore(this.#env);
-    if (typeof store !== 'string') return store;
-    this.fault(name, store);
-    return undefined;
-  }
-}
-
-/**
- * An IP address, or a network of them that can be somebody's own: no larger than 10.0.0.0/8 or
- * fc00::/7, and nowhere near all of IPv4 in its IPv6 form.
- */
-function isNetwork(text: string): boolean {
-  const [address = '', bits, ...rest] = text.split('/');
-  const version = isIP(address);
-  if (version === 0 || rest.length > 0) return false;
-  if (bits === undefined) return true;
-  const [least, most] = version === 4 ? [8, 32] : address.startsWith('::') ? [104, 128] : [7, 128];
-  return /^[1-9]\d{0,2}$/.test(bits) && Number(bits) >= least && Number(bits) <= most;
-}
-
-/** Neither `null`, which any page can be, nor anything with `*`: who may use the API is said by name. */
-function isOrigin(text: string): boolean {
-  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
-}
-
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
-const MAX_DURATION = 3_650 * 86_400;
 
 /** Whether a hash is cheaper than OWASP's cheapest sound choice. */
 export function isBelowOwaspFloor({

@@ -4,6 +4,7 @@ import { COOKIE_MODE, MODE_HEADER, refreshCookie } from './cookies.ts';
 import { isForeign } from './cors.ts';
 import { type Endpoint, type EndpointOptions, FAILURE, type Input } from './endpoints.ts';
 import { answerTo } from './messages.ts';
+import { type FailedRequest, type ReportOptions, tell } from './report.ts';
 import {
   CROSS_ORIGIN,
   errorReply,
@@ -22,6 +23,8 @@ export interface HttpRequest extends Pick<Input, 'address' | 'path' | 'query' | 
   readonly host: string | undefined;
   /** All values of any other header, given in small letters; undefined where there is none. */
   readonly header: (name: string) => string | undefined;
+  /** What it is called in the log and in its reply; made when it is asked for. */
+  readonly id?: string;
   /** Empty where there is none. Undecoded: hosts pass no compressed bodies. */
   readonly body: Uint8Array | ParsedBody;
 }
@@ -29,15 +32,6 @@ export interface HttpRequest extends Pick<Input, 'address' | 'path' | 'query' | 
 /** A body that something in front of the host has read. */
 export interface ParsedBody {
   readonly value: unknown;
-}
-
-/** Whom hosts tell of faults. */
-export interface ReportOptions {
-  /**
-   * Told of every fault that was answered with a 500. It may hold private data: do not print it whole.
-   * Unless given, its name and code are printed on the standard error output.
-   */
-  readonly report?: (fault: unknown) => unknown;
 }
 
 /** Whom `requireUser` lets through, and who is told where it cannot tell. */
@@ -61,6 +55,7 @@ const HOST_OPTIONS = [
   'only',
   'usersAccess',
   'publicKeys',
+  'isReady',
   'report',
   'corsOrigins',
   'insecureCookies',
@@ -75,9 +70,12 @@ export function checkHost(auth: Auth, options: object, own: readonly string[] = 
   const unknown = Object.keys(options).find((name) => ![...HOST_OPTIONS, ...own].includes(name));
   if (unknown !== undefined) throw new RangeError(`there is no option ${unknown}`);
   // A text such as 'false' would be taken for true.
-  const { insecureCookies = false }: { readonly insecureCookies?: unknown } = options;
+  const { insecureCookies = false, isReady }: { [name in keyof HostOptions]?: unknown } = options;
   if (typeof insecureCookies !== 'boolean') {
     throw new RangeError('insecureCookies must be true or false');
+  }
+  if (isReady !== undefined && typeof isReady !== 'function') {
+    throw new RangeError('isReady must be a function');
   }
 }
 
@@ -117,7 +115,9 @@ export function answer(
   options: HostOptions,
 ): Promise<Reply> {
   const work = () => handle(endpoint, auth, request, options);
-  return inTime<Reply>(work, (reply) => reply, endpoint.failure, options.report);
+  const { method, path: route, failure } = endpoint;
+  const about = () => ({ id: request.id, method, route });
+  return inTime<Reply>(work, (reply) => reply, { ...options, failure, about });
 }
 
 /** Tells whose request this is, or how it is to be answered. */
@@ -127,26 +127,31 @@ export function authorize(
   { report, role }: RequireOptions,
 ): Promise<Identity | { readonly reply: TextReply }> {
   const work = () => auth.authorize({ accessToken: bearerToken(authorization), role });
-  return inTime<Identity | { readonly reply: TextReply }>(
-    work,
-    (reply) => ({ reply }),
-    FAILURE,
-    report,
-  );
+  return inTime<Identity | { readonly reply: TextReply }>(work, (reply) => ({ reply }), {
+    failure: FAILURE,
+    ...(report && { report }),
+  });
+}
+
+/** What is done about a fault. */
+interface Failing extends ReportOptions {
+  readonly failure: string;
+  readonly about?: () => FailedRequest;
 }
 
 async function inTime<T>(
   work: () => Promise<T>,
   refused: (reply: TextReply) => T,
-  failure: string,
-  report: ReportOptions['report'],
+  { failure, about, report }: Failing,
 ): Promise<T> {
   try {
     return await withDeadline(work());
   } catch (error) {
     if (error instanceof AuthError) return refused(refusal(error));
-    tell(report, error);
-    return refused(errorReply(500, failure));
+    const failed = about?.();
+    tell(report, error, failed);
+    const id = failed?.id;
+    return refused(errorReply(500, failure, id === undefined ? undefined : { 'X-Request-Id': id }));
   }
 }
 
@@ -167,20 +172,6 @@ function withDeadline<T>(work: Promise<T>): Promise<T> {
       };
     work.then(settle(resolve), settle(reject));
   });
-}
-
-/** Tells of a fault whom it is to be told; what throws at that must not keep anybody from an answer. */
-export function tell(report: ReportOptions['report'], fault: unknown): void {
-  const work = async () => (report ?? reportByName)(fault);
-  work().catch((failure: unknown) => reportByName(failure));
-}
-
-/** A fault's text may hold what is private, so only its kind is printed. */
-function reportByName(fault: unknown): void {
-  const words = fault instanceof Error ? [fault.name] : [typeof fault];
-  if (fault instanceof Error && 'code' in fault) words.push(String(fault.code));
-  const safe = words.filter((word) => /^\w{1,100}$/.test(word));
-  console.error(`portcullis: a request failed: ${safe.join(' ')}`);
 }
 
 async function handle(

@@ -17,10 +17,9 @@ import {
   checkHost,
   type HostOptions,
   type HttpRequest,
-  type ReportOptions,
   type RequireOptions,
-  tell,
 } from './answer.ts';
+import { type FailedRequest, type ReportOptions, tell } from './report.ts';
 import { thisTurn, writeTogether } from './bursts.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
 import {
@@ -34,12 +33,14 @@ import {
 import { withPages } from './negotiation.ts';
 import { errorReply, NOT_FOUND, notAllowed, type Reply } from './reply.ts';
 import { readBody, refuseBody } from './request-body.ts';
+import { requestIdOf } from './request-id.ts';
 import { routesOf } from './routes.ts';
 import { rawValues } from './server.ts';
 
 export type {
   EndpointName,
   EndpointOptions,
+  FailedRequest,
   HostOptions,
   ReportOptions,
   RequireOptions,
@@ -69,6 +70,11 @@ export interface ExpressOptions extends HostOptions {
    * @internal Only the service has any.
    */
   readonly pages?: readonly Endpoint[];
+  /**
+   * Whether each reply says what its request is called in the log (`X-Request-Id`), and not only those to faults.
+   * @internal
+   */
+  readonly requestIds?: boolean;
 }
 
 /**
@@ -90,6 +96,7 @@ function router(auth: Auth, options: HostOptions, table: readonly Endpoint[]): R
   return async (request, response, next) => {
     const route = find(request.path);
     if (route === undefined) return next();
+    request.route = route; // As Express's own routes do: whoever measures wants `request.route.path`.
     const isAllowed = allowOrigin(corsOrigins, request, response);
     const arrival = thisTurn();
     const endpoint = route.endpoints.get(request.method);
@@ -135,12 +142,18 @@ export function requireUser(
 
 /** The endpoints as an application of their own, which finds nothing elsewhere: 404, in JSON too. */
 export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
-  checkHost(auth, options, ['trustProxy', 'pages']);
+  checkHost(auth, options, ['trustProxy', 'pages', 'requestIds']);
   const { report, corsOrigins = [], pages = [] } = options;
   const app = express();
   app.disable('x-powered-by'); // Also where Express answers itself, or hands on.
   app.disable('etag');
   app.set('trust proxy', options.trustProxy ?? false);
+  if (options.requestIds) {
+    app.use((request, response, next) => {
+      response.setHeader('X-Request-Id', idOf(request));
+      next();
+    });
+  }
   app.use(router(auth, options, withPages(endpoints(options), pages)));
   app.use((request, response) => {
     allowOrigin(corsOrigins, request, response);
@@ -212,6 +225,10 @@ class ExpressRequest implements HttpRequest {
     return this.#request.ip ?? ''; // None when the client is gone already.
   }
 
+  get id(): string {
+    return idOf(this.#request);
+  }
+
   get path(): string {
     return this.#request.baseUrl + this.#request.path;
   }
@@ -219,6 +236,16 @@ class ExpressRequest implements HttpRequest {
   get query(): URLSearchParams {
     return new URLSearchParams(this.#request.url?.replace(/^[^?]*/, ''));
   }
+}
+
+function idOf(request: Request): string {
+  return requestIdOf(request, () => {
+    const isTrusted: unknown = request.app.get('trust proxy fn');
+    const isFunction = typeof isTrusted === 'function';
+    return (
+      isFunction && Reflect.apply(isTrusted, undefined, [request.socket.remoteAddress, 0]) === true
+    );
+  });
 }
 
 /** Node keeps the first of several Authorization headers and drops the others silently. */

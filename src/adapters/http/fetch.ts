@@ -8,10 +8,9 @@ import {
   type HttpRequest,
   LINGER,
   MAX_BODY_LENGTH,
-  type ReportOptions,
   type RequireOptions,
-  tell,
 } from './answer.ts';
+import { type ReportOptions, tell } from './report.ts';
 import { corsHeaders, preflightReply } from './cors.ts';
 import {
   type EndpointName,
@@ -131,6 +130,7 @@ class FetchRequest implements HttpRequest {
   readonly address: HttpRequest['address'];
   readonly params: HttpRequest['params'];
   readonly body: Uint8Array;
+  #id: string | undefined;
 
   constructor(
     request: Request,
@@ -151,6 +151,10 @@ class FetchRequest implements HttpRequest {
   /** What makes a `Request` may have taken the header into the URL, and itself out of it. */
   get host(): string | undefined {
     return this.header('host') ?? this.#url.host;
+  }
+
+  get id(): string {
+    return (this.#id ??= crypto.randomUUID());
   }
 
   get path(): string {

@@ -77,7 +77,7 @@ const STATUS: Readonly<Record<string, string>> = {
   429: 'Too many attempts: wait for `Retry-After`.',
   431: 'There are more than 100 headers, or more than 16 KiB of them.',
   500: 'A part of the system has failed.',
-  503: 'More passwords wait to be hashed than the service admits.',
+  503: 'The service cannot do it for now.',
 };
 
 /** A row of the table of endpoints, as far as it refuses. */
@@ -97,7 +97,7 @@ export function takesRefreshToken({
 
 /** Responses that are the same for many endpoints; and those of paths and methods that there are not. */
 export function sharedResponses(): Part {
-  const failure = errorReply(500, FAILURE);
+  const failure = errorReply(500, FAILURE, REQUEST_ID);
   return {
     NotFound: responseOf('404', [{ name: 'unknown_path', reply: NOT_FOUND }]),
     MethodNotAllowed: responseOf('405', [{ name: 'other_method', reply: notAllowed('GET') }]),
@@ -121,14 +121,15 @@ function named(replies: Readonly<Record<string, TextReply>>): Refusal[] {
 }
 
 /** The responses of an endpoint that are no success, by their status. */
-export function refusalsOf(row: Refusing, { bearer, refusals }: Operation): Part {
+export function refusalsOf(row: Refusing, { bearer, refusals, replies = {} }: Operation): Part {
   const codes = new Set([...(bearer ? BEARER : []), ...refusals]);
   const all = [
     ...[...codes].map(refusalOf),
+    ...named(replies),
     ...(row.fields ? named(OF_BODY) : []),
     ...(row.refreshCookie ? named(OF_COOKIE_MODE) : []),
     ...named(OF_SERVICE),
-    ...named({ failure: errorReply(500, row.failure) }),
+    ...named({ failure: errorReply(500, row.failure, REQUEST_ID) }),
   ];
   const byStatus = new Map<string, Refusal[]>();
   for (const refusal of all) {
@@ -196,13 +197,18 @@ function sentenceOf({ reply }: Refusal): unknown {
   return typeof body === 'object' && body !== null ? Reflect.get(body, 'message') : undefined;
 }
 
+/** An example. */
+const REQUEST_ID = { 'X-Request-Id': '0f8fad5b-d9cb-469f-a165-70867728950e' };
+
 const SCHEMA_OF_HEADER: Readonly<Record<string, Part>> = {
   'Retry-After': { type: 'integer', format: 'int32', minimum: 1, maximum: 86_400 },
+  'X-Request-Id': { type: 'string', pattern: '^[\\w.:+/=@-]+$', maxLength: 128 },
   Allow: { type: 'string', pattern: '^[A-Z]+(?:, [A-Z]+)*$', maxLength: 255 },
 };
 const MEANING_OF_HEADER: Readonly<Record<string, string>> = {
   'Retry-After': 'Seconds to wait.',
   Allow: 'The methods that there are.',
+  'X-Request-Id': 'What the request is called in the log of the service.',
   'WWW-Authenticate': 'The challenge of RFC 6750, with `error` where a token was sent.',
 };
 
@@ -213,7 +219,11 @@ function headersOf(refusals: readonly Refusal[]): Part {
     const values = refusals.flatMap(({ reply }) => reply.headers[name] ?? []);
     if (values.length === 0) continue;
     const schema = SCHEMA_OF_HEADER[name] ?? { type: 'string', enum: [...new Set(values)] };
-    found[name] = { description, required: values.length === refusals.length, schema };
+    found[name] = {
+      description,
+      required: values.length === refusals.length && name !== 'X-Request-Id',
+      schema,
+    };
   }
   return found;
 }

@@ -212,6 +212,8 @@ export const SCHEMAS: Readonly<Record<string, Part>> = {
       },
     ],
   },
+  Alive: { ...closed({ message: said('Alive') }), examples: [{ message: 'Alive' }] },
+  Ready: { ...closed({ message: said('Ready') }), examples: [{ message: 'Ready' }] },
   Document: {
     type: 'object',
     description: 'What it may hold is for the OpenAPI Specification to say.',

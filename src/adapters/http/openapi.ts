@@ -102,7 +102,7 @@ export function openApi(table: readonly Row[], options: DocumentOptions): Part {
 }
 
 /** Of the package, whose contract this is. */
-const API_VERSION = '0.1.0';
+export const API_VERSION = '0.1.0';
 
 function isEndpointName(name: string): name is EndpointName {
   return Object.hasOwn(OPERATIONS, name);

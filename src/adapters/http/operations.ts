@@ -1,4 +1,5 @@
 import type { AuthErrorCode } from '../../domain/errors.ts';
+import { NOT_READY, type TextReply } from './reply.ts';
 
 /** What an endpoint is known by: its method and path, which may hold `{names}`, each for one segment. */
 export type EndpointName =
@@ -15,7 +16,9 @@ export type EndpointName =
   | 'DELETE /account'
   | 'POST /password'
   | 'GET /.well-known/jwks.json'
-  | 'GET /openapi.json';
+  | 'GET /openapi.json'
+  | 'GET /health/live'
+  | 'GET /health/ready';
 
 /** Who may read GET /users: anybody, every user, or administrators alone; `disabled`: it is not there. */
 export type UsersAccess = 'public' | 'authenticated' | 'admin' | 'disabled';
@@ -49,6 +52,8 @@ export interface Operation {
   };
   /** What its use case refuses, beside what the bearer's token is refused for. */
   readonly refusals: readonly AuthErrorCode[];
+  /** What the endpoint itself says instead of a success, by the name that its example has. */
+  readonly replies?: Readonly<Record<string, TextReply>>;
 }
 
 const NEW_PASSWORD: readonly AuthErrorCode[] = [
@@ -222,5 +227,25 @@ export const OPERATIONS: Readonly<Record<EndpointName, Operation>> = {
       headers: { 'Cache-Control': 'PublicForMinutes' },
     },
     refusals: [],
+  },
+  'GET /health/live': {
+    id: 'getLiveness',
+    tag: 'Service',
+    summary: 'Tell that the process answers',
+    description:
+      'It looks at nothing else. Where there is no answer, the process is to be replaced.',
+    success: { status: 200, description: 'It answers.', schema: 'Alive' },
+    refusals: [],
+  },
+  'GET /health/ready': {
+    id: 'getReadiness',
+    tag: 'Service',
+    summary: 'Tell whether requests should come here',
+    description:
+      'Not while the database does not answer, nor once the service has been told to stop. The ' +
+      'database is asked once a second at most, however many ask.',
+    success: { status: 200, description: 'Requests should come.', schema: 'Ready' },
+    refusals: [],
+    replies: { not_ready: NOT_READY },
   },
 };

@@ -63,6 +63,9 @@ export function notAllowed(allow: string): TextReply {
   return errorReply(405, 'Method not allowed', { Allow: allow });
 }
 
+/** What is said where no requests should come for now. */
+export const NOT_READY = errorReply(503, 'Not ready');
+
 /** What is said of the header Refresh-Token-Mode, and to pages of others that send it. */
 export const INVALID_MODE = errorReply(400, 'Invalid Refresh-Token-Mode');
 export const CROSS_ORIGIN = errorReply(403, 'Cross-origin request refused');

@@ -2,6 +2,8 @@ import type { Endpoint } from './endpoints.ts';
 
 /** The endpoints of one path. */
 export interface Route {
+  /** As the table has it, with its `{names}`. */
+  readonly path: string;
   /** By method; HEAD stands beside GET. */
   readonly endpoints: ReadonlyMap<string, Endpoint>;
   /** The methods that there are, as the Allow header has them. */
@@ -27,7 +29,7 @@ export function routesOf(table: readonly Endpoint[]): (path: string) => Route | 
       methods.set(endpoint.method, endpoint);
       if (endpoint.method === 'GET') methods.set('HEAD', endpoint);
     }
-    const route = { endpoints: methods, allow: [...methods.keys()].join(', '), params: {} };
+    const route = { path, endpoints: methods, allow: [...methods.keys()].join(', '), params: {} };
     if (!path.includes('{')) {
       plain.set(path, route);
       continue;

@@ -9,6 +9,7 @@ import {
 } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import { LINGER, MAX_BODY_LENGTH } from './answer.ts';
+import { knownRequestId } from './request-id.ts';
 import {
   BAD_REQUEST,
   HEADERS_TOO_LARGE,
@@ -39,12 +40,30 @@ export interface ServerOptions
   extends Pick<NodeServerOptions, 'IncomingMessage' | 'ServerResponse'> {
   /** At once; more are closed as they come. As many as there are, unless given. */
   readonly maxConnections?: number;
+  /** Told of each request when its answer is out, or its client gone. */
+  readonly onAnswered?: ((answered: Answered) => void) | undefined;
+  /** Whether that is to be told of addresses, too. */
+  readonly withAddresses?: boolean;
+}
+
+/** A request, and what has become of it. */
+export interface Answered {
+  readonly method: string;
+  /** The path of its row in the table of endpoints, with `{names}`; undefined where it is of none. */
+  readonly route: string | undefined;
+  /** Undefined where the client was gone before the answer was out. */
+  readonly status: number | undefined;
+  /** Undefined where no id was asked for. */
+  readonly requestId: string | undefined;
+  /** The IP address of the client, as the application knows it; undefined where it was not asked for. */
+  readonly address: string | undefined;
+  readonly seconds: number;
 }
 
 /** An HTTP server with limits on how long a client may take, whose own refusals are JSON too. */
 export function httpServer(
   app: Handler,
-  { maxConnections, ...classes }: ServerOptions = {},
+  { maxConnections, onAnswered, withAddresses = false, ...classes }: ServerOptions = {},
 ): Server {
   const limits = {
     ...classes,
@@ -55,6 +74,7 @@ export function httpServer(
     requireHostHeader: false,
   };
   const server = createServer(limits, (request, response) => {
+    if (onAnswered !== undefined) watch(request, response, { onAnswered, withAddresses });
     if (request.rawHeaders.length > 2 * MAX_HEADERS) {
       writeRefusal(response, HEADERS_TOO_LARGE);
     } else if (!isHostClear(request)) {
@@ -94,6 +114,31 @@ export function httpServer(
     else endWith(socket, BAD_REQUEST);
   });
   return server;
+}
+
+function watch(
+  request: IncomingMessage & { readonly route?: { readonly path?: unknown }; readonly ip?: string },
+  response: ServerResponse,
+  { onAnswered, withAddresses }: Required<Pick<ServerOptions, 'onAnswered' | 'withAddresses'>>,
+): void {
+  const began = performance.now();
+  const address = withAddresses ? request.ip : undefined; // Of a connection that is gone there is none.
+  response.on('close', () => {
+    const { method = '', route } = request;
+    onAnswered?.({
+      method,
+      route: typeof route?.path === 'string' ? route.path : undefined,
+      requestId: knownRequestId(request),
+      address,
+      status: response.writableFinished ? response.statusCode : undefined,
+      seconds: (performance.now() - began) / 1000,
+    });
+  });
+}
+
+/** How many connections to a server are open. */
+export function openConnections(server: Server): number {
+  return connections.get(server)?.size ?? 0;
 }
 
 /** The open connections of each server. */

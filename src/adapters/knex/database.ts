@@ -44,6 +44,32 @@ export function openWithoutSync(target: Extract<DatabaseTarget, { kind: 'sqlite'
   return knex(knexConfig(target, PATIENCE, 'NORMAL'));
 }
 
+/** Connections of a pool: in use, idle, and how many callers wait for one. */
+export interface PoolLoad {
+  readonly used: number;
+  readonly free: number;
+  readonly waiting: number;
+}
+
+/** Undefined where a knex keeps its connections in another way than it does by itself. */
+export function poolLoad(opened: Knex): PoolLoad | undefined {
+  const client: unknown = opened.client;
+  const pool: unknown = Reflect.get(Object(client), 'pool');
+  if (!isTarnPool(pool)) return undefined;
+  return { used: pool.numUsed(), free: pool.numFree(), waiting: pool.numPendingAcquires() };
+}
+
+interface TarnPool {
+  numUsed(): number;
+  numFree(): number;
+  numPendingAcquires(): number;
+}
+
+function isTarnPool(pool: unknown): pool is TarnPool {
+  const names = ['numUsed', 'numFree', 'numPendingAcquires'];
+  return typeof pool === 'object' && pool !== null && names.every((name) => name in pool);
+}
+
 /** Opens a pool for migrations, which may take longer than any request, and wait for each other. */
 export function openForMigration(target: DatabaseTarget): Knex {
   return knex(migrationConfig(target));

@@ -1,18 +1,3 @@
-/** Bytes of lines that wait for their reader, at most: one that does not read must not fill the memory. */
-const MAX_UNREAD = 64 * 1024;
-let dropped = 0;
-
-/** Prints a line for operators, to stderr; drops it while nobody reads those before, and says so afterwards. */
-export function print(line: string): void {
-  if (process.stderr.writableLength > MAX_UNREAD) {
-    dropped += 1;
-    return;
-  }
-  if (dropped > 0) console.error(`alert ${dropped} lines were dropped, since nobody read them`);
-  dropped = 0;
-  console.error(line);
-}
-
 /**
  * A fault in one line, with where it came from. The text of an error that has a code comes from a
  * driver and can hold values of the statement (an email, a hash), so only its code is shown.

@@ -115,7 +115,7 @@ export const decidedAccountCases: readonly UnsourcedCase[] = [
       register,
       signedIn('GET', '/account', {
         status: 200,
-        body: { user: USER, session_id: '{{string}}' },
+        body: { user: { ...USER, role: 'user' }, session_id: '{{string}}' },
       }),
       signedIn('GET', '/sessions', {
         status: 200,

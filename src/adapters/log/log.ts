@@ -1,0 +1,146 @@
+import type { AuditRecord } from '../../application/index.ts';
+import { describeFault, printable } from './faults.ts';
+
+/** What is noted beside a message. A log takes these and no others, so that nothing else gets into it. */
+export interface Fields {
+  /** Of a request, in its reply too (`X-Request-Id`). */
+  readonly requestId?: string | undefined;
+  readonly method?: string;
+  /** As the table of endpoints has it: what a client has written there is not shown. */
+  readonly route?: string | undefined;
+  readonly status?: number | undefined;
+  readonly milliseconds?: number;
+  /** The IP address of the client. */
+  readonly address?: string | undefined;
+}
+
+/** For operators: each call is one line, which nobody can forge, and for which nobody waits. */
+export interface Log {
+  info(message: string, fields?: Fields): void;
+  /** Somebody should look at it. */
+  alert(message: string, fields?: Fields): void;
+  /** Whatever the level is. */
+  audit(record: AuditRecord): void;
+  /** Of a fault only what `describeFault` shows. */
+  error(fault: unknown, fields?: Fields): void;
+}
+
+export const LOG_LEVELS = ['error', 'warn', 'info'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Lines for people: what is well on `output`, the standard one unless given, all else on that for errors. */
+export function textLog(
+  level: LogLevel = 'info',
+  output: Parameters<typeof outputTo>[0] = process.stdout,
+): Log {
+  const toOutput = outputTo(output, describeDropped);
+  const toStderr = outputTo(process.stderr, describeDropped);
+  const isOn = (wanted: LogLevel) => LOG_LEVELS.indexOf(wanted) <= LOG_LEVELS.indexOf(level);
+  return {
+    info(message, fields) {
+      if (isOn('info')) toOutput(printable(message + textOf(fields)));
+    },
+    alert(message, fields) {
+      if (isOn('warn')) toStderr(printable(`alert ${message}${textOf(fields)}`));
+    },
+    audit(record) {
+      const { event, outcome, reason, userId, account, sessionId, address } = record;
+      const words = [
+        `audit ${event} ${outcome}`,
+        reason,
+        userId !== null && `user ${userId}`,
+        account && `account ${account}`,
+        sessionId && `session ${sessionId}`,
+        address && `from ${address}`,
+      ];
+      toOutput(printable(words.filter(Boolean).join(', ')));
+    },
+    error(fault, fields) {
+      toStderr(`error ${describeFault(fault)}${printable(textOf(fields))}`);
+    },
+  };
+}
+
+function describeDropped(lines: number): string {
+  return `alert ${lines} lines were dropped, since nobody read them`;
+}
+
+function textOf(fields: Fields = {}): string {
+  const { method, route, requestId, status, milliseconds, address } = fields;
+  const words = [
+    method && `${method} ${route ?? '(no route)'}`,
+    status,
+    milliseconds !== undefined && `${milliseconds.toFixed(1)} ms`,
+    address && `from ${address}`,
+    requestId && `request ${requestId}`,
+  ];
+  const said = words.filter((word) => word !== undefined && word !== false && word !== '');
+  return said.length > 0 ? ` [${said.join(', ')}]` : '';
+}
+
+/** Lines of JSON on the standard output, for programs, by pino. */
+export async function jsonLog(level: LogLevel = 'info'): Promise<Log> {
+  const { pino } = await import('pino');
+  const line = (message: string) =>
+    JSON.stringify({ level: 'warn', time: new Date().toISOString(), msg: message });
+  const write = outputTo(process.stdout, (lines) => line(describeDropped(lines)));
+  const logger = pino(
+    {
+      level,
+      base: { pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: (text) => write(text.trimEnd()) },
+  );
+  const always = logger.child({}, { level: 'info' });
+  return {
+    info: (message, fields) => logger.info(recordOf(fields), printable(message)),
+    alert: (message, fields) => logger.warn(recordOf(fields), printable(message)),
+    audit: (record) => always.info(auditOf(record), 'audit'),
+    error: (fault, fields) => logger.error(recordOf(fields), describeFault(fault)),
+  };
+}
+
+function recordOf({ requestId, method, route, status, milliseconds, address }: Fields = {}) {
+  return {
+    request_id: requestId,
+    method,
+    route,
+    status,
+    duration_ms: milliseconds === undefined ? undefined : Math.round(milliseconds * 1000) / 1000,
+    client_address: address,
+  };
+}
+
+function auditOf({ event, outcome, reason, userId, account, sessionId, address }: AuditRecord) {
+  return {
+    event,
+    outcome,
+    reason: reason ?? undefined,
+    user_id: userId ?? undefined,
+    account: account ?? undefined,
+    session_id: sessionId ?? undefined,
+    client_address: address ?? undefined,
+  };
+}
+
+/** Bytes of lines that wait for their reader, at most: one that does not read must not fill the memory. */
+const MAX_UNREAD = 64 * 1024;
+
+/** Writes lines; drops them while nobody reads those before, and says so afterwards. */
+function outputTo(
+  stream: NodeJS.WriteStream,
+  describe: (dropped: number) => string,
+): (line: string) => void {
+  let dropped = 0;
+  return (line) => {
+    if (stream.writableLength > MAX_UNREAD) {
+      dropped += 1;
+      return;
+    }
+    if (dropped > 0) stream.write(`${describe(dropped)}\n`);
+    dropped = 0;
+    stream.write(`${line}\n`);
+  };
+}

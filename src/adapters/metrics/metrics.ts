@@ -1,0 +1,143 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { type Around, AuthError } from '../../application/index.ts';
+
+/** What is looked at when somebody reads the metrics. */
+export interface Sources {
+  readonly hashing: () => { readonly running: number; readonly waiting: number } | undefined;
+  /** Undefined where there is no database. */
+  readonly pool: () => PoolLoad | undefined;
+  readonly connections: () => number;
+  readonly maxConnections: number;
+}
+
+interface PoolLoad {
+  readonly used: number;
+  readonly free: number;
+  readonly waiting: number;
+}
+
+/** A request that has been answered; undefined where it is of no route, or was given up. */
+interface Answered {
+  readonly method: string;
+  readonly route: string | undefined;
+  readonly status: number | undefined;
+  readonly seconds: number;
+}
+
+/** From half a millisecond, which takes a token, to the 5 s within which all is answered. */
+const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS']);
+
+/** What one process counts and measures, under names as Prometheus has them. Labels have few values, whoever asks. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #requests = this.#histogram(
+    'http_server_request_duration_seconds',
+    'From the headers of a request to the end of its answer',
+    ['method', 'route', 'status'],
+  );
+  readonly #useCases = new Counter({
+    name: 'portcullis_use_cases_total',
+    help: 'Calls of the use cases, by what came of them: success, the code of a refusal, or fault',
+    labelNames: ['use_case', 'outcome'],
+    registers: [this.#registry],
+  });
+  readonly #hashWait = this.#histogram(
+    'portcullis_hash_wait_seconds',
+    'What hashes of passwords waited for their turn',
+  );
+  readonly #hash = this.#histogram(
+    'portcullis_hash_duration_seconds',
+    'What hashes of passwords took, without the wait',
+  );
+
+  constructor(version: string) {
+    collectDefaultMetrics({ register: this.#registry });
+    this.#gauge('portcullis_build_info', 'The version that runs', ['version', 'node']).set(
+      { version, node: process.versions.node },
+      1,
+    );
+    this.#gauge('portcullis_processes', 'Processes that serve').set(1);
+  }
+
+  /** For `intercept`. */
+  readonly around: Around = async (useCase, call) => {
+    let outcome = 'fault';
+    try {
+      const result = await call();
+      outcome = 'success';
+      return result;
+    } catch (error) {
+      if (error instanceof AuthError) outcome = error.code;
+      throw error;
+    } finally {
+      this.#useCases.inc({ use_case: snakeCase(useCase), outcome });
+    }
+  };
+
+  readonly onAnswered = ({ method, route, status, seconds }: Answered): void => {
+    this.#requests.observe(
+      {
+        method: METHODS.has(method) ? method : 'other',
+        route: route ?? 'none',
+        status: status ?? 'gone',
+      },
+      seconds,
+    );
+  };
+
+  readonly onHash = (waited: number, took: number): void => {
+    this.#hashWait.observe(waited);
+    this.#hash.observe(took);
+  };
+
+  watch({ hashing, pool, connections, maxConnections }: Sources): void {
+    const gauges: readonly [name: string, help: string, read: () => number | undefined][] = [
+      ['portcullis_hashes_running', 'Hashes being computed', () => hashing()?.running],
+      ['portcullis_hashes_waiting', 'Hashes waiting for their turn', () => hashing()?.waiting],
+      ['portcullis_database_pool_used', 'Connections to the database in use', () => pool()?.used],
+      ['portcullis_database_pool_free', 'Idle connections to the database', () => pool()?.free],
+      [
+        'portcullis_database_pool_waiting',
+        'Callers waiting for a connection to the database',
+        () => pool()?.waiting,
+      ],
+      ['portcullis_connections', 'Open connections of clients', connections],
+      ['portcullis_connections_max', 'Connections of clients at most', () => maxConnections],
+    ];
+    for (const [name, help, read] of gauges) {
+      const gauge = this.#gauge(name, help, [], () => {
+        const value = read();
+        if (value !== undefined) gauge.set(value);
+      });
+    }
+  }
+
+  /** As Prometheus reads it. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** For another process to add up. */
+  json(): Promise<readonly object[]> {
+    return this.#registry.getMetricsAsJSON();
+  }
+
+  #histogram(name: string, help: string, labelNames: readonly string[] = []): Histogram {
+    const buckets = SECONDS;
+    return new Histogram({ name, help, labelNames, buckets, registers: [this.#registry] });
+  }
+
+  #gauge(
+    name: string,
+    help: string,
+    labelNames: readonly string[] = [],
+    collect: () => void = () => {},
+  ): Gauge {
+    return new Gauge({ name, help, labelNames, collect, registers: [this.#registry] });
+  }
+}
+
+function snakeCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
