@@ -14,7 +14,7 @@ const FOLDER = resolve('dist/service');
 rmSync(FOLDER, { recursive: true, force: true }); // V8 tells a cache of before by its length alone.
 
 /** Not in the files: what has native parts, and what is read by few. */
-const INSTALLED = ['@node-rs/argon2', 'libsql', '@zxcvbn-ts/language-common'];
+const INSTALLED = ['@node-rs/argon2', '@node-rs/bcrypt', 'libsql', '@zxcvbn-ts/language-common'];
 
 /** What knex and mysql2 would load for other databases and never get to. */
 const NEVER_LOADED = [

@@ -10,6 +10,7 @@ import { developmentSecretPath, keptSecret } from './adapters/config/kept-secret
 import type { EndpointOptions } from './adapters/http/endpoints.ts';
 import { expressApp } from './adapters/http/express.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
+import { legacyHashes } from './adapters/legacy-hashes/legacy-hashes.ts';
 import { openDatabase, openWithoutSync } from './adapters/knex/database.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
@@ -99,6 +100,7 @@ export async function compose(
     hasher: () =>
       new Argon2Hasher({
         ...argon2,
+        legacyHashes: legacyHashes(),
         onUnreadableHash: () => log.alert(UNREADABLE_HASH),
         ...(metrics && { onHash: metrics.onHash }),
       }),

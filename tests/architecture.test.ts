@@ -44,8 +44,7 @@ const PLACES = [
   'src/testing',
   'src/composition.ts',
   'src/main.ts',
-  'src/doctor.ts',
-  'src/backup.ts',
+  'src/cli',
 ] as const;
 const ONLY_COMPOSITION = ['tsyringe', 'reflect-metadata'];
 
@@ -59,8 +58,8 @@ const EXPECTED: readonly (readonly [from: string, to: string])[] = [
   ['src/testing', 'src/application/index.ts'],
   ['src/testing', 'node:'],
   ['src/main.ts', 'src/adapters'],
-  ['src/doctor.ts', 'src/adapters'],
-  ['src/backup.ts', 'src/adapters'],
+  ['src/cli', 'src/adapters'],
+  ['src/cli', 'src/composition.ts'],
   ['src/composition.ts', 'src/adapters'],
   ['src/composition.ts', 'src/application/index.ts'],
   ['src/main.ts', 'src/composition.ts'],
@@ -96,16 +95,19 @@ function mayImport(path: string, target: string): boolean {
     case 'src/composition.ts':
       return target !== 'src/main.ts' && !isIn(target, 'src/testing');
     case 'src/main.ts':
-      return ![...ONLY_COMPOSITION, 'src/testing'].some((forbidden) => isIn(target, forbidden));
-    case 'src/doctor.ts':
-    case 'src/backup.ts':
-      return (
-        !['src/main.ts', 'src/composition.ts'].includes(target) &&
-        ![...ONLY_COMPOSITION, 'src/testing'].some((forbidden) => isIn(target, forbidden))
+      return ![...ONLY_COMPOSITION, 'src/testing', 'src/cli'].some((forbidden) =>
+        isIn(target, forbidden),
       );
+    case 'src/cli':
+      return !ONLY_COMPOSITION.some((name) => isIn(target, name)) && isFaceOfTesting(target);
     default:
       return false;
   }
+}
+
+/** Of what is for tests the command line needs the conformance of a server, as everybody gets it. */
+function isFaceOfTesting(target: string): boolean {
+  return !isIn(target, 'src/testing') || target === 'src/testing/index.ts';
 }
 
 /** `src/adapters/http/express.ts` is of `src/adapters/http`. */
@@ -271,8 +273,7 @@ const HEALTHY: Tree = new Map([
      import './adapters/http/express.ts'; import './application/index.ts';`,
   ],
   ['src/main.ts', `import './adapters/http/express.ts'; import './composition.ts';`],
-  ['src/doctor.ts', `import './adapters/keys/keys.ts';`],
-  ['src/backup.ts', `import './adapters/keys/keys.ts';`],
+  ['src/cli/program.ts', `import '../adapters/keys/keys.ts'; await import('../composition.ts');`],
 ]);
 
 const PLANTED: readonly (readonly [path: string, source: string, ...faults: string[]])[] = [
@@ -333,19 +334,14 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
     'src/adapters/jwt/jwt-issuer.ts must not import src/main.ts',
   ],
   [
-    'src/doctor.ts',
-    `import './adapters/keys/keys.ts'; import 'tsyringe';`,
-    'src/doctor.ts must not import tsyringe',
+    'src/cli/keys.ts',
+    `import '../adapters/keys/keys.ts'; import 'tsyringe';`,
+    'src/cli/keys.ts must not import tsyringe',
   ],
   [
-    'src/doctor.ts',
-    `import './adapters/keys/keys.ts'; import './main.ts';`,
-    'src/doctor.ts must not import src/main.ts',
-  ],
-  [
-    'src/backup.ts',
-    `import './adapters/keys/keys.ts'; import './main.ts';`,
-    'src/backup.ts must not import src/main.ts',
+    'src/main.ts',
+    `import './composition.ts'; import './adapters/keys/keys.ts'; import './cli/program.ts';`,
+    'src/main.ts must not import src/cli/program.ts',
   ],
   ...['src/domain/email.ts', 'src/application/login.ts', 'src/adapters/jwt/jwt-issuer.ts'].map(
     (path): [string, string, string] => {
@@ -367,19 +363,14 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
     'src/main.ts must not import src/testing/parts.ts',
   ],
   [
+    'src/cli/keys.ts',
+    `import '../adapters/keys/keys.ts'; export * from '../testing/parts.ts';`,
+    'src/cli/keys.ts must not import src/testing/parts.ts',
+  ],
+  [
     'src/main.ts',
     `import './composition.ts'; import './adapters/keys/keys.ts'; import 'tsyringe';`,
     'src/main.ts must not import tsyringe',
-  ],
-  [
-    'src/backup.ts',
-    `import './adapters/keys/keys.ts'; import './composition.ts';`,
-    'src/backup.ts must not import src/composition.ts',
-  ],
-  [
-    'src/doctor.ts',
-    `import './adapters/keys/keys.ts'; export * from './testing/parts.ts';`,
-    'src/doctor.ts must not import src/testing/parts.ts',
   ],
   [
     'src/testing/cases.ts',

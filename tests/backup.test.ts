@@ -307,7 +307,7 @@ sqlite('is asked for in one way alone', async () => {
   ]) {
     const { code, text } = await run('sqlite:none', args);
     assert.is(code, 2);
-    assert.match(text, 'npm run restore -- FILE');
+    assert.match(text, 'Usage: portcullis');
   }
   await refused('memory:', ['backup', 'a'], 'nothing is kept');
   await refused('postgres://', ['backup', 'a'], 'DATABASE_URL must be');

@@ -15,10 +15,12 @@ const LOADS: Readonly<Record<string, readonly string[]>> = {
   'portcullis/client': [],
   'portcullis/fetch': [],
   'portcullis/testing': ['node:assert', 'node:crypto', 'node:timers', 'node:util'],
-  'portcullis/argon2': ['node:crypto', 'node:os', '@node-rs/argon2'],
+  'portcullis/argon2': ['node:crypto', 'node:os', 'node:timers', '@node-rs/argon2'],
+  'portcullis/legacy-hashes': ['node:crypto', 'node:util'],
   'portcullis/jwt': ['node:crypto', 'jsonwebtoken'],
   'portcullis/express': [
     'node:async_hooks',
+    'node:crypto',
     'node:stream',
     'node:http',
     'node:fs',

@@ -39,7 +39,7 @@ import {
   withProgram,
 } from './support/backups.ts';
 import { mariadbServer, temporaryFolder, visitSqlite } from './support/programs.ts';
-import { ADA, registered, startProgram } from './support/service.ts';
+import { ADA, CLI, registered, startProgram } from './support/service.ts';
 import { isAvailable, openUrl, withDatabaseUrl } from './support/stores.ts';
 
 const MARK = 'CREATE TABLE portcullis_restore (next_id BIGINT UNSIGNED NOT NULL PRIMARY KEY)';
@@ -132,7 +132,7 @@ it('that is killed leaves what nobody takes for the database', async (url, folde
   await refusesToStart(url, UNFINISHED);
   const doctor = await new Promise<string>((resolve) => {
     const env = { ...ENV, PATH: process.env['PATH'], DATABASE_URL: url };
-    const args = ['--import', 'tsx', 'src/doctor.ts'];
+    const args = ['--import', 'tsx', CLI, 'doctor'];
     execFile(process.execPath, args, { env }, (_, stdout) => resolve(stdout));
   });
   assert.match(doctor, `UNSAFE  DATABASE_URL cannot be used: UnfinishedRestore "${UNFINISHED}`);

@@ -18,7 +18,11 @@ export type {
 export { idGeneratorContract } from './id-generator.ts';
 export { lostAnswerContract, type OpenedLossyStore } from './lost-answers.ts';
 export { FastHasher, FixedClock, SequentialIds } from './parts.ts';
-export { passwordHasherContract } from './password-hasher.ts';
+export {
+  type OutdatedHash,
+  passwordHasherContract,
+  type PasswordHasherFacts,
+} from './password-hasher.ts';
 export { sessionRepositoryContract } from './session-repository.ts';
 export type { OpenedStore, Repositories } from './store.ts';
 export { tokenIssuerContract, type TokenIssuerFacts } from './token-issuer.ts';

@@ -2,10 +2,27 @@ import * as assert from 'node:assert/strict';
 import type { PasswordHasher } from '../application/index.ts';
 import { type Case, casesOn, type Open, outcome } from './case.ts';
 
+/** What is known of a hasher before it is tried. */
+export interface PasswordHasherFacts {
+  /** Hashes that it takes over from others, or made with older parameters, by what they are of. */
+  readonly outdated?: readonly OutdatedHash[];
+}
+
+/** A hash that is not as the hasher makes them today, and the password that it is of. */
+export interface OutdatedHash {
+  readonly passwordHash: string;
+  readonly password: string;
+}
+
 /** What every PasswordHasher promises. `open` gives a hasher for each case. */
-export function passwordHasherContract(open: Open<PasswordHasher>): readonly Case[] {
+export function passwordHasherContract(
+  open: Open<PasswordHasher>,
+  { outdated = [] }: PasswordHasherFacts = {},
+): readonly Case[] {
   const it = casesOn<PasswordHasher>(async (check) => check(await open()));
+  const ofOutdated = outdated.length === 0 ? [] : outdatedCases(it, outdated);
   return [
+    ...ofOutdated,
     it('tells the right password from every other', async (hasher) => {
       const hash = await hasher.hash('correct horse');
       assert.equal(await hasher.verify(hash, 'correct horse'), 'right');
@@ -115,6 +132,45 @@ export function passwordHasherContract(open: Open<PasswordHasher>): readonly Cas
       assert.deepEqual(new Set(refused), new Set(refused.length ? ['service_busy'] : []));
       const hash = await hasher.hash('password');
       assert.equal(await hasher.verify(hash, 'password'), 'right', 'and serves again afterwards');
+    }),
+  ];
+}
+
+function outdatedCases(
+  it: ReturnType<typeof casesOn<PasswordHasher>>,
+  outdated: readonly OutdatedHash[],
+): readonly Case[] {
+  return [
+    it('finds the right password of a hash of before outdated, and takes no other', async (hasher) => {
+      for (const { passwordHash, password } of outdated) {
+        assert.equal(await hasher.verify(passwordHash, password), 'outdated', passwordHash);
+        for (const other of [password.slice(1), `${password} `, password.toUpperCase(), '']) {
+          const verdict = await hasher.verify(passwordHash, other);
+          assert.equal(verdict, 'wrong', `'${other}' for ${passwordHash}`);
+        }
+      }
+    }),
+    it('takes no password for a hash of before that was changed or cut', async (hasher) => {
+      for (const { passwordHash, password } of outdated) {
+        const digit = passwordHash.at(-8) === '1' ? '2' : '1';
+        const changed = passwordHash.slice(0, -8) + digit + passwordHash.slice(-7);
+        for (const hash of [changed, passwordHash.replace(/[^$]+$/, ''), `${passwordHash}$`]) {
+          assert.equal(await outcome(hasher.verify(hash, password)), 'wrong', hash);
+        }
+      }
+    }),
+    it('spends on a hash of before, whatever it takes, as much as on any other', async (hasher) => {
+      const hash = await hasher.hash('password');
+      const others = outdated.map(({ passwordHash }) => passwordHash);
+      // Once each: what takes longer than a hash of today is not known before.
+      for (const other of others) await hasher.verify(other, 'wrong');
+      const times = await medians(
+        [hash, undefined, ...others].map((each) => () => hasher.verify(each, 'wrong')),
+      );
+      const [wrong = 0] = times;
+      if (wrong < 4) return;
+      const seen = `${times.map(Math.round).join(', ')} ms`;
+      assert.ok(Math.min(...times) > Math.max(...times) / 3, `on a hash, none, others: ${seen}`);
     }),
   ];
 }

@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Argon2Hasher } from '../../src/adapters/argon2/argon2-hasher.ts';
+import { legacyHashes } from '../../src/adapters/legacy-hashes/legacy-hashes.ts';
 import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
 import {
   AuthError,
@@ -19,10 +20,12 @@ import {
   FixedClock,
   idGeneratorContract,
   passwordHasherContract,
+  type PasswordHasherFacts,
   SequentialIds,
   tokenIssuerContract,
 } from '../../src/testing/index.ts';
 import { failedCases, runContract } from '../support/contracts.ts';
+import { LEGACY_HASHES, ofLegacyPassword } from '../support/legacy-hashes.ts';
 import { withMethods } from '../support/fakes.ts';
 
 // As with the repositories: each fault is one that such parts really have had, and must fail the cases
@@ -65,7 +68,62 @@ function hasher(
   return withMethods(sound, fault(sound));
 }
 
-const HASHERS: readonly Fault<PasswordHasher>[] = [
+const others = legacyHashes();
+const { 'PBKDF2, Django': cheap, 'bcrypt, dearer': dear } = LEGACY_HASHES;
+const legacy = { outdated: [cheap, dear].map(ofLegacyPassword) };
+const isLegacy = (hash: string | undefined): hash is string =>
+  hash !== undefined && others.kindOf(hash) !== undefined;
+
+interface HasherFault extends Fault<PasswordHasher> {
+  readonly facts?: PasswordHasherFacts;
+}
+
+const HASHERS: readonly HasherFault[] = [
+  {
+    name: 'never finds a hash of others outdated',
+    open: () =>
+      hasher(
+        (sound) => ({
+          verify: async (hash, password) => {
+            const verdict = await sound.verify(hash, password);
+            return verdict === 'outdated' ? 'right' : verdict;
+          },
+        }),
+        new Argon2Hasher({ memoryKib: 64, passes: 1, legacyHashes: others }),
+      ),
+    facts: legacy,
+    fails: ['finds the right password of a hash of before outdated, and takes no other'],
+  },
+  {
+    name: 'looks at the first letters of a hash of others alone',
+    open: () =>
+      hasher(
+        (sound) => ({
+          verify: async (hash, password) =>
+            hash && [cheap, dear].some((known) => known.slice(0, 40) === hash.slice(0, 40))
+              ? await sound.verify(hash.startsWith('$') ? dear : cheap, password)
+              : sound.verify(hash, password),
+        }),
+        new Argon2Hasher({ memoryKib: 64, passes: 1, legacyHashes: others }),
+      ),
+    facts: legacy,
+    fails: ['takes no password for a hash of before that was changed or cut'],
+  },
+  {
+    name: 'spends on a hash of others what that takes, be it less or more',
+    open: () =>
+      hasher(
+        (sound) => ({
+          verify: async (hash, password) => {
+            if (!isLegacy(hash)) return sound.verify(hash, password);
+            return (await others.verify(hash, password)) ? 'outdated' : 'wrong';
+          },
+        }),
+        new Argon2Hasher(),
+      ),
+    facts: legacy,
+    fails: ['spends on a hash of before, whatever it takes, as much as on any other'],
+  },
   {
     name: 'cuts passwords at 72 bytes, as bcrypt does',
     open: () =>
@@ -520,9 +578,9 @@ contracts('that is a token issuer, and a sound one does not', async () => {
   assert.equal(await failedCases(tokenIssuerContract(issuer)), []);
 });
 
-for (const { name, open, fails } of HASHERS) {
+for (const { name, open, fails, facts } of HASHERS) {
   contracts(`that is a hasher and ${name}`, async () => {
-    assert.equal(await failedCases(passwordHasherContract(open)), fails);
+    assert.equal(await failedCases(passwordHasherContract(open, facts)), fails);
   });
 }
 

@@ -1,16 +1,36 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hash as bcryptHash } from '@node-rs/bcrypt';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Argon2Options, Argon2Hasher } from '../../src/adapters/argon2/argon2-hasher.ts';
-import { makeUpMemory } from '../../src/adapters/argon2/making-up.ts';
+import { makeUpMemory, SlowestKind } from '../../src/adapters/argon2/making-up.ts';
+import { legacyHashes } from '../../src/adapters/legacy-hashes/legacy-hashes.ts';
 import { passwordHasherContract } from '../../src/testing/index.ts';
 import { runContract } from '../support/contracts.ts';
 import { outcome } from '../support/expect.ts';
+import { LEGACY_HASHES, LEGACY_PASSWORD, ofLegacyPassword } from '../support/legacy-hashes.ts';
 
 const FAST = { memoryKib: 64, passes: 1 } as const;
 
 runContract(
   'PasswordHasher on argon2id',
   passwordHasherContract(() => new Argon2Hasher(FAST)),
+);
+
+const allOutdated = Object.values(LEGACY_HASHES).map(ofLegacyPassword);
+runContract(
+  'PasswordHasher on argon2id and legacy hashes',
+  passwordHasherContract(() => new Argon2Hasher({ ...FAST, legacyHashes: legacyHashes() }), {
+    outdated: allOutdated,
+  }),
+);
+
+const { 'PBKDF2, Django': cheap, 'bcrypt, dearer': dear } = LEGACY_HASHES;
+runContract(
+  'PasswordHasher on argon2id at its usual cost, and legacy hashes',
+  passwordHasherContract(() => new Argon2Hasher({ legacyHashes: legacyHashes() }), {
+    outdated: [cheap, dear].map(ofLegacyPassword),
+  }),
 );
 
 const argon2 = suite('Argon2Hasher');
@@ -46,8 +66,8 @@ argon2('does not begin on a stored hash that is beyond all measure', async () =>
   let alerts = 0;
   const hasher = new Argon2Hasher({ ...FAST, onUnreadableHash: () => (alerts += 1) });
   const sound = await hasher.hash('password');
-  const dear = ['$argon2id$v=19$m=4194304,t=100,p=1$', '$argon2d$m=5000000,t=1,p=1$'];
-  for (const parameters of [...dear, '$argon2i$v=19$m=64,t=4294967295,p=1$']) {
+  const most = ['$argon2id$v=19$m=4194304,t=100,p=1$', '$argon2d$m=5000000,t=1,p=1$'];
+  for (const parameters of [...most, '$argon2i$v=19$m=64,t=4294967295,p=1$']) {
     const stored = parameters + sound.split('$').slice(-2).join('$');
     assert.is(await hasher.verify(stored, 'password'), 'wrong');
   }
@@ -105,6 +125,114 @@ argon2('does the work of one hash for a wrong password, whatever is stored', asy
   for (const [what, hash] of Object.entries(stored)) {
     assert.ok((await work(hash)) > whole / 3, what);
   }
+});
+
+argon2(
+  'lets no refusal be quicker than the slowest kind of legacy hash, once there was one',
+  async () => {
+    const others = {
+      kindOf: (hash: string) => (hash.startsWith('slow') ? hash : undefined),
+      verify: async (hash: string) => {
+        await sleep(Number(hash.slice(4)));
+        return false;
+      },
+    };
+    const hasher = new Argon2Hasher({ ...FAST, concurrency: 1, queue: 2, legacyHashes: others });
+    const today = await hasher.hash('password');
+    const timeOf = async (hash: string | undefined, password = 'wrong') => {
+      const started = performance.now();
+      await hasher.verify(hash, password);
+      return performance.now() - started;
+    };
+    await timeOf('slow60');
+    await timeOf('slow120');
+    for (const each of [undefined, today, 'nonsense', 'slow60', 'slow120']) {
+      assert.ok((await timeOf(each)) > 115, each);
+    }
+    assert.ok((await timeOf(today, 'password')) < 60, 'who is right does not wait');
+    // Nor does anybody else: it holds no place at the hasher.
+    const started = performance.now();
+    await Promise.all([timeOf(undefined), timeOf(undefined), timeOf(undefined)]);
+    assert.ok(performance.now() - started < 240);
+  },
+);
+
+argon2('has nobody wait for more than a second, nor for kinds without number', () => {
+  const slowest = new SlowestKind();
+  assert.is(slowest.most(), 0);
+  slowest.add('a', 20);
+  slowest.add('b', 30);
+  for (let i = 0; i < 3; i += 1) slowest.add('b', 40);
+  assert.is(slowest.most(), 40);
+  for (let i = 0; i < 1_000; i += 1) slowest.add(`kind ${i}`, i === 999 ? 50 : 1);
+  assert.is(slowest.most(), 40);
+  slowest.add('a', 9_000);
+  slowest.add('a', 9_000);
+  assert.is(slowest.most(), 1_000);
+});
+
+argon2('says which hashes it could check a password against', async () => {
+  const hasher = new Argon2Hasher({ ...FAST, legacyHashes: legacyHashes() });
+  const sound = await hasher.hash('password');
+  for (const hash of [sound, ...Object.values(LEGACY_HASHES), sound.replace('2id', '2d')]) {
+    assert.ok(hasher.reads(hash), hash);
+  }
+  const none = [
+    '',
+    'password',
+    '$argon2id$',
+    sound.slice(0, -30),
+    '5f4dcc3b5aa765d61d8327deb882cf99',
+  ];
+  for (const hash of [...none, ...TOO_MUCH, sound.replace('m=64', 'm=90000000')]) {
+    assert.not(hasher.reads(hash), hash);
+  }
+  const withoutLegacy = new Argon2Hasher(FAST);
+  assert.not(withoutLegacy.reads(LEGACY_HASHES.bcrypt));
+  assert.ok(withoutLegacy.reads(sound));
+});
+
+/** Hashes that would keep a core busy for long, fill the memory, or be met by chance. */
+const TOO_MUCH = [
+  LEGACY_HASHES.bcrypt.replace('$04$', '$16$'),
+  LEGACY_HASHES.bcrypt.replace('$04$', '$31$'),
+  LEGACY_HASHES.bcrypt.replace('$04$', '$03$'),
+  LEGACY_HASHES.bcrypt.replace('$2b$', '$2x$'),
+  LEGACY_HASHES['scrypt, PHC'].replace('ln=10', 'ln=21'),
+  LEGACY_HASHES['scrypt, PHC'].replace('ln=10', 'ln=99'),
+  LEGACY_HASHES['scrypt, PHC'].replace('p=1', 'p=2000'),
+  LEGACY_HASHES['scrypt, PHC'].replace('r=8', 'r=0'),
+  LEGACY_HASHES['scrypt, Werkzeug'].replace('1024', '1000'),
+  LEGACY_HASHES['scrypt, Werkzeug'].replace('1024', '1'),
+  LEGACY_HASHES['PBKDF2, PHC'].replace('i=1000', 'i=10000001'),
+  LEGACY_HASHES['PBKDF2, PHC'].replace('i=1000', 'i=0'),
+  LEGACY_HASHES['PBKDF2, Django'].replace('1000', '4294967295'),
+  LEGACY_HASHES['PBKDF2, Werkzeug'].replace('sha256', 'md5'),
+  'pbkdf2:sha256:1000$salt$7b021432e555d743',
+  `pbkdf2:sha256:1000$salt$${'7b'.repeat(130)}`,
+];
+
+argon2('begins on no legacy hash that is beyond all measure', async () => {
+  let alerts = 0;
+  const hasher = new Argon2Hasher({
+    ...FAST,
+    legacyHashes: legacyHashes(),
+    onUnreadableHash: () => (alerts += 1),
+  });
+  const started = performance.now();
+  for (const hash of TOO_MUCH) assert.is(await hasher.verify(hash, LEGACY_PASSWORD), 'wrong');
+  assert.is(alerts, TOO_MUCH.length);
+  assert.ok(performance.now() - started < 2_000);
+});
+
+argon2('takes the 72 bytes that bcrypt looks at for the whole password, once', async () => {
+  const hasher = new Argon2Hasher({ ...FAST, legacyHashes: legacyHashes() });
+  const long = 'ö'.repeat(40);
+  const stored = await bcryptHash(long, 4);
+  assert.is(await hasher.verify(stored, `${long}, and more`), 'outdated');
+  assert.is(await hasher.verify(stored, 'ö'.repeat(35)), 'wrong');
+  const upgraded = await hasher.hash(long);
+  assert.is(await hasher.verify(upgraded, `${long}, and more`), 'wrong');
 });
 
 argon2('reports a stored hash that it cannot read', async () => {

@@ -2,7 +2,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { createConnection } from 'mysql2/promise';
 import * as assert from 'uvu/assert';
 import { SECRET } from './fakes.ts';
-import { ADA, call, type Program, startProgram, TEST_ENV } from './service.ts';
+import { ADA, call, CLI, type Program, startProgram, TEST_ENV } from './service.ts';
 
 interface Ended {
   readonly code: number | null;
@@ -10,7 +10,7 @@ interface Ended {
 }
 
 /** What runs `backup` and `restore`, after the name of node. */
-export const PROGRAM = ['--import', 'tsx', 'src/backup.ts'];
+export const PROGRAM = ['--import', 'tsx', CLI];
 
 /** `backup` or `restore`, as a process of its own. */
 export function run(

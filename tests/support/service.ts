@@ -211,11 +211,14 @@ export interface Verdict {
   readonly unsafe: readonly string[];
 }
 
+/** The command line, by its source. */
+export const CLI = 'src/cli/portcullis.ts';
+
 /** Asks the doctor, with these variables alone. */
 export function examine(env: Readonly<Record<string, string>>, cwd?: string): Promise<Verdict> {
   const { PATH, HOME, NODE_V8_COVERAGE } = process.env;
   const coverage = NODE_V8_COVERAGE && { NODE_V8_COVERAGE };
-  const args = ['--import', import.meta.resolve('tsx'), join(process.cwd(), 'src/doctor.ts')];
+  const args = ['--import', import.meta.resolve('tsx'), join(process.cwd(), CLI), 'doctor'];
   const options = { env: { PATH, HOME, ...coverage, ...env }, timeout: 60_000, cwd };
   return new Promise((resolve) => {
     const child = execFile(process.execPath, args, options, (_, stdout, stderr) => {

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hash, verify } from '@node-rs/argon2';
 import { AuthError, type PasswordHasher, type Verdict } from '../../application/index.ts';
-import { makeUpMemory, RecentTimes } from './making-up.ts';
+import { makeUpMemory, RecentTimes, SlowestKind } from './making-up.ts';
 
 /** How dear a hash is, and how many there may be at once. */
 export interface Argon2Options {
@@ -20,6 +21,19 @@ export interface Argon2Options {
   readonly onUnreadableHash?: () => void;
   /** Told of each hash when it is done: the seconds that it waited for its turn, and took. */
   readonly onHash?: (waited: number, took: number) => void;
+  /**
+   * Hashes of other systems that passwords are checked against as well, such as `legacyHashes()`. Whoever
+   * is right is `outdated`, so that the login makes one of argon2id of it.
+   */
+  readonly legacyHashes?: OtherHashes;
+}
+
+/** Hashes of other kinds than argon2's. */
+export interface OtherHashes {
+  /** The kind and cost of a stored hash; undefined where it cannot be read, or is beyond all measure. */
+  kindOf(passwordHash: string): string | undefined;
+  /** Whether a password has this hash, which has a kind. Runs within the bounds on argon2's work. */
+  verify(passwordHash: string, password: string): Promise<boolean>;
 }
 
 /**
@@ -34,6 +48,8 @@ export class Argon2Hasher implements PasswordHasher {
   readonly #usual = new RecentTimes();
   readonly #decoy: Promise<string>;
   readonly #onUnreadableHash: () => void;
+  readonly #others: OtherHashes | undefined;
+  readonly #slowest = new SlowestKind();
 
   /** @throws RangeError for an option that is no number, or too small */
   constructor(options: Argon2Options = {}) {
@@ -54,6 +70,7 @@ export class Argon2Hasher implements PasswordHasher {
     this.#gate = new Gate(concurrency, queue, options.onHash);
     this.#places = concurrency + queue;
     this.#onUnreadableHash = options.onUnreadableHash ?? (() => {});
+    this.#others = options.legacyHashes;
     // With the current parameters, so that a login without an account takes as long as one with.
     this.#decoy = this.#hash(randomBytes(32).toString('base64'));
     this.#decoy.catch(() => {}); // Whoever first needs it is told.
@@ -68,26 +85,56 @@ export class Argon2Hasher implements PasswordHasher {
     return this.#gate.run(() => this.#hash(password));
   }
 
-  verify(passwordHash: string | undefined, password: string): Promise<Verdict> {
-    return this.#gate.run(async () => {
-      if (passwordHash !== undefined) {
-        const stored = readParameters(passwordHash);
-        try {
-          if (this.#isTooDear(passwordHash)) throw new Error('too dear');
-          const started = performance.now();
-          const isRight = await verify(passwordHash, password);
-          const isWeaker = this.#isWeaker(stored);
-          if (isRight) return isWeaker ? 'outdated' : 'right';
-          if (isWeaker) await this.#makeUp(started, password);
-          else this.#usual.add(performance.now() - started);
-          return 'wrong';
-        } catch {
-          this.#onUnreadableHash();
-        }
-      }
-      await this.#verifyDecoy(password);
-      return 'wrong';
+  async verify(passwordHash: string | undefined, password: string): Promise<Verdict> {
+    const { verdict, spent } = await this.#gate.run(async () => {
+      const started = performance.now();
+      const judged = await this.#judge(passwordHash, password);
+      return { verdict: judged, spent: performance.now() - started };
     });
+    // Else the time would tell that there is an account, of a dearer hash than today's.
+    const missing = this.#slowest.most() - spent;
+    if (verdict === 'wrong' && missing > 0) await sleep(missing);
+    return verdict;
+  }
+
+  /**
+   * Whether a password could be checked against a hash that somebody wants to store: it is of a known
+   * kind, whole, and within the bound on the work of one check.
+   */
+  reads(passwordHash: string): boolean {
+    if (this.#others?.kindOf(passwordHash) !== undefined) return true;
+    return PHC.test(passwordHash) && !this.#isTooDear(passwordHash);
+  }
+
+  async #judge(passwordHash: string | undefined, password: string): Promise<Verdict> {
+    if (passwordHash !== undefined) {
+      const kind = this.#others?.kindOf(passwordHash);
+      if (kind !== undefined) return this.#judgeByOther(kind, passwordHash, password);
+      const stored = readParameters(passwordHash);
+      try {
+        if (this.#isTooDear(passwordHash)) throw new Error('too dear');
+        const started = performance.now();
+        const isRight = await verify(passwordHash, password);
+        const isWeaker = this.#isWeaker(stored);
+        if (isRight) return isWeaker ? 'outdated' : 'right';
+        if (isWeaker) await this.#makeUp(started, password);
+        else this.#usual.add(performance.now() - started);
+        return 'wrong';
+      } catch {
+        this.#onUnreadableHash();
+      }
+    }
+    await this.#verifyDecoy(password);
+    return 'wrong';
+  }
+
+  async #judgeByOther(kind: string, passwordHash: string, password: string): Promise<Verdict> {
+    const started = performance.now();
+    const isRight = await this.#others?.verify(passwordHash, password);
+    this.#slowest.add(kind, performance.now() - started);
+    if (isRight) return 'outdated';
+    await this.#makeUp(started, password);
+    return 'wrong';
   }
 
   async admit<T>(work: () => Promise<T>): Promise<T> {
@@ -141,6 +188,10 @@ export class Argon2Hasher implements PasswordHasher {
     return stored.memoryCost < memoryCost || stored.timeCost < timeCost;
   }
 }
+
+/** A whole hash of any kind of argon2, of 16 bytes or more. */
+const PHC =
+  /^\$argon2(?:id|i|d)\$(?:v=(?:16|19)\$)?m=\d{1,10},t=\d{1,10},p=\d{1,8}\$[\w+/]{11,}\$[\w+/]{22,}$/;
 
 /** KiB times passes, of OWASP's first choice. */
 const OWASP_COST = 19_456 * 2;

@@ -24,4 +24,33 @@ export class RecentTimes {
   median(): number | undefined {
     return this.#times.toSorted((a, b) => a - b)[this.#times.length >> 1];
   }
+
+  /** All but one are no longer. Undefined before the first. */
+  most(): number | undefined {
+    return this.#times.toSorted((a, b) => b - a)[Math.min(1, this.#times.length - 1)];
+  }
+}
+
+/** Milliseconds: a row with a hash that takes longer must not slow everybody's refusal down to it. */
+const MOST = 1_000;
+const MAX_KINDS = 32;
+
+/**
+ * What other kinds of hashes take, of which one can take far longer than today's. No work makes a refusal
+ * shorter: so, once there has been one, every refusal waits until the slowest would be done.
+ */
+export class SlowestKind {
+  readonly #kinds = new Map<string, RecentTimes>();
+
+  add(kind: string, ms: number): void {
+    const times = this.#kinds.get(kind) ?? new RecentTimes();
+    times.add(ms);
+    if (this.#kinds.size < MAX_KINDS) this.#kinds.set(kind, times);
+  }
+
+  /** Milliseconds within which nearly all are done; none before the first. */
+  most(): number {
+    const times = [...this.#kinds.values()].map((each) => each.most() ?? 0);
+    return Math.min(MOST, Math.max(0, ...times));
+  }
 }

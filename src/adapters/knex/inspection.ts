@@ -23,25 +23,29 @@ export interface DatabaseFacts {
 
 /** Of up to 10,000 stored hashes that are not as the hasher makes them today. */
 export interface HashFacts {
-  /** How many are no hash of argon2. */
+  /** How many no password can be checked against. */
   readonly unreadable: number;
+  /** How many are of another kind than argon2. */
+  readonly legacy: number;
   /** The beginnings of the others, with their parameters. */
   readonly others: readonly string[];
 }
 
-const NO_HASHES: HashFacts = { unreadable: 0, others: [] };
-
-const PHC = /^\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[\w+/]{11,}\$[\w+/]{16,}$/;
+const NO_HASHES: HashFacts = { unreadable: 0, legacy: 0, others: [] };
 
 /**
  * Looks at the database. `prefix` is what hashes of today's parameters begin with, as in
- * `$argon2id$v=19$m=19456,t=2,p=1$`.
+ * `$argon2id$v=19$m=19456,t=2,p=1$`; `reads` says which can be read at all.
  */
-export async function inspectDatabase(knex: Knex, prefix: string): Promise<DatabaseFacts> {
+export async function inspectDatabase(
+  knex: Knex,
+  prefix: string,
+  reads: (passwordHash: string) => boolean,
+): Promise<DatabaseFacts> {
   const pending = await pendingSteps(knex);
   const hasUsers = await knex.schema.hasTable('users');
   const facts = await (isSqlite(knex) ? inspectSqlite(knex) : inspectMysql(knex));
-  const hashes = hasUsers ? await inspectHashes(knex, prefix) : NO_HASHES;
+  const hashes = hasUsers ? await inspectHashes(knex, prefix, reads) : NO_HASHES;
   return { ...facts, pendingSteps: pending, hasUsers, hashes };
 }
 
@@ -100,15 +104,21 @@ export async function clockAhead(knex: Knex, now: () => Date): Promise<number> {
   return Number(time?.seconds) - (sent + now().getTime()) / 2000;
 }
 
-async function inspectHashes(knex: Knex, prefix: string): Promise<HashFacts> {
+async function inspectHashes(
+  knex: Knex,
+  prefix: string,
+  reads: (passwordHash: string) => boolean,
+): Promise<HashFacts> {
   // Of the usual length: 16 bytes of salt, 32 of hash.
   const today = `${prefix}${'_'.repeat(22)}$${'_'.repeat(43)}`;
   const hashes = await knex<{ password_hash: string }>('users')
     .whereNot('password_hash', 'like', today)
     .limit(10_000, { skipBinding: true })
     .pluck('password_hash');
-  const readable = hashes.filter((hash) => PHC.test(hash));
+  const readable = hashes.filter(reads);
+  const ofArgon2 = readable.filter((hash) => hash.startsWith('$argon2'));
   // What makes a hash a hash does not leave this function.
-  const others = readable.map((hash) => hash.split('$', 4).join('$'));
-  return { unreadable: hashes.length - readable.length, others };
+  const others = ofArgon2.map((hash) => hash.split('$', 4).join('$'));
+  const legacy = readable.length - ofArgon2.length;
+  return { unreadable: hashes.length - readable.length, legacy, others };
 }

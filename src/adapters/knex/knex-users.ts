@@ -222,7 +222,8 @@ async function isAny(query: Knex.QueryBuilder): Promise<true | undefined> {
   return row === undefined ? undefined : true;
 }
 
-function isUniqueViolation(error: unknown): boolean {
+/** That a value which a unique key lets in once is there already. */
+export function isUniqueViolation(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error && error.code;
   return code === 'ER_DUP_ENTRY' || code === 'SQLITE_CONSTRAINT_UNIQUE';
 }

@@ -28,14 +28,17 @@ export interface Log {
 export const LOG_LEVELS = ['error', 'warn', 'info'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Lines for people: what is well on the standard output, all else on that for errors. */
-export function textLog(level: LogLevel = 'info'): Log {
-  const toStdout = outputTo(process.stdout, describeDropped);
+/** Lines for people: what is well on `output`, the standard one unless given, all else on that for errors. */
+export function textLog(
+  level: LogLevel = 'info',
+  output: Parameters<typeof outputTo>[0] = process.stdout,
+): Log {
+  const toOutput = outputTo(output, describeDropped);
   const toStderr = outputTo(process.stderr, describeDropped);
   const isOn = (wanted: LogLevel) => LOG_LEVELS.indexOf(wanted) <= LOG_LEVELS.indexOf(level);
   return {
     info(message, fields) {
-      if (isOn('info')) toStdout(printable(message + textOf(fields)));
+      if (isOn('info')) toOutput(printable(message + textOf(fields)));
     },
     alert(message, fields) {
       if (isOn('warn')) toStderr(printable(`alert ${message}${textOf(fields)}`));
@@ -50,7 +53,7 @@ export function textLog(level: LogLevel = 'info'): Log {
         sessionId && `session ${sessionId}`,
         address && `from ${address}`,
       ];
-      toStdout(printable(words.filter(Boolean).join(', ')));
+      toOutput(printable(words.filter(Boolean).join(', ')));
     },
     error(fault, fields) {
       toStderr(`error ${describeFault(fault)}${printable(textOf(fields))}`);

@@ -6,11 +6,14 @@ import {
   ConfigError,
   isBelowOwaspFloor,
   readConfig,
-} from './adapters/config/config.ts';
-import { developmentSecretPath } from './adapters/config/kept-secret.ts';
-import { openForInspection } from './adapters/knex/database.ts';
-import { type DatabaseFacts, inspectDatabase } from './adapters/knex/inspection.ts';
-import { nameFault, printable } from './adapters/log/faults.ts';
+} from '../adapters/config/config.ts';
+import { Argon2Hasher } from '../adapters/argon2/argon2-hasher.ts';
+import { developmentSecretPath } from '../adapters/config/kept-secret.ts';
+import { openForInspection } from '../adapters/knex/database.ts';
+import { type DatabaseFacts, inspectDatabase } from '../adapters/knex/inspection.ts';
+import { legacyHashes } from '../adapters/legacy-hashes/legacy-hashes.ts';
+import { nameFault } from '../adapters/log/faults.ts';
+import type { Report } from './terminal.ts';
 
 /** Something that was looked at. What is unsafe, or may be, says how to mend it. */
 interface Finding {
@@ -144,7 +147,9 @@ async function examineStore(config: Config): Promise<Finding[]> {
   try {
     const { memoryKib, passes, parallelism } = config.argon2;
     const prefix = `$argon2id$v=19$m=${memoryKib},t=${passes},p=${parallelism}$`;
-    return examineDatabase(config, await inspectDatabase(knex, prefix));
+    const hasher = new Argon2Hasher({ ...config.argon2, legacyHashes: legacyHashes() });
+    const reads = (hash: string) => hasher.reads(hash);
+    return examineDatabase(config, await inspectDatabase(knex, prefix, reads));
   } catch (fault) {
     return [unsafe(`DATABASE_URL cannot be used: ${nameFault(fault)}`)];
   } finally {
@@ -224,11 +229,16 @@ function examineConnection(
       ];
 }
 
-function examineHashes({ unreadable, others }: DatabaseFacts['hashes']): Finding[] {
+function examineHashes({ unreadable, legacy, others }: DatabaseFacts['hashes']): Finding[] {
   const findings: Finding[] = [];
   if (unreadable > 0) {
     findings.push(
-      unsafe(`${unreadable} users have a password_hash that is not of argon2: they cannot sign in`),
+      unsafe(`${unreadable} users have a password_hash that cannot be read: they cannot sign in`),
+    );
+  }
+  if (legacy > 0) {
+    findings.push(
+      note(`${legacy} users have the hash of another system: renewed when they next sign in`),
     );
   }
   const weak = others.filter((beginning) => {
@@ -250,17 +260,18 @@ function isLoopback(host: string): boolean {
   return isIP(host) === 4 && host.startsWith('127.');
 }
 
-/** Prints what was found; the exit code is 1 when something is unsafe. */
-async function main(): Promise<void> {
-  const findings = await examine(process.env);
-  for (const { grade, text } of findings) console.log(`${grade.padEnd(8)}${printable(text)}`);
+/** Says what is unsafe in the settings and the live database, and changes nothing. */
+export async function examineAll(env: NodeJS.ProcessEnv): Promise<Report> {
+  const findings = await examine(env);
   const count = (grade: Finding['grade']) =>
     findings.filter((found) => found.grade === grade).length;
-  console.log(`${count('UNSAFE')} unsafe, ${count('note')} notes, ${count('ok')} in order`);
-  process.exitCode = count('UNSAFE') > 0 ? 1 : 0;
+  const counts = { unsafe: count('UNSAFE'), notes: count('note'), in_order: count('ok') };
+  return {
+    lines: [
+      ...findings.map(({ grade, text }) => `${grade.padEnd(8)}${text}`),
+      `${counts.unsafe} unsafe, ${counts.notes} notes, ${counts.in_order} in order`,
+    ],
+    data: { ...counts, findings },
+    failed: counts.unsafe > 0,
+  };
 }
-
-main().catch((fault: unknown) => {
-  console.error(`the doctor failed: ${nameFault(fault)}`);
-  process.exitCode = 1;
-});

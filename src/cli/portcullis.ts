@@ -1,0 +1,11 @@
+import { CommanderError } from '@commander-js/extra-typings';
+import { portcullis } from './commands.ts';
+
+// A reader that has seen enough, such as `head`.
+process.stdout.on('error', () => process.exit(1));
+try {
+  await portcullis().parseAsync();
+} catch (fault) {
+  if (!(fault instanceof CommanderError)) throw fault;
+  process.exitCode = fault.exitCode === 0 ? 0 : 2;
+}

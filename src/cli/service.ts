@@ -1,0 +1,128 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { Knex } from 'knex';
+import { readConfig } from '../adapters/config/config.ts';
+import { openForMigration } from '../adapters/knex/database.ts';
+import { clockAhead } from '../adapters/knex/inspection.ts';
+import { migrate, pendingSteps } from '../adapters/knex/migrations.ts';
+import { textLog } from '../adapters/log/log.ts';
+import type { DatabaseTarget } from '../adapters/knex/target.ts';
+import type { Composition } from '../composition.ts';
+import { conformance, type ConformanceOptions } from '../testing/index.ts';
+import { readDatabase } from './backup.ts';
+import { Refused, type Report } from './terminal.ts';
+
+/** Serves as `npm start` does: by the built file, or in a checkout that is not built by the source. */
+export async function runService(): Promise<void> {
+  const built = join(import.meta.dirname, '../service/main.cjs');
+  // It is what runs from here on; its workers are begun by that name.
+  process.argv.splice(1, process.argv.length, built);
+  if (existsSync(built)) {
+    createRequire(built)(built);
+    return;
+  }
+  process.argv[1] = join(import.meta.dirname, '../main.ts');
+  await import('../main.ts');
+}
+
+/** Makes the tables, or brings them up to date. */
+export async function runMigrate(): Promise<Report> {
+  const knex = openForMigration(readDatabase(process.env));
+  try {
+    const steps = await pendingSteps(knex);
+    await migrate(knex);
+    const lines = steps.length === 0 ? ['The tables are up to date'] : steps.map(made);
+    return { lines, data: { steps } };
+  } finally {
+    await knex.destroy();
+  }
+}
+
+function made(step: string): string {
+  return `Made: ${step}`;
+}
+
+/**
+ * Gives a command the parts of the service by its settings, on tables that are up to date: it makes none,
+ * and no file.
+ */
+export async function withParts(
+  use: (part: Composition['part']) => Promise<Report>,
+): Promise<Report> {
+  const config = readConfig(process.env);
+  const { store } = config;
+  if (store.kind === 'memory') throw new Refused('DATABASE_URL is memory: nothing is kept');
+  refuseOutdated.file(store);
+  const { compose } = await import('../composition.ts');
+  // Apart from what the command says, which is on standard output.
+  const composition = await compose(config, { log: textLog(config.logLevel, process.stderr) });
+  try {
+    const knex = composition.part('knex');
+    if (knex) await refuseOutdated.tables(knex);
+    return await use(composition.part);
+  } finally {
+    await composition.close();
+  }
+}
+
+/** Tables are made by `migrate` and by the service alone; and no file, by a slip of the pen. */
+export const refuseOutdated = {
+  file(target: DatabaseTarget): void {
+    if (target.kind === 'mysql' || existsSync(target.path)) return;
+    throw new Refused(`${target.path} is not there: portcullis migrate makes it`);
+  },
+  async tables(knex: Knex): Promise<void> {
+    if ((await pendingSteps(knex)).length === 0) return;
+    throw new Refused('the tables are not up to date: portcullis migrate makes them so');
+  },
+};
+
+/** Seconds by which the clocks here and of the database may differ. */
+const CLOCKS_APART = 60;
+
+/** Removes what has expired at once; the service does so every hour. */
+export function pruneSessions(): Promise<Report> {
+  return withParts(async (part) => {
+    const knex = part('knex');
+    const ahead = knex ? await clockAhead(knex, () => part('clock').now()) : 0;
+    if (Math.abs(ahead) > CLOCKS_APART) {
+      // By a clock that is wrong here, sessions that stand would be gone for good.
+      throw new Refused(`the database's clock is ${ahead.toFixed(0)} s ahead of this one`);
+    }
+    let removed = 0;
+    for (;;) {
+      const batch = await part('auth').pruneExpired({ limit: 1_000 });
+      removed += batch;
+      if (batch < 1_000) break;
+    }
+    const lines = [`Removed ${removed} sessions and counts of attempts that had expired`];
+    return { lines, data: { removed } };
+  });
+}
+
+/** Plays the documented contract to a server, of this product or any other. */
+export async function runConformance(
+  url: string,
+  options: Pick<ConformanceOptions, 'usersAccess'> & { readonly everything?: true | undefined },
+): Promise<Report> {
+  if (!URL.canParse(url)) throw new Refused(`${url} is no URL`);
+  const { usersAccess, everything } = options;
+  const cases = conformance(url, {
+    scope: everything ? 'everything' : 'document',
+    ...(usersAccess && { usersAccess }),
+  });
+  const faults: { readonly name: string; readonly why: string }[] = [];
+  for (const { name, run } of cases) {
+    try {
+      await run();
+    } catch (fault) {
+      faults.push({ name, why: fault instanceof Error ? fault.message : String(fault) });
+    }
+  }
+  const lines = faults.flatMap(({ why }) =>
+    why.split('\n').map((line, i) => (i ? `  ${line}` : `✘ ${line}`)),
+  );
+  lines.push(`${cases.length - faults.length} of ${cases.length} cases hold`);
+  return { lines, data: { cases: cases.length, faults }, failed: faults.length > 0 };
+}

@@ -1,0 +1,180 @@
+import { isUtf8 } from 'node:buffer';
+import { parse } from 'csv-parse/sync';
+import { Refused } from './terminal.ts';
+
+export type Format = 'csv' | 'jsonl';
+
+/** A line that holds a user: their fields by name, or what is wrong with it. */
+export interface FileLine {
+  readonly line: number;
+  readonly fields: Fields | string;
+  /** Of the file, up to its end. */
+  readonly bytes: number;
+}
+
+export type Fields = ReadonlyMap<string, string>;
+
+/** What a user can have, named as on the wire. `id` is what an export says: a new one is given. */
+const KNOWN = ['id', 'username', 'email', 'role', 'disabled', 'date_created', 'password_hash'];
+const NEEDED = ['username', 'email', 'password_hash'];
+
+/** Lines that are read together. */
+const BATCH = 256;
+/** Bytes: more than all fields can have. */
+const MAX_LINE = 16 * 1024;
+
+/**
+ * The users of a file, some lines at a time, in flat memory however long the file or a line is. A line is a user:
+ * no field can hold a line break, so that a quote which is not closed spoils its own line alone.
+ * @throws Refused for a CSV file without a header that names what is needed
+ */
+export async function* readUserFile(
+  source: AsyncIterable<Buffer>,
+  format: Format | undefined,
+): AsyncGenerator<readonly FileLine[]> {
+  let read: ((lines: readonly RawLine[]) => readonly FileLine[]) | undefined;
+  for await (const batch of inBatches(source)) {
+    let lines = batch;
+    if (read === undefined) {
+      const [first, ...rest] = lines;
+      if (first === undefined) continue;
+      const isJson = (format ?? sniff(first)) === 'jsonl';
+      if (!isJson) lines = rest;
+      read = isJson ? readJson : csvReader(first);
+    }
+    yield read(lines);
+  }
+  if (read === undefined) throw new Refused('there is nothing in the file');
+}
+
+function sniff({ text }: RawLine): Format {
+  return text?.trimStart().startsWith('{') ? 'jsonl' : 'csv';
+}
+
+interface RawLine {
+  readonly line: number;
+  readonly bytes: number;
+  /** Undefined where it is too long, or no UTF-8. */
+  readonly text: string | undefined;
+}
+
+/** Without those that are empty. */
+async function* inBatches(source: AsyncIterable<Buffer>): AsyncGenerator<RawLine[]> {
+  let lines: RawLine[] = [];
+  for await (const line of split(source)) {
+    if (line.text?.trim() === '') continue;
+    lines.push(line);
+    if (lines.length < BATCH) continue;
+    yield lines;
+    lines = [];
+  }
+  if (lines.length > 0) yield lines;
+}
+
+async function* split(source: AsyncIterable<Buffer>): AsyncGenerator<RawLine> {
+  let line = 0;
+  let bytes = 0;
+  let rest: Buffer[] = [];
+  let length = 0;
+  const take = (part: Buffer): RawLine => {
+    const whole = length + part.length > MAX_LINE ? undefined : Buffer.concat([...rest, part]);
+    rest = [];
+    length = 0;
+    line += 1;
+    const text = whole && isUtf8(whole) ? whole.toString('utf8') : undefined;
+    // A byte order mark, as some programs begin a file.
+    return { line, bytes, text: line === 1 ? text?.replace(/^\uFEFF/, '') : text };
+  };
+  for await (const chunk of source) {
+    let from = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
+      const part = chunk.subarray(from, end);
+      bytes += part.length + 1;
+      yield take(part);
+      from = end + 1;
+    }
+    const tail = chunk.subarray(from);
+    bytes += tail.length;
+    length += tail.length;
+    if (length <= MAX_LINE) rest.push(tail);
+    else rest = [];
+  }
+  if (length > 0) yield take(Buffer.alloc(0));
+}
+
+const UNREADABLE = `it is no UTF-8, or longer than ${MAX_LINE} bytes`;
+
+function csvReader(header: RawLine): (lines: readonly RawLine[]) => readonly FileLine[] {
+  const [names = []] = records([header.text ?? '']) ?? [];
+  const unknown = names.find((name) => !KNOWN.includes(name));
+  if (unknown !== undefined) {
+    throw new Refused(
+      `the first line must name the columns, of ${KNOWN.join(', ')}: ${JSON.stringify(unknown)} is none`,
+    );
+  }
+  const missing = NEEDED.filter((name) => !names.includes(name));
+  if (missing.length > 0) throw new Refused(`the first line must name ${missing.join(', ')}`);
+  if (new Set(names).size < names.length) throw new Refused('the first line names a column twice');
+  const fieldsOf = (record: readonly string[] | undefined): Fields | string => {
+    if (record === undefined) return 'its quotes are not those of CSV';
+    if (record.length !== names.length) {
+      return `it has ${record.length} fields, and the first line ${names.length}`;
+    }
+    return new Map(names.map((name, i) => [name, record[i] ?? '']));
+  };
+  return (lines) => {
+    const texts = lines.map(({ text }) => text ?? '?');
+    const all = records(texts);
+    return lines.map(({ line, bytes, text }, i) => {
+      if (text === undefined) return { line, bytes, fields: UNREADABLE };
+      const record = all ? all[i] : records([text])?.[0];
+      return { line, bytes, fields: fieldsOf(record) };
+    });
+  };
+}
+
+/** The record of each line; undefined where one of them cannot be read, or goes on in the next. */
+function records(lines: readonly string[]): readonly (readonly string[])[] | undefined {
+  try {
+    const found: readonly (readonly string[])[] = parse(
+      lines.map((line) => line.replace(/\r$/, '')).join('\n'),
+      { record_delimiter: '\n', relax_column_count: true },
+    );
+    return found.length === lines.length ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readJson(lines: readonly RawLine[]): readonly FileLine[] {
+  return lines.map(({ line, bytes, text }) => ({ line, bytes, fields: fieldsOfJson(text) }));
+}
+
+function fieldsOfJson(text: string | undefined): Fields | string {
+  if (text === undefined) return UNREADABLE;
+  const value = parseJson(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return 'it is no JSON object';
+  }
+  const fields = new Map<string, string>();
+  for (const [name, member] of Object.entries<unknown>({ ...value })) {
+    if (!KNOWN.includes(name)) return `it has a member that is none of ${KNOWN.join(', ')}`;
+    const isScalar = ['string', 'number', 'boolean'].includes(typeof member);
+    if (!isScalar) return `${name} must be a text`;
+    fields.set(name, String(member));
+  }
+  return fields;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A field as CSV has it (RFC 4180). */
+export function csvField(text: string): string {
+  return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
