@@ -141,6 +141,7 @@ function isSent(path: string): boolean {
 where(process.getuid?.() === 0 && isAvailable('MariaDB'))(
   'makes an image that serves as another user, with nothing to write on',
   async () => {
+    install();
     const folder = temporaryFolder();
     try {
       chmodSync(folder.path, 0o755);

@@ -44,10 +44,11 @@ list('gives every user once, by ascending id, whatever their number', async () =
   }
 });
 
-list('gives nothing of a user but what anybody may see', async () => {
+list('gives of a user what whoever runs the service may see, and no hash', async () => {
   const { auth } = await withUsers(1);
   const [user] = await all(await auth.listUsers());
-  assert.equal(Object.keys(user ?? {}).toSorted(), ['dateCreated', 'email', 'id', 'username']);
+  const keys = ['dateCreated', 'disabled', 'email', 'id', 'role', 'username'];
+  assert.equal(Object.keys(user ?? {}).toSorted(), keys);
 });
 
 list('goes on after an id, up to a limit, and says where the next part starts', async () => {
