@@ -20,7 +20,6 @@ const LOADS: Readonly<Record<string, readonly string[]>> = {
   'portcullis/jwt': ['node:crypto', 'jsonwebtoken'],
   'portcullis/express': [
     'node:async_hooks',
-    'node:crypto',
     'node:stream',
     'node:http',
     'node:fs',

@@ -16,7 +16,7 @@ import {
 } from './support/programs.ts';
 import type { MariadbServer } from './support/programs.ts';
 
-const FILE_TIMEOUT = 5 * 60 * 1000;
+const FILE_TIMEOUT = 10 * 60 * 1000;
 const AT_ONCE = 2;
 
 interface Result {
