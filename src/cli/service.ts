@@ -8,6 +8,7 @@ import { clockAhead } from '../adapters/knex/inspection.ts';
 import { migrate, pendingSteps } from '../adapters/knex/migrations.ts';
 import { textLog } from '../adapters/log/log.ts';
 import type { DatabaseTarget } from '../adapters/knex/target.ts';
+import { CLOCKS_APART } from '../adapters/process/pruning.ts';
 import type { Composition } from '../composition.ts';
 import { conformance, type ConformanceOptions } from '../testing/index.ts';
 import { readDatabase } from './backup.ts';
@@ -77,9 +78,6 @@ export const refuseOutdated = {
     throw new Refused('the tables are not up to date: portcullis migrate makes them so');
   },
 };
-
-/** Seconds by which the clocks here and of the database may differ. */
-const CLOCKS_APART = 60;
 
 /** Removes what has expired at once; the service does so every hour. */
 export function pruneSessions(): Promise<Report> {

@@ -3,7 +3,7 @@ const BATCH = 1_000;
 /** At most so many batches at a time: the next hour, or another process, takes the rest. */
 const BATCHES = 1_000;
 /** Seconds by which the clocks here and of the database may differ. */
-const CLOCKS_APART = 60;
+export const CLOCKS_APART = 60;
 
 /** What is to be pruned, and who is told. */
 export interface Pruning {
