@@ -19,14 +19,13 @@ import {
   insertUser,
   lastIdOf,
   login,
-  PROGRAM,
   refused,
   run,
   withProgram,
 } from './support/backups.ts';
 import { SECRET } from './support/fakes.ts';
 import { freePort, temporaryFolder } from './support/programs.ts';
-import { ADA, call, registered, startProgram, TEST_ENV } from './support/service.ts';
+import { ADA, CLI, call, registered, startProgram, TEST_ENV } from './support/service.ts';
 import { isAvailable, type StoreName, withDatabaseUrl } from './support/stores.ts';
 import { canHaveTls, withTlsServer } from './support/tls-server.ts';
 
@@ -196,7 +195,7 @@ for (const name of STORES) {
     await fill(one, 60_000);
     const { PATH } = process.env;
     const env = { PATH, DATABASE_URL: one };
-    const child = spawn(process.execPath, [...PROGRAM, 'backup', file], { env, stdio: 'ignore' });
+    const child = spawn(process.execPath, [CLI, 'backup', file], { env, stdio: 'ignore' });
     const ended = new Promise((resolve) => child.once('exit', (_, signal) => resolve(signal)));
     const drafts = () => readdirSync(dirname(file)).filter((each) => each.endsWith('.partial'));
     while (child.exitCode === null && !drafts().some((each) => sizeOf(file, each) > 0)) {
@@ -220,7 +219,7 @@ for (const name of STORES) {
     });
     await fill(one, 60_000);
     const env = { PATH: process.env['PATH'], DATABASE_URL: one };
-    const child = spawn(process.execPath, [...PROGRAM, 'backup', file], { env, stdio: 'ignore' });
+    const child = spawn(process.execPath, [CLI, 'backup', file], { env, stdio: 'ignore' });
     const ended = new Promise((resolve) => child.once('exit', resolve));
     while (child.exitCode === null && readdirSync(dirname(file)).length === 0) await sleep(1);
     child.kill('SIGTERM');

@@ -191,7 +191,7 @@ for (const name of STORES) {
 }
 
 command('serves, and tries a server against the document', async () => {
-  const args = [process.execPath, '--import', 'tsx', CLI, 'serve'];
+  const args = [process.execPath, CLI, 'serve'];
   const program = await startProgram({ ...TEST_ENV, DATABASE_URL: 'memory:' }, args);
   try {
     const sound = await json(['conformance', program.url]);

@@ -10,7 +10,7 @@ import { knexRepositories } from '../src/adapters/knex/knex-repositories.ts';
 import { migrate } from '../src/adapters/knex/migrations.ts';
 import { createAuth } from '../src/application/index.ts';
 import { fakePorts, SECRET } from './support/fakes.ts';
-import { call, startProgram, TEST_ENV } from './support/service.ts';
+import { BUILT, call, startProgram, TEST_ENV } from './support/service.ts';
 import { isAvailable, openUrl, type StoreName, withDatabaseUrl } from './support/stores.ts';
 
 const DATABASES = ['SQLite', 'MariaDB'] as const satisfies StoreName[];
@@ -335,7 +335,7 @@ function run(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Pro
 function serveBriefly(url: string): Promise<Ended> {
   const env = { ...environment(), DATABASE_URL: url, PORT: '0', JWT_SECRET: SECRET };
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], { env });
+    const child = spawn(process.execPath, BUILT.slice(1), { env });
     const patience = setTimeout(() => child.kill('SIGKILL'), 30_000);
     let [stdout, stderr] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

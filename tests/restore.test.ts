@@ -34,7 +34,6 @@ import {
   insertUser,
   lastIdOf,
   login,
-  PROGRAM,
   refused,
   withProgram,
 } from './support/backups.ts';
@@ -99,7 +98,7 @@ async function killedRestore(url: string, file: string, folder: string, bytes: n
   );
   chmodSync(join(programs, 'mariadb'), 0o755);
   const env = { PATH: `${programs}:${process.env['PATH']}`, DATABASE_URL: url };
-  const args = [...PROGRAM, 'restore', file, '--replace'];
+  const args = [CLI, 'restore', file, '--replace'];
   const child = spawn(process.execPath, args, { env, stdio: 'ignore' });
   const ended = once(child, 'exit');
   while (child.exitCode === null && !existsSync(stalled)) await sleep(10);
@@ -132,7 +131,7 @@ it('that is killed leaves what nobody takes for the database', async (url, folde
   await refusesToStart(url, UNFINISHED);
   const doctor = await new Promise<string>((resolve) => {
     const env = { ...ENV, PATH: process.env['PATH'], DATABASE_URL: url };
-    const args = ['--import', 'tsx', CLI, 'doctor'];
+    const args = [CLI, 'doctor'];
     execFile(process.execPath, args, { env }, (_, stdout) => resolve(stdout));
   });
   assert.match(doctor, `UNSAFE  DATABASE_URL cannot be used: UnfinishedRestore "${UNFINISHED}`);

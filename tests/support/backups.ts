@@ -9,9 +9,6 @@ interface Ended {
   readonly text: string;
 }
 
-/** What runs `backup` and `restore`, after the name of node. */
-export const PROGRAM = ['--import', 'tsx', CLI];
-
 /** `backup` or `restore`, as a process of its own. */
 export function run(
   databaseUrl: string,
@@ -24,7 +21,7 @@ export function run(
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      [...PROGRAM, ...args],
+      [CLI, ...args],
       { env, timeout: 60_000 },
       (_, stdout, stderr) => {
         resolve({ code: child.exitCode, text: `${stdout}${stderr}` });

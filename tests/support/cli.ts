@@ -25,7 +25,7 @@ export function start(
 ): Running {
   const { PATH, HOME, NODE_V8_COVERAGE } = process.env;
   const coverage = NODE_V8_COVERAGE && { NODE_V8_COVERAGE };
-  const child = spawn(process.execPath, ['--import', 'tsx', CLI, ...args], {
+  const child = spawn(process.execPath, [CLI, ...args], {
     env: { PATH, HOME, ...coverage, ...env },
     stdio: 'pipe',
     timeout: 120_000,

@@ -154,7 +154,7 @@ export interface Program {
 /** The service as a process of its own, when it serves. Rejects, with its output, if it ends before. */
 export async function startProgram(
   env: Readonly<Record<string, string>>,
-  command: readonly string[] = [process.execPath, '--import', 'tsx', 'src/main.ts'],
+  command: readonly string[] = BUILT,
 ): Promise<Program> {
   const [file = '', ...args] = command;
   const inherited = { PATH: process.env['PATH'], HOME: process.env['HOME'] };
@@ -211,14 +211,14 @@ export interface Verdict {
   readonly unsafe: readonly string[];
 }
 
-/** The command line, by its source. */
-export const CLI = 'src/cli/portcullis.ts';
+/** The command line of a checkout, an argument for Node. */
+export const CLI = join(process.cwd(), 'service/portcullis.js');
 
 /** Asks the doctor, with these variables alone. */
 export function examine(env: Readonly<Record<string, string>>, cwd?: string): Promise<Verdict> {
   const { PATH, HOME, NODE_V8_COVERAGE } = process.env;
   const coverage = NODE_V8_COVERAGE && { NODE_V8_COVERAGE };
-  const args = ['--import', import.meta.resolve('tsx'), join(process.cwd(), CLI), 'doctor'];
+  const args = [CLI, 'doctor'];
   const options = { env: { PATH, HOME, ...coverage, ...env }, timeout: 60_000, cwd };
   return new Promise((resolve) => {
     const child = execFile(process.execPath, args, options, (_, stdout, stderr) => {
