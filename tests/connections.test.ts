@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { affordableConnections, httpServer } from '../src/adapters/http/server.ts';
-import { ADA, call, rawRequest, registered, startProgram, withService } from './support/service.ts';
+import { ADA, BUILT, call, rawRequest, registered, startProgram, withService } from './support/service.ts';
 
 const wire = suite('Requests, byte by byte');
 
@@ -300,14 +300,14 @@ const FEW_FILES = 'are fewer where the system allows few open files, and the ser
 
 const fewFiles = async () => {
   assert.is(affordableConnections(1), 1);
-  const command = `ulimit -n 300 && exec ${process.execPath} --import tsx src/main.ts`;
+  const command = `ulimit -n 300 && exec ${BUILT.join(' ')}`;
   const env = { PORT: '0', DATABASE_URL: 'memory:' };
   const program = await startProgram(env, ['sh', '-c', command]);
-  assert.match(program.output(), 'at most 240 connections');
   const port = Number(new URL(program.url).port);
   const held = Array.from({ length: 300 }, () => connect(port, '127.0.0.1').on('error', () => {}));
   await sleep(500);
   assert.is(held.filter(({ closed }) => !closed).length, 240);
+  assert.match(program.output(), 'at most 240 connections');
   for (const socket of held) socket.destroy();
   await sleep(200);
   await registered(program.url);

@@ -79,14 +79,18 @@ metrics('have no more series, whatever is asked for, and nothing of what is in a
     await call(url, 'GET /canary-path');
     await call(url, 'PUT /login');
     await sleep(50);
-    const before = (await read(metricsUrl)).size;
+    // Node's own have one more for each kind of collection of garbage that it comes to.
+    const ours = (samples: ReadonlyMap<string, number>) =>
+      [...samples.keys()].filter((name) => name.startsWith('portcullis_'));
+    const before = ours(await read(metricsUrl));
+    assert.ok(before.length > 30);
     for (let i = 0; i < 20; i += 1) {
       await call(url, `GET /canary-${i}?canary=${i}`);
       await fetch(`${url}/login`, { method: ['PUT', 'PATCH'][i % 2] ?? '' });
     }
     await sleep(50);
     const text = await (await fetch(metricsUrl ?? '')).text();
-    assert.is(samplesOf(text).size, before);
+    assert.equal(ours(samplesOf(text)), before);
     assert.not.match(text, /canary|ada|example\.com|correct horse/i);
     assert.is(samplesOf(text).get(requests('GET', 'none', 404)), 21);
     assert.is(samplesOf(text).get(requests('other', '/login', 405)), 21);
@@ -210,7 +214,7 @@ metrics('of all workers are one, and fall by none that ends', () =>
     assert.is(await total(program), 20);
     const [, url = ''] = /metrics: (\S+)/.exec(program.output()) ?? [];
     assert.is((await read(url)).get('portcullis_processes'), 2);
-    const worker = execFileSync('pgrep', ['-P', String(program.process.pid), '-f', 'main.ts'], {
+    const worker = execFileSync('pgrep', ['-P', String(program.process.pid), '-f', 'main.cjs'], {
       encoding: 'utf8',
     });
     process.kill(Number(worker.split('\n')[0]), 'SIGKILL');

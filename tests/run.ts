@@ -1,7 +1,7 @@
 /**
  * Runs every test file in a process of its own and counts. uvu alone calls a run green whose file
  * never ran its suites, whose hook threw or whose test never came to an end; this does not.
- * Arguments: parts of the names of the files to run; none: all.
+ * Arguments: parts of the names of the files to run; none: all but those that take long.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -18,6 +18,8 @@ import type { MariadbServer } from './support/programs.ts';
 
 const FILE_TIMEOUT = 10 * 60 * 1000;
 const AT_ONCE = 2;
+/** What is packed, installed, deployed, backed up and loaded: `npm run test:release`. */
+const LONG = 'release/';
 
 interface Result {
   readonly passed: number;
@@ -37,6 +39,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 async function main(folder: string, wanted: readonly string[]): Promise<number> {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.test.ts'))
+    .filter((file) => wanted.length > 0 || !file.startsWith(LONG))
     .map((file) => join(folder, file))
     .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
     .toSorted();

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { temporaryFolder } from './support/programs.ts';
@@ -15,8 +15,10 @@ function runFiles(files: Readonly<Record<string, string>>, env: Record<string, s
     writeFileSync(join(folder.path, 'package.json'), '{"type":"module"}');
     symlinkSync(resolve('node_modules'), join(folder.path, 'node_modules'));
     for (const [name, source] of Object.entries(files)) {
+      const path = join(folder.path, 'tests', name);
+      mkdirSync(dirname(path), { recursive: true });
       writeFileSync(
-        join(folder.path, 'tests', name),
+        path,
         `import { suite } from 'uvu';\nimport * as assert from 'uvu/assert';\n${source}`,
       );
     }
@@ -53,6 +55,12 @@ runner('fails where a test fails', () => {
   const { status, last } = runFiles({ 'a.test.ts': GREEN, 'b.test.ts': RED });
   assert.is(last, '1 passed, 1 failed, 0 skipped');
   assert.is(status, 1);
+});
+
+runner('leaves what takes long to those who ask for it', () => {
+  const { status, last } = runFiles({ 'a.test.ts': GREEN, 'release/b.test.ts': RED });
+  assert.is(last, '1 passed, 0 failed, 0 skipped');
+  assert.is(status, 0);
 });
 
 const BROKEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {

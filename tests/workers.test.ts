@@ -35,7 +35,7 @@ function childrenOf({ process: { pid = 0 } }: Program): readonly number[] {
 /** The workers among them: what compiles TypeScript is a child, too. */
 function workersOf(program: Program): readonly number[] {
   return childrenOf(program).filter((pid) =>
-    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('main.ts'),
+    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('main.cjs'),
   );
 }
 

@@ -13,9 +13,9 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { freePort, program, temporaryFolder } from './support/programs.ts';
-import { registered } from './support/service.ts';
-import { isAvailable, withDatabaseUrl } from './support/stores.ts';
+import { freePort, program, temporaryFolder } from '../support/programs.ts';
+import { registered } from '../support/service.ts';
+import { isAvailable, withDatabaseUrl } from '../support/stores.ts';
 
 // What ships the service is held to the tools that read it; no engine for containers runs here, so the
 // image's steps are taken one by one in folders instead.

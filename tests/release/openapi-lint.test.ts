@@ -3,10 +3,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { endpoints } from '../src/adapters/http/endpoints.ts';
-import { openApi } from '../src/adapters/http/openapi.ts';
-import { EVERYTHING } from './support/openapi-record.ts';
-import { temporaryFolder } from './support/programs.ts';
+import { endpoints } from '../../src/adapters/http/endpoints.ts';
+import { openApi } from '../../src/adapters/http/openapi.ts';
+import { EVERYTHING } from '../support/openapi-record.ts';
+import { temporaryFolder } from '../support/programs.ts';
 
 // Two linters of others, with rules of their own and OWASP's. They are 244 packages, and so are installed by
 // this alone, in docs/lint/: nobody else waits for them.

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright-core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { assertAccessible, inBrowser, type PageOptions, withPage } from './support/browser.ts';
-import { installExample, withPackage } from './support/package.ts';
-import { freePort, temporaryFolder } from './support/programs.ts';
-import { ADA, call, registered, startProgram, withService } from './support/service.ts';
+import { assertAccessible, inBrowser, type PageOptions, withPage } from '../support/browser.ts';
+import { installExample, withPackage } from '../support/package.ts';
+import { freePort, temporaryFolder } from '../support/programs.ts';
+import { ADA, call, registered, startProgram, withService } from '../support/service.ts';
 
 // The examples for browsers, installed as their READMEs say and used as people use them.
 

@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { entries, type Packed, run, withPackage } from './support/package.ts';
-import { withService } from './support/service.ts';
-import { isAvailable, withDatabaseUrl } from './support/stores.ts';
+import { entries, type Packed, run, withPackage } from '../support/package.ts';
+import { withService } from '../support/service.ts';
+import { isAvailable, withDatabaseUrl } from '../support/stores.ts';
 
 // The package as a stranger gets it: all of this is looked at in the tarball, nothing in the source.
 

@@ -7,9 +7,9 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { createConnection } from 'mysql2/promise';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readConfig } from '../src/adapters/config/config.ts';
-import { BackupRefused, restore } from '../src/adapters/knex/backup.ts';
-import { firstFreeId } from '../src/adapters/knex/backup-file.ts';
+import { readConfig } from '../../src/adapters/config/config.ts';
+import { BackupRefused, restore } from '../../src/adapters/knex/backup.ts';
+import { firstFreeId } from '../../src/adapters/knex/backup-file.ts';
 import {
   ask,
   countOf,
@@ -22,12 +22,12 @@ import {
   refused,
   run,
   withProgram,
-} from './support/backups.ts';
-import { SECRET } from './support/fakes.ts';
-import { freePort, temporaryFolder } from './support/programs.ts';
-import { ADA, CLI, call, registered, startProgram, TEST_ENV } from './support/service.ts';
-import { isAvailable, type StoreName, withDatabaseUrl } from './support/stores.ts';
-import { canHaveTls, withTlsServer } from './support/tls-server.ts';
+} from '../support/backups.ts';
+import { SECRET } from '../support/fakes.ts';
+import { freePort, temporaryFolder } from '../support/programs.ts';
+import { ADA, CLI, call, registered, startProgram, TEST_ENV } from '../support/service.ts';
+import { isAvailable, type StoreName, withDatabaseUrl } from '../support/stores.ts';
+import { canHaveTls, withTlsServer } from '../support/tls-server.ts';
 
 function emailOf(i: number): string {
   return `user${i}@example.com`;

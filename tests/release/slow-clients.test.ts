@@ -6,8 +6,8 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { affordableConnections } from '../src/adapters/http/server.ts';
-import { ADA, call, type Program, registered, startProgram, TEST_ENV } from './support/service.ts';
+import { affordableConnections } from '../../src/adapters/http/server.ts';
+import { ADA, call, type Program, registered, startProgram, TEST_ENV } from '../support/service.ts';
 
 const WANTED = 5_000;
 

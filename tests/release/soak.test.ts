@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { trendOf } from '../bench/trend.ts';
-import { isAvailable } from './support/stores.ts';
+import { trendOf } from '../../bench/trend.ts';
+import { isAvailable } from '../support/stores.ts';
 
 // That `npm run bench:soak` can be trusted when somebody has half an hour for it.
 

@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ADA, call, registered, startProgram, withService } from './support/service.ts';
-import { installExample, type Packed, run, withPackage } from './support/package.ts';
-import { isAvailable, withDatabaseUrl } from './support/stores.ts';
+import { ADA, call, registered, startProgram, withService } from '../support/service.ts';
+import { installExample, type Packed, run, withPackage } from '../support/package.ts';
+import { isAvailable, withDatabaseUrl } from '../support/stores.ts';
 
 // Each example as its README says: installed from the packed tarball, away from the source.
 

@@ -21,11 +21,11 @@ import knex from 'knex';
 import { createConnection } from 'mysql2/promise';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readConfig } from '../src/adapters/config/config.ts';
-import { backUp, restore } from '../src/adapters/knex/backup.ts';
-import { attend } from '../src/adapters/knex/database.ts';
-import { migrate } from '../src/adapters/knex/migrations.ts';
-import { mayFollow } from '../src/adapters/knex/private-file.ts';
+import { readConfig } from '../../src/adapters/config/config.ts';
+import { backUp, restore } from '../../src/adapters/knex/backup.ts';
+import { attend } from '../../src/adapters/knex/database.ts';
+import { migrate } from '../../src/adapters/knex/migrations.ts';
+import { mayFollow } from '../../src/adapters/knex/private-file.ts';
 import {
   ask,
   countOf,
@@ -36,10 +36,10 @@ import {
   login,
   refused,
   withProgram,
-} from './support/backups.ts';
-import { mariadbServer, temporaryFolder, visitSqlite } from './support/programs.ts';
-import { ADA, CLI, registered, startProgram } from './support/service.ts';
-import { isAvailable, openUrl, withDatabaseUrl } from './support/stores.ts';
+} from '../support/backups.ts';
+import { mariadbServer, temporaryFolder, visitSqlite } from '../support/programs.ts';
+import { ADA, CLI, registered, startProgram } from '../support/service.ts';
+import { isAvailable, openUrl, withDatabaseUrl } from '../support/stores.ts';
 
 const MARK = 'CREATE TABLE portcullis_restore (next_id BIGINT UNSIGNED NOT NULL PRIMARY KEY)';
 const UNFINISHED = 'a restore of the database was not finished';
