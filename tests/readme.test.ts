@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,8 +8,7 @@ import { readConfig } from '../src/adapters/config/config.ts';
 import { endpoints } from '../src/adapters/http/endpoints.ts';
 import { inBrowser, withPage } from './support/browser.ts';
 import { EVERYTHING } from './support/openapi-record.ts';
-import { temporaryFolder } from './support/programs.ts';
-import { registered, startProgram, withService } from './support/service.ts';
+import { registered, withService } from './support/service.ts';
 
 // The README is the front door: what it says is tried.
 
@@ -28,41 +26,6 @@ function block(language: string, containing: string): string {
 }
 
 const readme = suite('The README');
-
-const CURL = 'has curl commands that do what they say';
-
-const curlCommands = async () => {
-  const folder = temporaryFolder();
-  try {
-    const database = `sqlite:${join(folder.path, 'p.sqlite')}`;
-    const program = await startProgram({ PORT: '0', DATABASE_URL: database });
-    const commands = block('sh', 'curl').split(/\n(?=curl )/);
-    assert.is(commands.length, 8);
-    const tokens: Record<string, string> = {};
-    const replies = commands.map((command) => {
-      const here = command.replace('localhost:8000', program.url.replace('http://', ''));
-      const env = { PATH: process.env['PATH'], ...tokens };
-      const reply = execFileSync('sh', ['-c', here], { env, encoding: 'utf8' });
-      const { access_token, refresh_token } = JSON.parse(reply || '{}') as Record<string, string>;
-      if (access_token) tokens['ACCESS_TOKEN'] = access_token;
-      if (refresh_token) tokens['REFRESH_TOKEN'] = refresh_token;
-      return reply;
-    });
-    assert.match(replies[0] ?? '', 'User created successfully');
-    assert.match(replies[1] ?? '', 'Login successful');
-    assert.match(replies[2] ?? '', /^{"access_token":"[\w.-]+"}$/);
-    assert.match(replies[3] ?? '', 'Hello, Ada. This is a protected route.');
-    assert.match(replies[4] ?? '', /^\[{"id":1,"username":"Ada",/);
-    assert.match(replies[5] ?? '', /^\[{"id":"[\w-]+","device":"curl[^"]*"/);
-    assert.is(replies[6], '{"message":"Password changed"}');
-    assert.is(replies[7], '');
-    await program.end('SIGTERM');
-  } finally {
-    folder.remove();
-  }
-};
-if (process.env['TEST_CURL']) readme(CURL, curlCommands);
-else readme.skip(CURL, curlCommands);
 
 inBrowser(readme)('has a script for pages of another origin that does what it says', async () => {
   const script = block('js', 'Refresh-Token-Mode');
