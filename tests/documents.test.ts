@@ -8,7 +8,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -19,13 +19,14 @@ import { isAvailable, withDatabaseUrl } from './support/stores.ts';
 
 // What the documents have a reader type is typed, in a copy of this checkout, and must come to what they say.
 
+const QUICK_START = 'docs/quick-start.md';
 /** The quick start comes last: the package that it makes takes the place of what is built. */
 const PAGES = [
   'README.md',
   ...readdirSync('docs')
-    .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`)
-    .toSorted((one, other) => Number(one.includes('quick')) - Number(other.includes('quick'))),
+    .filter((path) => path.endsWith('.md') && path !== QUICK_START),
+  QUICK_START,
 ];
 
 /** What is not typed here, by its beginning, and why; `file` has the text that shows what is done instead. */
@@ -152,9 +153,11 @@ class Shell {
 
   constructor(cwd: string, env: Readonly<Record<string, string | undefined>>, log: string) {
     this.#log = log;
-    this.#child = spawn('sh', [], { cwd, env: { ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child = spawn('sh', [], { cwd, env: { ...env }, stdio: 'pipe' });
     const read = (text: string) => (this.#output += text);
-    this.#child.stdout.setEncoding('utf8').on('data', read);
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream.setEncoding('utf8').on('data', read);
+    }
     this.#child.once('close', () => (this.#ended = true));
     this.#child.stdin.on('error', () => {});
   }
@@ -180,8 +183,8 @@ class Shell {
     this.#served = (await this.type(`${command} >${this.#log} 2>&1 &\necho $!`)).trim();
     const printed = () => readFileSync(this.#log, 'utf8');
     for (let waited = 0; !/serves http:.*\n/.test(printed()); waited += 20) {
-      const isThere = existsSync(`/proc/${this.#served}`);
-      if (!isThere || waited > 60_000) throw new Error(`it does not serve: ${printed()}`);
+      if (!isRunning(this.#served) || waited > 60_000)
+        throw new Error(`it does not serve: ${printed()}`);
       await sleep(20);
     }
     return printed();
@@ -195,8 +198,17 @@ class Shell {
   }
 
   async close(): Promise<void> {
-    await this.endServing();
+    if (!this.#ended) await this.endServing();
     this.#child.kill('SIGKILL');
+  }
+}
+
+/** Not even waiting to be counted out by who started it. */
+function isRunning(pid: string): boolean {
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
   }
 }
 
@@ -210,7 +222,6 @@ async function follow(steps: readonly Step[], shell: Shell): Promise<void> {
     const { text, file, output } = step;
     if (elsewhere(step)) continue;
     const command = commandIn(text);
-    const started = performance.now();
     try {
       if (ENDS.test(command)) await shell.endServing();
       // Into a database that is empty, as the page has it.
@@ -225,7 +236,6 @@ async function follow(steps: readonly Step[], shell: Shell): Promise<void> {
     } catch (error) {
       throw new Error(`${text}\n${String(error)}`, { cause: error });
     }
-    console.log(command.slice(0, 60), (performance.now() - started).toFixed());
   }
 }
 
@@ -235,22 +245,17 @@ function meant(output: string): RegExp {
   return new RegExp(`^${parts.join('.+')}$`, 'm');
 }
 
-/** This checkout as a clone of it would be, with what is not committed yet, once it is installed and built. */
+/** This checkout as a clone of it would be, with what is not committed yet, once it is installed. */
 function clone(to: string): void {
   const list = ['ls-files', '--cached', '--others', '--exclude-standard', '-z'];
   for (const path of execFileSync('git', list, { encoding: 'utf8' }).split('\0')) {
-    if (path === '' || !existsSync(path)) continue;
-    // With their times, by which a start knows what is built.
-    cpSync(path, join(to, path), { preserveTimestamps: true });
+    if (path !== '' && existsSync(path)) cpSync(path, join(to, path));
   }
-  for (const folder of ['dist', 'node_modules']) {
-    // By links, where the temporary folder is on the same disk.
-    const copy = (how: string) => execFileSync('cp', [how, folder, to], { stdio: 'ignore' });
-    try {
-      copy('-al');
-    } catch {
-      copy('-a');
-    }
+  const copy = (how: string) => execFileSync('cp', [how, 'node_modules', to], { stdio: 'ignore' });
+  try {
+    copy('-al'); // By links, where the temporary folder is on the same disk.
+  } catch {
+    copy('-a');
   }
 }
 
@@ -330,5 +335,60 @@ const followAll = () =>
 const canFollow = process.env['TEST_CURL'] && process.env['TEST_OPENSSL'] && isAvailable('MariaDB');
 if (canFollow) documents(DONE, followAll);
 else documents.skip(DONE, followAll);
+
+documents('are not followed where something comes to something else', async () => {
+  const folder = temporaryFolder();
+  const shell = new Shell(folder.path, { PATH: process.env['PATH'] }, join(folder.path, 'log'));
+  const faultOf = (block: string) =>
+    follow(stepsOf(`Text:\n\n\`\`\`sh\n${block}\n\`\`\`\n`), shell).then(
+      () => '',
+      (error: unknown) => String(error),
+    );
+  try {
+    const sound = 'A=$(echo "a b" |\n  tr a c)\nB="$A \\\nd" && echo "$B" x    # shown\n# c b d …';
+    assert.is(await faultOf(sound), '');
+    assert.match(await faultOf('true && false'), /^Error: false\n.*exit code 1/);
+    assert.match(await faultOf('echo no\n# yes'), 'it is not yes but no');
+    assert.is(await faultOf('echo .\n# …'), '');
+    assert.match(await faultOf('npm strat'), /npm strat\n.*exit code/);
+    assert.match(await faultOf('PORT=x npm start'), 'it does not serve');
+    assert.match(await faultOf('fi'), 'no end of it');
+  } finally {
+    await shell.close();
+    folder.remove();
+  }
+});
+
+documents('lead to what is there, and name scripts, files and pages that there are', () => {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: object };
+  const texts = new Map(PAGES.map((page) => [page, readFileSync(page, 'utf8')]));
+  let links = 0;
+  for (const [page, text] of texts) {
+    for (const [, path = '', anchor = ''] of text.matchAll(/\]\(([\w./-]+)(?:#([\w-]+))?\)/g)) {
+      const target = join(dirname(page), path);
+      assert.ok(existsSync(target), `${page}: ${path}`);
+      const headings = [...(texts.get(target) ?? '').matchAll(/^#+ (.+)$/gm)].map(
+        ([, title = '']) => title.toLowerCase().replaceAll(' ', '-'),
+      );
+      assert.ok(anchor === '' || headings.includes(anchor), `${page}: ${path}#${anchor}`);
+      links += 1;
+    }
+    for (const [, name = ''] of text.matchAll(/npm run (?:--silent |-- )?([a-z][\w:]*)/g)) {
+      assert.ok(name in scripts, `${page}: npm run ${name}`);
+    }
+    for (const [, path = ''] of text.matchAll(/`((?:src|tests|docs|bench|service)\/[\w./-]+)`/g)) {
+      const isMade = path === 'docs/reference';
+      assert.ok(isMade || existsSync(path), `${page}: ${path}`);
+    }
+  }
+  assert.ok(links > 25, String(links));
+  const [, browser = ''] = /## In a browser\n([^]*?)\n## /.exec(texts.get(QUICK_START) ?? '') ?? [];
+  const labels = [...browser.matchAll(/\*\*([^*]+)\*\*/g)].map(([, label = '']) => label);
+  assert.is(labels.length, 7);
+  const shown = ['front', 'register', 'account']
+    .map((name) => readFileSync(`src/adapters/pages/${name}.html`, 'utf8'))
+    .join('\n');
+  for (const label of labels) assert.ok(shown.includes(`>${label}<`), label);
+});
 
 documents.run();

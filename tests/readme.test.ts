@@ -14,7 +14,6 @@ import { registered, withService } from './support/service.ts';
 
 const README = readFileSync('README.md', 'utf8');
 const SECURITY = readFileSync('docs/security.md', 'utf8');
-const OPERATING = readFileSync('docs/operating.md', 'utf8');
 
 function block(language: string, containing: string): string {
   const blocks = [...README.matchAll(/```(\w*)\n([^]*?)```/g)];
@@ -69,12 +68,6 @@ inBrowser(readme)('has a script for pages of another origin that does what it sa
   }
 });
 
-readme('leads to what is there', () => {
-  const links = [...README.matchAll(/\]\(([\w./-]+)\)/g)].map(([, path = '']) => path);
-  assert.ok(links.length > 5);
-  for (const path of links) assert.ok(existsSync(path), path);
-});
-
 readme('lists every endpoint with its fields', () => {
   for (const { method, path, fields = [] } of endpoints(EVERYTHING)) {
     const row =
@@ -121,17 +114,6 @@ readme('draws the tree that is there, and nothing else', () => {
     const parent = indent.length === 4 ? 'src/adapters/' : indent.length === 2 ? 'src/' : '';
     assert.ok(existsSync(parent + name), `${folder} ${parent}${name}`);
   }
-});
-
-readme('names commands that exist', () => {
-  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
-    scripts: Record<string, string>;
-  };
-  const named = [...(README + SECURITY + OPERATING).matchAll(/npm run (?:-- )?([\w:]+)/g)].map(
-    ([, name = '']) => name,
-  );
-  assert.ok(named.length > 3);
-  for (const name of named) assert.ok(scripts[name], name);
 });
 
 readme('leads to the tests of what docs/security.md promises', () => {
