@@ -124,13 +124,21 @@ readme('leads to the tests of what docs/security.md promises', () => {
     .filter((file) => file.endsWith('.ts') && !file.endsWith('readme.test.ts'))
     .map((file) => readFileSync(file, 'utf8'))
     .join('\n');
-  const rows = SECURITY.split('\n').filter((line) => /^\| (?!attack|-)/.test(line));
-  assert.ok(rows.length >= 24);
-  for (const row of rows) {
-    const names = [...(row.split(' | ').at(-1) ?? '').matchAll(/"([^"]+)"/g)];
-    assert.ok(names.length > 0, row);
-    // As they are written, with what is filled in; names in full or their beginning.
-    for (const [, name = ''] of names) assert.ok(source.includes(name), name);
+  const rowsOf = (title: string) => {
+    const [, text = ''] = new RegExp(`^## ${title}\n([^]*?)\n## `, 'm').exec(SECURITY) ?? [];
+    const [, , ...rows] = text.split('\n').filter((line) => line.startsWith('|'));
+    return rows.map((row) => row.split(' | '));
+  };
+  const [invariants, attacks] = [rowsOf('Invariants'), rowsOf('Attacks')];
+  const numbers = invariants.map(([number]) => Number(number?.slice(1)));
+  assert.equal(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  assert.ok(attacks.length >= 24);
+  for (const row of [...invariants, ...attacks]) assert.match(row.at(-1) ?? '', /"[^"]+"/);
+  const [, promises = ''] = /\n## Invariants\n([^]*?)\n## Limits\n/.exec(SECURITY) ?? [];
+  for (const [, name = ''] of promises.matchAll(/"([^"]+)"/g)) {
+    // As they are written, with what is filled in; in full or their beginning.
+    const isThere = ["'", '"', '`'].some((quote) => source.includes(quote + name));
+    assert.ok(isThere, name);
   }
 });
 
