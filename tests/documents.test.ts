@@ -8,7 +8,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -247,10 +247,14 @@ function meant(output: string): RegExp {
 
 /** This checkout as a clone of it would be, with what is not committed yet, once it is installed. */
 function clone(to: string): void {
-  const list = ['ls-files', '--cached', '--others', '--exclude-standard', '-z'];
-  for (const path of execFileSync('git', list, { encoding: 'utf8' }).split('\0')) {
-    if (path !== '' && existsSync(path)) cpSync(path, join(to, path));
-  }
+  const ignored = readFileSync('.gitignore', 'utf8')
+    .split('\n')
+    .map((line) => basename(line));
+  const left = new Set([...ignored, '.git']);
+  cpSync('.', to, {
+    recursive: true,
+    filter: (path) => !left.has(basename(path)) && !path.endsWith('.tgz'),
+  });
   const copy = (how: string) => execFileSync('cp', [how, 'node_modules', to], { stdio: 'ignore' });
   try {
     copy('-al'); // By links, where the temporary folder is on the same disk.
