@@ -85,9 +85,9 @@ function temporaryPlace(): string {
   } catch {
     // Not Linux.
   }
-  const { path, remove } = temporaryFolder(parent);
-  process.once('exit', remove);
-  return path;
+  const folder = temporaryFolder(parent);
+  process.once('exit', () => folder.remove());
+  return folder.path;
 }
 
 /** What the tests need of the world: a MariaDB, certificates, and what runs the documents' examples. */
