@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { AuditLog, AuditRecord } from '../../application/index.ts';
+import { reading, writing } from './retry.ts';
 import { isSqlite } from './tables.ts';
 
 const TABLE = 'audit_events';
@@ -18,29 +19,40 @@ export class KnexAudit implements AuditLog {
     for (const statement of isSqlite(this.#knex) ? SQLITE : MYSQL) await this.#knex.raw(statement);
   }
 
+  hasTable(): Promise<boolean> {
+    return this.#knex.schema.hasTable(TABLE);
+  }
+
   async append(records: readonly AuditRecord[]): Promise<void> {
     if (records.length === 0) return;
     const rows = records.map(rowOf);
-    await this.#knex.transaction(async (transaction) => {
-      // By powers of two: each number of rows is a statement of its own, which MySQL keeps.
-      for (let begin = 0; begin < rows.length; ) {
-        const size = 2 ** Math.floor(Math.log2(rows.length - begin));
-        const some = rows.slice(begin, begin + size);
-        // Where they were stored although the answer was lost, they are not stored twice.
-        await transaction(TABLE).insert(some).onConflict('id').ignore();
-        begin += size;
-      }
-    });
+    const insert = () =>
+      this.#knex.transaction(async (transaction) => {
+        // By powers of two: each number of rows is a statement of its own, which MySQL keeps.
+        for (let begin = 0; begin < rows.length; ) {
+          const size = 2 ** Math.floor(Math.log2(rows.length - begin));
+          const some = rows.slice(begin, begin + size);
+          // Where they were stored although the answer was lost, they are not stored twice.
+          await transaction(TABLE).insert(some).onConflict('id').ignore();
+          begin += size;
+        }
+      });
+    await writing(this.#knex, insert, { found: null });
   }
 
   async prune(before: Date, limit: number): Promise<number> {
     const old = () => this.#knex(TABLE).where('date_created', '<', before.toISOString());
-    const last = await old()
-      .orderBy('date_created')
-      .offset(limit - 1)
-      .first<{ readonly date_created: string } | undefined>('date_created');
-    if (last === undefined) return old().delete();
-    return this.#knex(TABLE).where('date_created', '<=', last.date_created).delete();
+    const last = await reading(this.#knex, async () =>
+      old()
+        .orderBy('date_created')
+        .offset(limit - 1)
+        .first<{ readonly date_created: string } | undefined>('date_created'),
+    );
+    const remove = async () =>
+      last === undefined
+        ? old().delete()
+        : this.#knex(TABLE).where('date_created', '<=', last.date_created).delete();
+    return writing(this.#knex, remove, { found: null });
   }
 }
 
