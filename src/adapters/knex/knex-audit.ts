@@ -3,7 +3,8 @@ import type { AuditLog, AuditRecord } from '../../application/index.ts';
 import { reading, writing } from './retry.ts';
 import { isSqlite } from './tables.ts';
 
-const TABLE = 'audit_events';
+/** Where audit records are. */
+export const AUDIT_TABLE = 'audit_events';
 const MAX_ADDRESS = 100;
 
 /** The table of audit records. It is made apart from the others: who keeps no records has no such table. */
@@ -20,7 +21,7 @@ export class KnexAudit implements AuditLog {
   }
 
   hasTable(): Promise<boolean> {
-    return this.#knex.schema.hasTable(TABLE);
+    return this.#knex.schema.hasTable(AUDIT_TABLE);
   }
 
   async append(records: readonly AuditRecord[]): Promise<void> {
@@ -33,7 +34,7 @@ export class KnexAudit implements AuditLog {
           const size = 2 ** Math.floor(Math.log2(rows.length - begin));
           const some = rows.slice(begin, begin + size);
           // Where they were stored although the answer was lost, they are not stored twice.
-          await transaction(TABLE).insert(some).onConflict('id').ignore();
+          await transaction(AUDIT_TABLE).insert(some).onConflict('id').ignore();
           begin += size;
         }
       });
@@ -41,7 +42,7 @@ export class KnexAudit implements AuditLog {
   }
 
   async prune(before: Date, limit: number): Promise<number> {
-    const old = () => this.#knex(TABLE).where('date_created', '<', before.toISOString());
+    const old = () => this.#knex(AUDIT_TABLE).where('date_created', '<', before.toISOString());
     const last = await reading(this.#knex, async () =>
       old()
         .orderBy('date_created')
@@ -51,7 +52,7 @@ export class KnexAudit implements AuditLog {
     const remove = async () =>
       last === undefined
         ? old().delete()
-        : this.#knex(TABLE).where('date_created', '<=', last.date_created).delete();
+        : this.#knex(AUDIT_TABLE).where('date_created', '<=', last.date_created).delete();
     return writing(this.#knex, remove, { found: null });
   }
 }
@@ -84,16 +85,16 @@ const COLUMNS = `
   address VARCHAR(${MAX_ADDRESS}) NULL`;
 
 const SQLITE = [
-  `CREATE TABLE IF NOT EXISTS ${TABLE} (${COLUMNS})`,
-  `CREATE INDEX IF NOT EXISTS ${TABLE}_date_created ON ${TABLE} (date_created)`,
-  `CREATE INDEX IF NOT EXISTS ${TABLE}_user_id ON ${TABLE} (user_id)`,
-  `CREATE INDEX IF NOT EXISTS ${TABLE}_account ON ${TABLE} (account)`,
+  `CREATE TABLE IF NOT EXISTS ${AUDIT_TABLE} (${COLUMNS})`,
+  `CREATE INDEX IF NOT EXISTS ${AUDIT_TABLE}_date_created ON ${AUDIT_TABLE} (date_created)`,
+  `CREATE INDEX IF NOT EXISTS ${AUDIT_TABLE}_user_id ON ${AUDIT_TABLE} (user_id)`,
+  `CREATE INDEX IF NOT EXISTS ${AUDIT_TABLE}_account ON ${AUDIT_TABLE} (account)`,
 ];
 
 const MYSQL = [
-  `CREATE TABLE IF NOT EXISTS ${TABLE} (${COLUMNS},
-    INDEX ${TABLE}_date_created (date_created),
-    INDEX ${TABLE}_user_id (user_id),
-    INDEX ${TABLE}_account (account)
+  `CREATE TABLE IF NOT EXISTS ${AUDIT_TABLE} (${COLUMNS},
+    INDEX ${AUDIT_TABLE}_date_created (date_created),
+    INDEX ${AUDIT_TABLE}_user_id (user_id),
+    INDEX ${AUDIT_TABLE}_account (account)
   ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4`,
 ];
