@@ -161,8 +161,8 @@ async function inspectRoles(knex: Knex): Promise<RoleFacts | undefined> {
   let [admins, unknown] = [0, 0];
   for (const { role: hex, disabled, count } of groups) {
     const role = Buffer.from(hex, 'hex').toString();
-    if (!isRole(role)) unknown += Number(count);
-    else if (role === 'admin' && !disabled) admins += Number(count);
+    if (!isRole(role)) unknown += count;
+    else if (role === 'admin' && !disabled) admins += count;
   }
   return { admins, unknown };
 }
