@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { lowerPoolPriority } from './adapters/process/pool-priority.ts';
-import { pruneRegularly } from './adapters/process/pruning.ts';
 import { isWorker, startWorkers, stopWhenAlone, WorkerEnded } from './adapters/process/workers.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
 import { summaryOf } from './adapters/config/summary.ts';
@@ -16,7 +15,6 @@ import {
   openConnections,
 } from './adapters/http/server.ts';
 import { attend, openForMigration, poolLoad } from './adapters/knex/database.ts';
-import { clockAhead } from './adapters/knex/inspection.ts';
 import { KnexAudit } from './adapters/knex/knex-audit.ts';
 import { migrate } from './adapters/knex/migrations.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
@@ -71,16 +69,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
     maxConnections,
   });
   const shown = metrics && (await showMetrics(config, metrics));
-  const stopPruning = pruneRegularly({
-    prune: async (limit) => {
-      const before = composition.part('clock').now().getTime() - config.auditRetention * 1000;
-      const removed = await composition.part('auditLog')?.prune(new Date(before), limit);
-      return Math.max(removed ?? 0, await composition.part('auth').pruneExpired({ limit }));
-    },
-    clockAhead: async () => (knex ? clockAhead(knex, () => composition.part('clock').now()) : 0),
-    alert: (text) => log.alert(text),
-    report: (fault) => log.error(fault),
-  });
+  const stopPruning = composition.part('pruning').start();
   const stopAttending = knex && attend(knex);
   return {
     url: urlOf(server.address()),
