@@ -90,6 +90,58 @@ for (const store of ['memory', 'SQLite'] as const) {
     }));
 }
 
+it('say so where the browser keeps no cookie, and leave no session behind', () =>
+  visit({ failures: [400] }, async ({ page, url }) => {
+    for (const path of ['**/login', '**/register']) {
+      await page.route(path, async (route) => {
+        const request = route.request();
+        if (request.resourceType() !== 'fetch') return route.continue();
+        // By a client of ours: the browser's own would keep the cookie.
+        const headers = await request.allHeaders();
+        const reply = await fetch(request.url(), {
+          method: 'POST',
+          headers: Object.fromEntries(
+            Object.entries(headers).filter(
+              ([name]) => !/^(?::|connection|content-length|host)/.test(name),
+            ),
+          ),
+          body: request.postData(),
+        });
+        assert.ok(reply.headers.has('Set-Cookie'));
+        return route.fulfill({ status: reply.status, body: await reply.text() });
+      });
+    }
+    const sessionsOf = async (email: string, password: string) => {
+      const { json } = await call(url, 'POST /login', { json: { email, password } });
+      const { access_token: token } = json as { access_token: string };
+      return (await call(url, 'GET /sessions', { token })).json as readonly unknown[];
+    };
+    const before = (await sessionsOf(ADA.email, ADA.password)).length;
+    await page.goto('/account/sign-in');
+    await page.getByLabel('Email').fill(ADA.email);
+    await page.getByLabel('Password', { exact: true }).fill(ADA.password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.locator('#problem').waitFor();
+    const advice = 'Allow cookies for this site, and open it over https.';
+    assert.is(await problem(page), `Your browser did not keep the sign-in. ${advice}`);
+    assert.is(await page.getByLabel('Email').inputValue(), ADA.email);
+    assert.is((await sessionsOf(ADA.email, ADA.password)).length, before + 1); // That of this look.
+    await assertAccessible(page);
+
+    await page.goto('/account/register');
+    await page.getByLabel('Username').fill('Grace');
+    await page.getByLabel('Email').fill('grace@example.com');
+    await page.getByLabel('Password', { exact: true }).fill('anchors aweigh');
+    await page.getByLabel('Password again').fill('anchors aweigh');
+    await page.getByRole('button', { name: 'Create account' }).click();
+    await page.locator('#problem').waitFor();
+    assert.is(
+      await problem(page),
+      `Your account was made, but your browser did not keep the sign-in. ${advice} Then sign in.`,
+    );
+    assert.is((await sessionsOf('grace@example.com', 'anchors aweigh')).length, 1);
+  }));
+
 it('can be used by the keyboard alone', () =>
   visit({ failures: [401] }, async ({ page }) => {
     const press = async (...keys: readonly string[]) => {

@@ -31,6 +31,15 @@ export class SessionOver extends Error {
   }
 }
 
+/** The browser has kept no cookie of a sign-in; that session has been ended. */
+export class CookieNotKept extends Error {
+  /** @param {boolean} isNew whether the account was made by it, and is there */
+  constructor(isNew) {
+    super('no cookie');
+    this.isNew = isNew;
+  }
+}
+
 const SIGN_IN = '/account/sign-in';
 
 let accessToken = '';
@@ -142,13 +151,36 @@ export async function ask(method, path, body) {
 }
 
 /**
- * Signs in, by POST /login or POST /register.
+ * Signs in, by POST /login or POST /register, and sees to it that the next page will know of it.
  * @param {'/login' | '/register'} path
  * @param {object} body
+ * @throws {CookieNotKept | Refusal | Unreachable}
  */
 export async function enter(path, body) {
-  await call('POST', path, { body });
+  const reply = await call('POST', path, { body });
+  const { access_token: token } = /** @type {{ access_token: string }} */ (reply);
+  try {
+    await refresh();
+  } catch (fault) {
+    if (fault instanceof SessionOver) {
+      await endSessionOf(token);
+      throw new CookieNotKept(path === '/register');
+    }
+    // All else is of this refresh alone: the sign-in stands, and the next page says what is wrong.
+  }
   mark(`${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`);
+}
+
+/**
+ * Ends a session that has no cookie. Where that fails there is nothing to be done: it ends with its time.
+ * @param {string} token an access token of it
+ */
+async function endSessionOf(token) {
+  try {
+    const reply = await call('GET', '/account', { token });
+    const { session_id: id } = /** @type {{ session_id: string }} */ (reply);
+    await call('DELETE', `/sessions/${encodeURIComponent(id)}`, { token });
+  } catch {}
 }
 
 /** Ends the session of this browser. */

@@ -2,6 +2,7 @@
 
 import {
   ask,
+  CookieNotKept,
   goToSignIn,
   onChangeElsewhere,
   Refusal,
@@ -236,6 +237,11 @@ export function wordsOf(fault, comfort) {
   if (fault instanceof Unreachable) {
     if (!navigator.onLine) return `You are offline. Try again when you are back.${comfort}`;
     return `The service cannot be reached. Try again in a moment.${comfort}`;
+  }
+  if (fault instanceof CookieNotKept) {
+    const advice = 'Allow cookies for this site, and open it over https.';
+    if (!fault.isNew) return `Your browser did not keep the sign-in. ${advice}`;
+    return `Your account was made, but your browser did not keep the sign-in. ${advice} Then sign in.`;
   }
   if (fault instanceof Incomplete) return fault.message;
   if (!(fault instanceof Refusal)) return `Something went wrong in this page.${comfort}`;
