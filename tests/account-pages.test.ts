@@ -142,6 +142,71 @@ it('say so where the browser keeps no cookie, and leave no session behind', () =
     assert.is((await sessionsOf('grace@example.com', 'anchors aweigh')).length, 1);
   }));
 
+it('sign out where the cookie is gone', () =>
+  visit({ failures: [400] }, async ({ page, context, url }) => {
+    await signIn(page);
+    await context.clearCookies();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByText('You have signed out.').waitFor();
+    const { email, password } = ADA;
+    const { json } = await call(url, 'POST /login', { json: { email, password } });
+    const { access_token: token } = json as { access_token: string };
+    const { json: sessions } = await call(url, 'GET /sessions', { token });
+    assert.is((sessions as readonly unknown[]).length, 2); // Of the registration, and this one.
+  }));
+
+it('make up no notice that a link asks for', () =>
+  visit({}, async ({ page }) => {
+    for (const notice of ['ended', 'signed-out', 'everywhere', 'deleted']) {
+      await page.goto(`/account/sign-in?notice=${notice}`);
+      await page.getByRole('button', { name: 'Sign in', disabled: false }).waitFor();
+      assert.is(await page.locator('.notice:visible').count(), 0, notice);
+    }
+    await signIn(page);
+    await page.goto('/account?notice=password');
+    await ready(page);
+    assert.is(await page.locator('.notice:visible').count(), 0);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByText('You have signed out.').waitFor();
+    await page.reload();
+    await page.getByRole('button', { name: 'Sign in', disabled: false }).waitFor();
+    assert.is(await page.locator('.notice:visible').count(), 0);
+  }));
+
+it('say no more than is so: of what was typed, of passwords, of times', () =>
+  visit({ failures: ['net::ERR_INTERNET_DISCONNECTED'] }, async ({ page, context }) => {
+    const hint = async (path: string) => {
+      await page.goto(path);
+      const id = await page.locator('#password').getAttribute('aria-describedby');
+      return page.locator(`#${id}`).textContent();
+    };
+    assert.match((await hint('/account/register')) ?? '', /^At least 8 characters\./);
+    await signIn(page);
+    assert.match((await hint('/account/password')) ?? '', /^At least 8 characters\./);
+    await page.goto('/account/sessions');
+    await ready(page);
+    assert.match(await page.locator('.times:has(.made)').first().innerText(), /\d{4}, \d\d:\d\d;/);
+    await context.setOffline(true);
+    await page.getByRole('button', { name: 'Sign out', exact: true }).click();
+    await page.locator('#problem').waitFor();
+    assert.is(await problem(page), 'You are offline. Try again when you are back.');
+  }));
+
+it('fit their ways into one row', () =>
+  visit({ viewport: { width: 320, height: 640 } }, async ({ page }) => {
+    await signIn(page);
+    for (const width of [320, 360, 390]) {
+      await page.setViewportSize({ width, height: 640 });
+      for (const path of ['/account', '/account/password']) {
+        await page.goto(path);
+        await ready(page);
+        const rows =
+          '[...new Set([...document.querySelectorAll(".side a")].map((a) => a.offsetTop))]';
+        assert.is(await page.evaluate(`${rows}.length`), 1, `${path} at ${width}`);
+      }
+    }
+  }));
+
 it('can be used by the keyboard alone', () =>
   visit({ failures: [401] }, async ({ page }) => {
     const press = async (...keys: readonly string[]) => {

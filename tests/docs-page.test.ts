@@ -118,6 +118,44 @@ test('shows nothing as HTML that anybody has sent', () =>
     });
   }));
 
+test('prefills no password that would change or delete an account', () =>
+  withService('memory', {}, ({ url }) =>
+    withPage(url, { failures: [400] }, async (shown) => {
+      await openDocs(shown);
+      await sendBy(shown, 'POST /register', /^201/);
+      for (const endpoint of ['POST /password', 'DELETE /account']) {
+        for (const field of await formOf(shown, endpoint).locator('input').all()) {
+          assert.is(await field.inputValue(), '', endpoint);
+        }
+        await sendBy(shown, endpoint, /^400/);
+      }
+      await sendBy(shown, 'GET /protected', /^200/);
+    }),
+  ));
+
+test('begins with what it is where there is little room, the links folded', () =>
+  withService('memory', {}, ({ url }) =>
+    withPage(url, { viewport: { width: 390, height: 800 } }, async (shown) => {
+      await openDocs(shown);
+      const link = shown.getByRole('navigation').getByRole('link', { name: 'POST /login' });
+      assert.not(await link.isVisible());
+      const heading = await shown.getByRole('heading', { name: 'The API' }).boundingBox();
+      assert.ok((heading?.y ?? 800) < 200, `it begins at ${heading?.y}`);
+      await shown.getByText('Endpoints', { exact: true }).click();
+      assert.ok(await link.isVisible());
+      const tops = await shown.evaluate<number[]>(`(() => {
+        const groups = [...document.querySelectorAll('.lists .group')];
+        const boxes = groups.map((each) => each.getBoundingClientRect());
+        return [...new Set(boxes.map(({ left }) => left))].map((left) =>
+          Math.min(...boxes.filter((box) => box.left === left).map(({ top }) => top)));
+      })()`);
+      assert.is(tops.length, 2);
+      assert.is(tops[0], tops[1]);
+      await shown.setViewportSize({ width: 1280, height: 800 });
+      await link.waitFor();
+    }),
+  ));
+
 test('can be used by the keyboard alone', () =>
   withService('memory', {}, ({ url }) =>
     withPage(url, {}, async (shown) => {

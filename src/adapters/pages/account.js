@@ -183,9 +183,14 @@ async function endSessionOf(token) {
   } catch {}
 }
 
-/** Ends the session of this browser. */
+/** Ends the session of this browser; one whose cookie is gone too, as far as it is known here. */
 export async function signOut() {
-  await call('POST', '/logout');
+  try {
+    await call('POST', '/logout');
+  } catch (fault) {
+    if (!(fault instanceof Refusal) || fault.status !== 400) throw fault;
+    if (accessToken !== '') await endSessionOf(accessToken);
+  }
   forget();
 }
 
@@ -245,11 +250,38 @@ export function onChangeElsewhere(listener) {
  */
 export function goToSignIn(notice) {
   const query = new URLSearchParams();
-  if (notice !== undefined) query.set('notice', notice);
   const here = location.pathname + location.search;
   const comesBack = notice === undefined || notice === 'ended';
   if (comesBack && here !== '/account') query.set('next', here);
-  location.replace(`${SIGN_IN}?${query}`.replace(/\?$/, ''));
+  goTo(`${SIGN_IN}?${query}`.replace(/\?$/, ''), notice);
+}
+
+// Not in the address: a link must not make the service say what has not happened.
+const NOTICE = 'portcullis.notice';
+
+/**
+ * To another page, which is to say that something has been done.
+ * @param {string} path
+ * @param {string | undefined} notice
+ */
+export function goTo(path, notice) {
+  try {
+    if (notice !== undefined) sessionStorage.setItem(NOTICE, notice);
+  } catch {
+    // A browser that keeps nothing: it is done all the same.
+  }
+  location.replace(path);
+}
+
+/** What the page before has left to be said, once; '' where there is nothing. */
+export function takeNotice() {
+  try {
+    const notice = sessionStorage.getItem(NOTICE) ?? '';
+    sessionStorage.removeItem(NOTICE);
+    return notice;
+  } catch {
+    return '';
+  }
 }
 
 /** Where to go after a sign-in: a path of this origin and nothing else, whoever made the link. */

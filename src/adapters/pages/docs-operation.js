@@ -4,7 +4,7 @@ import { make, memberOf, withCode } from './docs-elements.js';
 import { curlOf, send, textOf } from './docs-request.js';
 
 /**
- * @typedef {{ description?: string, enum?: readonly unknown[], properties?: Readonly<Record<string, Schema>>,
+ * @typedef {{ description?: string, enum?: readonly unknown[], format?: string, properties?: Readonly<Record<string, Schema>>,
  *   required?: readonly string[], maxLength?: number, type?: string | readonly string[] }} Schema
  * @typedef {{ name: string, in: 'path' | 'query' | 'header', required?: boolean, description?: string,
  *   schema: Schema }} Parameter
@@ -65,8 +65,10 @@ function tryForm(method, path, operation, kept) {
   });
   for (const [name, schema] of members) {
     const example = memberOf(content?.example, name);
-    // A token in an example is none.
-    const value = typeof example === 'string' && name !== 'refresh_token' ? example : '';
+    // A token in an example is none. And what a password must confirm is no more to be done by one press.
+    const isLeftOut =
+      name === 'refresh_token' || (schema.format === 'password' && wantsToken(operation));
+    const value = typeof example === 'string' && !isLeftOut ? example : '';
     form.append(field(`${id}-${name}`, { name, schema, value, required: false }));
   }
   const options = parameters.map(({ name, description, required = false, schema }) =>

@@ -83,6 +83,12 @@ function operationsByTag(api) {
 function show(api) {
   const kept = keptTokens();
   const navigation = find('nav', HTMLElement);
+  const lists = make('div', { class: 'lists' });
+  const fold = make('details', {}, make('summary', {}, 'Endpoints'), lists);
+  const wide = matchMedia('(min-width: 52rem)'); // As in docs.css.
+  const unfold = () => (fold.open = wide.matches);
+  wide.addEventListener('change', unfold);
+  unfold();
   const reference = find('#reference', HTMLElement);
   find('#about', HTMLElement).append(...prose(api.info.description));
   const byTag = operationsByTag(api);
@@ -102,7 +108,7 @@ function show(api) {
         ),
       ),
     );
-    navigation.append(
+    lists.append(
       make('p', { class: 'group', id: `${id}-links` }, name),
       make('ul', { 'aria-labelledby': `${id}-links` }, ...links),
     );
@@ -113,6 +119,7 @@ function show(api) {
     const about = make('p', { class: 'aside' }, description);
     reference.append(make('section', { 'aria-labelledby': id }, heading, about, ...sections));
   }
+  navigation.append(fold);
   navigation.hidden = false;
 }
 

@@ -8,6 +8,7 @@ import {
   Refusal,
   SessionOver,
   signOut,
+  takeNotice,
   Unreachable,
 } from './account.js';
 
@@ -175,7 +176,10 @@ function showProblem(form, fault) {
   const problem = document.createElement('p');
   problem.className = 'error';
   problem.id = 'problem';
-  problem.textContent = wordsOf(fault, ' What you have typed is still here.');
+  const typed = [...form.querySelectorAll('.control input')].some(
+    (each) => each instanceof HTMLInputElement && each.value !== '',
+  );
+  problem.textContent = wordsOf(fault, typed ? ' What you have typed is still here.' : '');
   const input = fieldOf(form, fault);
   const field = input?.closest('.field');
   if (input && field) {
@@ -268,14 +272,11 @@ function waitOf(seconds) {
  * @param {Readonly<Record<string, string>>} notices
  */
 export function showNotice(notices) {
-  const url = new URL(location.href);
-  const name = url.searchParams.get('notice') ?? '';
+  const name = takeNotice();
   if (!Object.hasOwn(notices, name)) return;
   const notice = find('#notice', HTMLElement);
   notice.hidden = false;
   notice.textContent = notices[name] ?? '';
-  url.searchParams.delete('notice');
-  history.replaceState(null, '', url);
 }
 
 /** The page is in English, whatever else its reader reads; dates are as their English has them. */

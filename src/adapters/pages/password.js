@@ -1,4 +1,4 @@
-import { ask } from './account.js';
+import { ask, goTo } from './account.js';
 import { find, openPage, sendsBy } from './form.js';
 
 await openPage((user) => {
@@ -7,6 +7,6 @@ await openPage((user) => {
   find('[name=username]', HTMLInputElement, form).value = user.email;
   sendsBy(form, async ({ current_password, password, confirm_password }) => {
     await ask('POST', '/password', { current_password, password, confirm_password });
-    location.replace('/account?notice=password');
+    goTo('/account', 'password');
   });
 });

@@ -38,7 +38,7 @@ function itemOf(session) {
   find('.here', HTMLElement, item).hidden = !current;
   const style = /** @type {const} */ ({ dateStyle: 'medium', timeStyle: 'short' });
   setTime(find('.used', HTMLTimeElement, item), session.last_used, style);
-  setTime(find('.made', HTMLTimeElement, item), session.date_created, { dateStyle: 'medium' });
+  setTime(find('.made', HTMLTimeElement, item), session.date_created, style);
   setTime(find('.ends', HTMLTimeElement, item), session.expires, { dateStyle: 'medium' });
   const button = find('button', HTMLButtonElement, item);
   button.setAttribute('aria-describedby', name.id);
