@@ -12,17 +12,19 @@ import { expressApp } from './adapters/http/express.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { legacyHashes } from './adapters/legacy-hashes/legacy-hashes.ts';
 import { openDatabase, openWithoutSync } from './adapters/knex/database.ts';
+import { clockAhead } from './adapters/knex/inspection.ts';
 import { knexRepositories } from './adapters/knex/knex-repositories.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
 import { pages } from './adapters/pages/pages.ts';
 import { AuditTrail } from './adapters/audit/audit-trail.ts';
 import { KnexAudit } from './adapters/knex/knex-audit.ts';
-import { jsonLog, type Log, textLog } from './adapters/log/log.ts';
+import { auditInto, jsonLog, type Log, textLog } from './adapters/log/log.ts';
 import {
   memoryRepositories,
   noAttempts,
   withSpare,
 } from './adapters/memory/memory-repositories.ts';
+import { Pruning } from './adapters/process/pruning.ts';
 import { Readiness } from './adapters/process/readiness.ts';
 import {
   type AuditLog,
@@ -39,7 +41,7 @@ import {
 export interface Parts extends Omit<Ports, 'events'> {
   /** Its public keys, if it has any, are those that the service shows. */
   readonly tokens: Ports['tokens'] & Pick<EndpointOptions, 'publicKeys'>;
-  readonly hasher: Ports['hasher'] & Partial<Pick<Argon2Hasher, 'load'>>;
+  readonly hasher: Ports['hasher'] & Partial<Pick<Argon2Hasher, 'load' | 'measure'>>;
   /** Undefined where the store is memory. */
   readonly knex: Knex | undefined;
   /** Where attempts are counted, if not by `knex`: the same database, by commits that cost less. */
@@ -48,6 +50,7 @@ export interface Parts extends Omit<Ports, 'events'> {
   readonly policy: Policy;
   readonly auth: EmbeddedAuth;
   readonly readiness: Readiness;
+  readonly pruning: Pruning;
   readonly log: Log;
   /** Undefined where no audit records are kept. */
   readonly auditLog: AuditLog | undefined;
@@ -145,6 +148,20 @@ export async function compose(
     },
     // A look-up like that of each request; no user has this id.
     readiness: (part) => new Readiness(() => part('users').findById(0)),
+    pruning: (part) =>
+      new Pruning({
+        sessions: part('sessions'),
+        attempts: part('attempts'),
+        clock: part('clock'),
+        auditLog: part('auditLog'),
+        auditRetention: config.auditRetention,
+        clockAhead: async () => {
+          const knex = part('knex');
+          return knex ? clockAhead(knex, () => part('clock').now()) : 0;
+        },
+        alert: (text) => log.alert(text),
+        report: (fault) => log.error(fault),
+      }),
     app: (part) =>
       expressApp(part('auth'), {
         usersAccess: config.usersAccess,
@@ -202,16 +219,6 @@ async function newMetrics(): Promise<Metrics> {
 }
 
 const UNREADABLE_HASH = 'a stored password hash cannot be read: its user cannot sign in';
-
-/** Lines go as they come: there is nothing to remove. */
-function auditInto(log: Log): AuditLog {
-  return {
-    async append(records) {
-      for (const record of records) log.audit(record);
-    },
-    prune: async () => 0,
-  };
-}
 
 /**
  * Whether an SDK of OpenTelemetry is there, as `node --require` of one brings it. The package through which it

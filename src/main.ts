@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { lowerPoolPriority } from './adapters/process/pool-priority.ts';
-import { pruneRegularly } from './adapters/process/pruning.ts';
 import { isWorker, startWorkers, stopWhenAlone, WorkerEnded } from './adapters/process/workers.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
 import { summaryOf } from './adapters/config/summary.ts';
@@ -16,7 +15,7 @@ import {
   openConnections,
 } from './adapters/http/server.ts';
 import { attend, openForMigration, poolLoad } from './adapters/knex/database.ts';
-import { clockAhead } from './adapters/knex/inspection.ts';
+import { otherHashes } from './adapters/knex/inspection.ts';
 import { KnexAudit } from './adapters/knex/knex-audit.ts';
 import { migrate } from './adapters/knex/migrations.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
@@ -48,6 +47,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       throw new ConfigError([`DATABASE_URL cannot be used: ${nameFault(cause)}`]);
     });
   }
+  await measureStoredHashes(composition.part);
   const maxConnections = affordableConnections(Math.ceil(config.maxConnections / workers));
   const app = composition.part('app');
   const metrics = composition.part('metrics');
@@ -71,16 +71,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
     maxConnections,
   });
   const shown = metrics && (await showMetrics(config, metrics));
-  const stopPruning = pruneRegularly({
-    prune: async (limit) => {
-      const before = composition.part('clock').now().getTime() - config.auditRetention * 1000;
-      const removed = await composition.part('auditLog')?.prune(new Date(before), limit);
-      return Math.max(removed ?? 0, await composition.part('auth').pruneExpired({ limit }));
-    },
-    clockAhead: async () => (knex ? clockAhead(knex, () => composition.part('clock').now()) : 0),
-    alert: (text) => log.alert(text),
-    report: (fault) => log.error(fault),
-  });
+  const stopPruning = composition.part('pruning').start();
   const stopAttending = knex && attend(knex);
   return {
     url: urlOf(server.address()),
@@ -96,6 +87,17 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       await shown?.close();
     },
   };
+}
+
+/** Before the first request, whose time is to tell nothing. The service does without where it cannot be done. */
+async function measureStoredHashes(part: Part): Promise<void> {
+  const knex = part('knex');
+  if (knex === undefined) return;
+  try {
+    await part('hasher').measure?.(await otherHashes(knex));
+  } catch (fault) {
+    part('log').error(fault);
+  }
 }
 
 /** A line for each request, of nothing that a client has written. */

@@ -40,13 +40,16 @@ for (const store of DATABASES) {
       await call(url, 'POST /refresh', { json: { refresh_token } });
       const change = { current_password: ADA.password, password: 'battery staple' };
       const json = { ...change, confirm_password: 'battery staple' };
+      const wrongly = { ...json, current_password: 'wrong horse' };
+      await call(url, 'POST /password', { token, json: wrongly });
       await call(url, 'POST /password', { token, json });
       await call(url, 'POST /logout', { json: { refresh_token } });
+      await call(url, 'DELETE /account', { token, json: { password: 'wrong horse' } });
       await call(url, 'DELETE /account', { token, json: { password: 'battery staple' } });
       const knex = part('knex');
       if (knex === undefined) return assert.unreachable();
-      await until('seven records', async () => {
-        return (await knex('audit_events').pluck('id')).length === 7;
+      await until('nine records', async () => {
+        return (await knex('audit_events').pluck('id')).length === 9;
       });
       const rows = await knex('audit_events').orderBy('date_created').select();
       const told = rows.map(
@@ -60,8 +63,10 @@ for (const store of DATABASES) {
         ['loggedIn', 'success', null, 1, null, from],
         [...wrong, sha256(ADA.email), from],
         [...wrong, null, from],
+        ['passwordChangeRejected', 'failure', 'wrong_password', 1, null, from],
         ['passwordChanged', 'success', null, 1, null, from],
         ['loggedOut', 'success', null, 1, null, null],
+        ['accountDeletionRejected', 'failure', 'wrong_password', 1, null, from],
         ['accountDeleted', 'success', null, 1, null, from],
       ];
       const sorted = (all: readonly unknown[]) => all.map((one) => JSON.stringify(one)).toSorted();
@@ -208,8 +213,9 @@ trail('writes what is left when the service stops', async () => {
 trail('goes into the log, whatever its level', async () => {
   const env = { ...TEST_ENV, DATABASE_URL: 'memory:', AUDIT: 'log', LOG_FORMAT: 'json' };
   const program = await startProgram(env);
-  await registered(program.url);
+  const { access_token: token } = await registered(program.url);
   await call(program.url, 'POST /login', { json: { ...ADA, password: 'wrong horse' } });
+  await call(program.url, 'DELETE /account', { token, json: { password: 'wrong horse' } });
   await program.end('SIGTERM');
   const records = program
     .output()
@@ -228,6 +234,7 @@ trail('goes into the log, whatever its level', async () => {
     [
       ['registered', 'success', 1, undefined, '127.0.0.1'],
       ['loginRejected', 'failure', undefined, sha256(ADA.email), '127.0.0.1'],
+      ['accountDeletionRejected', 'failure', 1, undefined, '127.0.0.1'],
     ],
   );
   assert.not.match(program.output(), /example\.com|horse/);

@@ -33,6 +33,9 @@ const CHEAP = {
   AUDIT: 'table',
 };
 
+/** Audit records of flows in which a wrong password was given. */
+const REFUSED = ['loginRejected', 'passwordChangeRejected', 'accountDeletionRejected'];
+
 const ACCOUNT = { ...ADA, password: PASSWORD, confirm_password: PASSWORD };
 
 interface Seen {
@@ -159,6 +162,7 @@ canary('on SQLite: not in replies, output or the database file', async () => {
       .map((name) => readFileSync(join(folder.path, name), 'latin1'))
       .join('');
     assert.match(stored, ADA.email, 'this is where it is stored');
+    for (const refused of REFUSED) assert.match(stored, refused, 'it is on record');
     assertClean('files', stored.replaceAll('$argon2id$', ''), seen);
   } finally {
     folder.remove();
@@ -184,6 +188,9 @@ const onMariadb = async () => {
       const [rows] = await admin.query<RowDataPacket[]>(`SELECT * FROM canary.${table}`);
       assert.ok(rows.length > 0);
       tables.push(rows);
+    }
+    for (const refused of REFUSED) {
+      assert.match(JSON.stringify(tables), refused, 'it is on record');
     }
     assertClean('tables', JSON.stringify(tables).replaceAll('$argon2id$', ''), seen);
     // Errors whose texts quote values: an unreadable hash, a column too narrow, a table gone.

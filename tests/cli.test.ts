@@ -10,7 +10,7 @@ import { serve } from '../src/main.ts';
 import { cli, done, json } from './support/cli.ts';
 import { temporaryFolder } from './support/programs.ts';
 import { ADA, call, CLI, registered, startProgram, TEST_ENV } from './support/service.ts';
-import { isAvailable, type StoreName, withDatabaseUrl } from './support/stores.ts';
+import { isAvailable, openUrl, type StoreName, withDatabaseUrl } from './support/stores.ts';
 
 const command = suite('The command line');
 
@@ -44,6 +44,12 @@ command('tells how it is used', async () => {
   const { code, stdout } = await cli(['users', '--help']);
   assert.is(code, 0);
   assert.match(stdout, 'Usage: portcullis users');
+});
+
+command('tells its version, which is that of the package', async () => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+  assert.equal(await usage(['--version']), { exitCode: 0, text: `${version}\n` });
+  assert.is(await done(['--version']), `${version}\n`);
 });
 
 command('knows who asked wrongly', async () => {
@@ -170,24 +176,62 @@ else command.skip(ON_MARIADB, onMariadb);
 
 const STORES: readonly StoreName[] = ['SQLite', 'MariaDB'];
 for (const name of STORES) {
-  const title = `makes the tables and prunes sessions on ${name}`;
-  const test = () =>
-    withDatabaseUrl(name, async (DATABASE_URL) => {
-      const env = { ...TEST_ENV, DATABASE_URL };
-      const { steps } = (await json(['migrate'], env)) as { readonly steps: readonly string[] };
-      assert.is(steps[0], '0001_users_and_sessions');
-      assert.match(await done(['migrate'], env), 'The tables are up to date');
-      const short = { ACCESS_TOKEN_TTL: '1s', REFRESH_TOKEN_TTL: '1s' };
-      const service = await serve(readConfig({ ...env, ...short }));
-      await registered(service.url);
-      await service.stop();
-      await sleep(1_100);
-      // The session; what was counted for the registration lasts an hour.
-      assert.equal(await json(['sessions', 'prune'], env), { removed: 1 });
-      assert.equal(await json(['sessions', 'prune'], env), { removed: 0 });
-    });
-  if (isAvailable(name)) command(title, test);
-  else command.skip(title, test);
+  const it = (title: string, test: (env: Readonly<Record<string, string>>) => Promise<void>) => {
+    const run = () => withDatabaseUrl(name, (DATABASE_URL) => test({ ...TEST_ENV, DATABASE_URL }));
+    if (isAvailable(name)) command(`${title} on ${name}`, run);
+    else command.skip(`${title} on ${name}`, run);
+  };
+
+  it('makes the tables and prunes sessions', async (env) => {
+    const { steps } = (await json(['migrate'], env)) as { readonly steps: readonly string[] };
+    assert.is(steps[0], '0001_users_and_sessions');
+    assert.match(await done(['migrate'], env), 'The tables are up to date');
+    const short = { ACCESS_TOKEN_TTL: '1s', REFRESH_TOKEN_TTL: '1s' };
+    const service = await serve(readConfig({ ...env, ...short }));
+    await registered(service.url);
+    await service.stop();
+    await sleep(1_100);
+    // The session; what was counted for the registration lasts an hour.
+    const one = { removed: 1, sessions: 1, attempts: 0, audit_records: 0 };
+    assert.equal(await json(['sessions', 'prune'], env), one);
+    const none = { ...one, removed: 0, sessions: 0 };
+    assert.equal(await json(['sessions', 'prune'], env), none);
+  });
+
+  it('prunes all that the service prunes', async (env) => {
+    const audited = { ...env, AUDIT: 'table' };
+    await done(['migrate'], env);
+    const refused = await json(['sessions', 'prune'], audited);
+    const error = 'the table of audit records is not there: portcullis migrate makes it';
+    assert.equal(refused, { error });
+    await done(['migrate'], audited);
+    const service = await serve(readConfig(audited));
+    await registered(service.url);
+    await service.stop();
+    const knex = openUrl(env['DATABASE_URL'] ?? '');
+    if (knex === undefined) return assert.unreachable();
+    try {
+      const long = '2020-01-01T00:00:00.000Z';
+      await knex('attempts').update({ expires: long });
+      await knex('sessions').update({ expires: long });
+      const attempts = (await knex('attempts').pluck('id')).length;
+      assert.ok(attempts > 0);
+      const kept = { removed: 0, sessions: 0, attempts: 0, audit_records: 0 };
+      const most = { ...kept, removed: attempts + 1, sessions: 1, attempts };
+      assert.equal(await json(['sessions', 'prune'], audited), most, 'a year has not passed');
+      await knex('audit_events').update({ date_created: long });
+      assert.equal(await json(['sessions', 'prune'], env), kept, 'no records are kept here');
+      const said = await done(['sessions', 'prune'], audited);
+      assert.is(
+        said,
+        'Removed 0 sessions and 0 counts of attempts that had expired\n' +
+          'Removed 1 audit records past AUDIT_RETENTION\n',
+      );
+      assert.equal(await knex('audit_events').pluck('id'), []);
+    } finally {
+      await knex.destroy();
+    }
+  });
 }
 
 command('serves, and tries a server against the document', async () => {

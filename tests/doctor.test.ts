@@ -7,10 +7,24 @@ import { createConnection } from 'mysql2/promise';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Argon2Hasher } from '../src/adapters/argon2/argon2-hasher.ts';
+import { KnexAudit } from '../src/adapters/knex/knex-audit.ts';
+import type { AuditRecord } from '../src/application/index.ts';
 import { SECRET } from './support/fakes.ts';
 import { mariadbServer, temporaryFolder } from './support/programs.ts';
 import { examine } from './support/service.ts';
 import { isAvailable, type StoreName, withDatabases, withDatabaseUrl } from './support/stores.ts';
+
+const RECORD: AuditRecord = {
+  id: '1',
+  date: new Date(0),
+  event: 'loggedIn',
+  outcome: 'success',
+  reason: null,
+  userId: 1,
+  account: null,
+  sessionId: null,
+  address: null,
+};
 
 /** Settings of production with which nothing is wrong. */
 const SOUND = { NODE_ENV: 'production', JWT_SECRET: SECRET };
@@ -167,6 +181,45 @@ for (const name of DATABASES) {
     assert.is(worse, 1);
     assert.match(unsafe.join('\n'), '3 users have a password_hash that cannot be read');
     assert.not.match(unsafe.join('\n'), 'letmein');
+  });
+
+  it('says how to make the first administrator, where they alone may list users', async (url, knex) => {
+    const env = { ...SOUND, DATABASE_URL: url, USERS_ACCESS: 'admin' };
+    const hash = await new Argon2Hasher().hash('password');
+    for (let i = 1; i <= 3; i += 1) await insertUser(knex, i, hash);
+    await knex('users').where({ email: '1@example.com' }).update({ role: 'Admin' });
+    await knex('users').where({ email: '2@example.com' }).update({ role: 'admin', disabled: 1 });
+    const { code, text } = await examine(env);
+    assert.is(code, 0);
+    assert.match(text, /^note +USERS_ACCESS=admin, and no user is admin: npx portcullis users/m);
+    assert.match(text, /^note +1 users have a role that is none, and count as user: npx/m);
+    await knex('users').where({ email: '1@example.com' }).update({ role: 'user' });
+    await knex('users').where({ email: '3@example.com' }).update({ role: 'admin' });
+    const mended = await examine(env);
+    assert.match(mended.text, /^ok +1 users are admin$/m);
+    assert.not.match(mended.text, /no user is admin|a role that is none/);
+    assert.not.match((await examineAt(url)).text, 'are admin', 'others need none');
+  });
+
+  it('finds audit records that nothing removes', async (url, knex) => {
+    const env = { ...SOUND, DATABASE_URL: url, AUDIT: 'table', AUDIT_RETENTION: '1d' };
+    assert.not.match((await examineAt(url)).text, 'audit');
+    assert.match((await examine(env)).text, /^note +audit_events is still to be made/m);
+    const audit = new KnexAudit(knex);
+    await audit.makeTable();
+    assert.not.match((await examineAt(url)).text, 'audit');
+    const append = (id: string, hoursAgo: number) =>
+      audit.append([{ ...RECORD, id, date: new Date(Date.now() - hoursAgo * 3_600_000) }]);
+    await append('now', 0);
+    await append('soon', 25);
+    const sound = await examine(env);
+    assert.match(sound.text, /^ok +no audit record is older than AUDIT_RETENTION$/m);
+    await append('old', 27);
+    const { code, text } = await examine(env);
+    assert.is(code, 0);
+    assert.match(text, /^note +1 audit records are older than AUDIT_RETENTION/m);
+    const off = await examineAt(url);
+    assert.match(off.text, /^note +audit_events holds records of before, and AUDIT is not table/m);
   });
 
   if (name === 'SQLite') {

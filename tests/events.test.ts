@@ -40,7 +40,9 @@ const NAMES: readonly AuthEventName[] = [
   'loggedOut',
   'loggedOutEverywhere',
   'passwordChanged',
+  'passwordChangeRejected',
   'accountDeleted',
+  'accountDeletionRejected',
   'userCreated',
   'roleChanged',
   'userDisabled',
@@ -144,6 +146,47 @@ events('tell of what was refused, and of nothing that is private', async () => {
   await turn();
   assert.equal(heard, [], 'nobody has guessed, and nothing has happened');
 });
+
+events(
+  'tell of a wrong password of somebody who is signed in, and of what else is refused not',
+  async () => {
+    const { auth, ports, ada } = await withAda();
+    const { accessToken } = ada;
+    const { sessionId } = await auth.authorize({ accessToken });
+    const heard = listen(auth);
+    const about = { user: { ...ada.user, role: 'user', disabled: false }, sessionId };
+    const address = '192.0.2.1';
+    const next = { password: 'battery staple', confirmPassword: 'battery staple' };
+    const change = { accessToken, currentPassword: 'wrong horse', ...next };
+    await outcome(auth.changePassword({ ...change, address }));
+    await outcome(auth.deleteAccount({ accessToken, password: 'wrong horse' }));
+    await turn();
+    const code = 'wrong_password';
+    assert.equal(heard, [
+      ['passwordChangeRejected', { ...about, address, code }],
+      ['accountDeletionRejected', { ...about, code }],
+    ]);
+    assert.not.match(JSON.stringify(heard), /horse|staple/);
+
+    heard.length = 0;
+    await outcome(auth.changePassword({ ...change, confirmPassword: 'another staple' }));
+    await outcome(auth.changePassword({ ...change, password: 'short', confirmPassword: 'short' }));
+    await outcome(auth.changePassword({ ...change, accessToken: 'none' }));
+    await outcome(auth.deleteAccount({ accessToken, password: '' }));
+    ports.hasher.busy = true;
+    await outcome(auth.deleteAccount({ accessToken, password: 'wrong horse' }));
+    ports.hasher.busy = false;
+    await turn();
+    assert.equal(heard, [], 'no password was judged');
+
+    for (let i = 0; i < 12; i += 1)
+      await outcome(auth.deleteAccount({ accessToken, password: 'wrong horse' }));
+    await turn();
+    const codes = heard.map(([, event]) => (event as { code: string }).code);
+    assert.equal(new Set(codes), new Set([code, 'too_many_attempts']));
+    assert.is(codes.length, 12);
+  },
+);
 
 events('tell of a replaced refresh token that comes again', async () => {
   const { auth, ports, ada } = await withAda({ refreshRotation: true });

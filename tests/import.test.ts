@@ -1,6 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hash as bcryptHash } from '@node-rs/bcrypt';
 import type { Knex } from 'knex';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -220,6 +221,26 @@ for (const name of STORES) {
     );
     assert.is(Reflect.get(rows[0] ?? {}, 'date_created'), '2020-02-28T08:00:00.000Z');
     assert.not.match(JSON.stringify(await knex('users_import_refusals').select()), 'canary');
+  });
+
+  it('shows in the time of no refusal, the first since a start included', async (_, env, file) => {
+    // Some 60 ms; the service's own, as set here, take less than one.
+    const hash = await bcryptHash('correct horse', 10);
+    await imported(env, file(`${HEADER}\nAda,ada@example.com,${hash}\n`));
+    const program = await startProgram({ ...TEST_ENV, ...env });
+    try {
+      for (const email of ['nobody@example.com', 'ada@example.com']) {
+        const started = performance.now();
+        const { status } = await call(program.url, 'POST /login', {
+          json: { email, password: 'wrong horse' },
+        });
+        const took = performance.now() - started;
+        assert.is(status, 401);
+        assert.ok(took > 30, `${email}: ${took} ms`);
+      }
+    } finally {
+      await program.end('SIGTERM');
+    }
   });
 
   it('lets the service register and sign in meanwhile', async (_, env, file) => {

@@ -45,6 +45,7 @@ export type {
   AuthEvents,
   ListenerFailure,
   LoginRejection,
+  PasswordRejection,
   SessionEnd,
   SessionEvent,
   UserEvent,

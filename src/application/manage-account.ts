@@ -5,7 +5,8 @@ import {
   parsePasswordChange,
 } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
-import type { Account, User } from '../domain/user.ts';
+import type { PasswordRejection, SessionEvent } from '../domain/events.ts';
+import type { Account, User, UserRecord } from '../domain/user.ts';
 import { PasswordAttempts, passwordLimits } from './attempts.ts';
 import { Authorize, type Bearer } from './authorize.ts';
 import type { Policy, Ports } from './ports.ts';
@@ -52,13 +53,29 @@ export class ChangePassword {
    * `wrong_password`, `too_many_attempts`, `service_busy`, and what `Authorize` throws
    */
   async execute(input: PasswordChanging): Promise<void> {
-    const { users, hasher, events } = this.#ports;
+    const { events } = this.#ports;
     const { user, sessionId } = await this.#authorize.execute(input);
     const password = parsePasswordChange(input, this.#policy);
+    const event = eventOf(user, sessionId, input.address);
+    try {
+      await this.#change(event, password, input);
+    } catch (error) {
+      const code = rejectionOf(error);
+      if (code) events.publish('passwordChangeRejected', { ...event, code });
+      throw error;
+    }
+    events.publish('passwordChanged', event);
+  }
 
+  async #change(
+    { user, sessionId }: SessionEvent,
+    password: string,
+    { currentPassword, address }: PasswordChanging,
+  ): Promise<void> {
+    const { users, hasher } = this.#ports;
     const { passwordVersion } = await this.#attempts.within(
-      passwordLimits(user.email, input.address),
-      () => provePassword(this.#ports, user, input.currentPassword),
+      passwordLimits(user.email, address),
+      () => provePassword(this.#ports, user, currentPassword),
     );
     const changed = await users.changePassword({
       userId: user.id,
@@ -67,8 +84,6 @@ export class ChangePassword {
       keep: sessionId,
     });
     if (!changed) throw await overtaken(this.#ports, user);
-    const { address } = input;
-    events.publish('passwordChanged', { user, sessionId, ...(address && { address }) });
   }
 }
 
@@ -90,17 +105,40 @@ export class DeleteAccount {
    * what `Authorize` throws
    */
   async execute(input: AccountDeletion): Promise<void> {
-    const { user } = await this.#authorize.execute(input);
+    const { events } = this.#ports;
+    const { user, sessionId } = await this.#authorize.execute(input);
     if (isMissing(input.password)) throw new AuthError('missing_fields');
+    const { address } = input;
+    try {
+      await this.#delete(user, input);
+    } catch (error) {
+      const code = rejectionOf(error);
+      const event = eventOf(user, sessionId, address);
+      if (code) events.publish('accountDeletionRejected', { ...event, code });
+      throw error;
+    }
+    events.publish('accountDeleted', { user, ...(address && { address }) });
+  }
+
+  async #delete(user: User, { password, address }: AccountDeletion): Promise<void> {
     const { passwordVersion } = await this.#attempts.within(
-      passwordLimits(user.email, input.address),
-      () => provePassword(this.#ports, user, input.password),
+      passwordLimits(user.email, address),
+      () => provePassword(this.#ports, user, password),
     );
     const deleted = await this.#ports.users.delete(user.id, passwordVersion);
     if (!deleted) throw await overtaken(this.#ports, user);
-    const { address } = input;
-    this.#ports.events.publish('accountDeleted', { user, ...(address && { address }) });
   }
+}
+
+function eventOf(user: UserRecord, sessionId: string, address: string | undefined): SessionEvent {
+  return { user, sessionId, ...(address && { address }) };
+}
+
+/** Of what was thrown, what says that somebody guesses: undefined for every other refusal or fault. */
+function rejectionOf(error: unknown): PasswordRejection['code'] | undefined {
+  if (!(error instanceof AuthError)) return undefined;
+  const { code } = error;
+  return code === 'wrong_password' || code === 'too_many_attempts' ? code : undefined;
 }
 
 /** Another change came first: what was proved is no longer the password, or the account's is no more. */

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   Command,
   type CommandUnknownOpts,
@@ -16,6 +18,7 @@ const FORMATS = ['csv', 'jsonl'] as const;
 export function portcullis(): CommandUnknownOpts {
   const program = new Command('portcullis')
     .description('Runs and looks after Portcullis, by the settings of the environment.')
+    .version(versionOfPackage(), '-V, --version', 'print the version')
     .addHelpText(
       'after',
       `
@@ -60,7 +63,9 @@ Exit codes: 0 done, and all in order; 1 not done, or not in order; 2 it was aske
 
   const sessions = program.command('sessions').description('the sessions of all users');
   withJson(sessions.command('prune'))
-    .description('remove expired sessions now; the service does so every hour')
+    .description(
+      'remove expired sessions, counts of attempts and audit records now; the service does so every hour',
+    )
     .action((options) => tell(options, async () => (await import('./service.ts')).pruneSessions()));
 
   addKeys(program.command('keys').description('make and rotate the keys that sign tokens'));
@@ -84,6 +89,13 @@ Exit codes: 0 done, and all in order; 1 not done, or not in order; 2 it was aske
     );
   strictly(program);
   return program;
+}
+
+/** Its manifest is as far from here in `dist`, and in an image, as in the source. */
+function versionOfPackage(): string {
+  const path = join(import.meta.dirname, '../../package.json');
+  const manifest: unknown = JSON.parse(readFileSync(path, 'utf8'));
+  return String(Reflect.get(Object(manifest), 'version'));
 }
 
 const USER = 'their id or email';

@@ -149,7 +149,8 @@ async function examineStore(config: Config): Promise<Finding[]> {
     const prefix = `$argon2id$v=19$m=${memoryKib},t=${passes},p=${parallelism}$`;
     const hasher = new Argon2Hasher({ ...config.argon2, legacyHashes: legacyHashes() });
     const reads = (hash: string) => hasher.reads(hash);
-    return examineDatabase(config, await inspectDatabase(knex, prefix, reads));
+    const auditBefore = new Date(Date.now() - (config.auditRetention + PRUNED_WITHIN) * 1000);
+    return examineDatabase(config, await inspectDatabase(knex, { prefix, reads, auditBefore }));
   } catch (fault) {
     return [unsafe(`DATABASE_URL cannot be used: ${nameFault(fault)}`)];
   } finally {
@@ -157,7 +158,11 @@ async function examineStore(config: Config): Promise<Finding[]> {
   }
 }
 
-function examineDatabase({ store }: Config, facts: DatabaseFacts): Finding[] {
+/** Seconds: the service does so every hour. */
+const PRUNED_WITHIN = 2 * 60 * 60;
+
+function examineDatabase(config: Config, facts: DatabaseFacts): Finding[] {
+  const { store } = config;
   const findings: Finding[] = [];
   const { pendingSteps, hasUsers, clockAhead, cipher } = facts;
   findings.push(
@@ -168,6 +173,7 @@ function examineDatabase({ store }: Config, facts: DatabaseFacts): Finding[] {
         ),
   );
   if (hasUsers) findings.push(...examineUsers(facts));
+  findings.push(...examineRoles(config, facts), ...examineAudit(config, facts));
   if (store.kind === 'mysql') {
     findings.push(
       Math.abs(clockAhead) <= CLOCKS_APART
@@ -202,6 +208,48 @@ function examineUsers({ hasUniqueEmail, comparesBytes, hashes }: DatabaseFacts):
             ' utf8mb4_nopad_bin (MariaDB), utf8mb4_0900_bin (MySQL) or BINARY (SQLite)',
         ),
     ...examineHashes(hashes),
+  ];
+}
+
+function examineRoles({ usersAccess }: Config, { roles }: DatabaseFacts): Finding[] {
+  const findings: Finding[] = [];
+  if (roles && roles.unknown > 0) {
+    findings.push(
+      note(
+        `${roles.unknown} users have a role that is none, and count as user:` +
+          ' npx portcullis users set-role USER user, or admin',
+      ),
+    );
+  }
+  if (usersAccess !== 'admin') return findings;
+  if (roles && roles.admins > 0) return [...findings, ok(`${roles.admins} users are admin`)];
+  const nobody = note(
+    'USERS_ACCESS=admin, and no user is admin: npx portcullis users set-role USER admin makes the' +
+      ' first of them, users create EMAIL NAME --role admin a new one',
+  );
+  return [...findings, nobody];
+}
+
+function examineAudit({ audit: kept }: Config, { audit }: DatabaseFacts): Finding[] {
+  if (audit === undefined) {
+    return kept === 'table' ? [note('audit_events is still to be made: at the next start')] : [];
+  }
+  if (kept !== 'table') {
+    if (audit.isEmpty) return [];
+    return [
+      note(
+        'audit_events holds records of before, and AUDIT is not table: nothing removes them after' +
+          ' AUDIT_RETENTION; AUDIT=table npx portcullis sessions prune does, or drop the table',
+      ),
+    ];
+  }
+  if (audit.past === 0) return [ok('no audit record is older than AUDIT_RETENTION')];
+  const count = audit.past < 10_000 ? audit.past : '10000 or more';
+  return [
+    note(
+      `${count} audit records are older than AUDIT_RETENTION: the service removes them every hour,` +
+        ' npx portcullis sessions prune now',
+    ),
   ];
 }
 

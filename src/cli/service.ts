@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import type { Knex } from 'knex';
 import { readConfig } from '../adapters/config/config.ts';
 import { openForMigration } from '../adapters/knex/database.ts';
-import { clockAhead } from '../adapters/knex/inspection.ts';
+import { KnexAudit } from '../adapters/knex/knex-audit.ts';
 import { migrate, pendingSteps } from '../adapters/knex/migrations.ts';
 import { textLog } from '../adapters/log/log.ts';
 import type { DatabaseTarget } from '../adapters/knex/target.ts';
-import { CLOCKS_APART } from '../adapters/process/pruning.ts';
+import { ClocksApart } from '../adapters/process/pruning.ts';
 import type { Composition } from '../composition.ts';
 import { conformance, type ConformanceOptions } from '../testing/index.ts';
 import { readDatabase } from './backup.ts';
@@ -33,6 +33,7 @@ export async function runMigrate(): Promise<Report> {
   try {
     const steps = await pendingSteps(knex);
     await migrate(knex);
+    if (process.env['AUDIT'] === 'table') await new KnexAudit(knex).makeTable();
     const lines = steps.length === 0 ? ['The tables are up to date'] : steps.map(made);
     return { lines, data: { steps } };
   } finally {
@@ -61,6 +62,7 @@ export async function withParts(
   try {
     const knex = composition.part('knex');
     if (knex) await refuseOutdated.tables(knex);
+    if (knex && config.audit === 'table') await refuseOutdated.auditTable(knex);
     return await use(composition.part);
   } finally {
     await composition.close();
@@ -77,25 +79,26 @@ export const refuseOutdated = {
     if ((await pendingSteps(knex)).length === 0) return;
     throw new Refused('the tables are not up to date: portcullis migrate makes them so');
   },
+  async auditTable(knex: Knex): Promise<void> {
+    if (await new KnexAudit(knex).hasTable()) return;
+    throw new Refused('the table of audit records is not there: portcullis migrate makes it');
+  },
 };
 
-/** Removes what has expired at once; the service does so every hour. */
+/** Removes at once what the service removes every hour. */
 export function pruneSessions(): Promise<Report> {
   return withParts(async (part) => {
-    const knex = part('knex');
-    const ahead = knex ? await clockAhead(knex, () => part('clock').now()) : 0;
-    if (Math.abs(ahead) > CLOCKS_APART) {
-      // By a clock that is wrong here, sessions that stand would be gone for good.
-      throw new Refused(`the database's clock is ${ahead.toFixed(0)} s ahead of this one`);
-    }
-    let removed = 0;
-    for (;;) {
-      const batch = await part('auth').pruneExpired({ limit: 1_000 });
-      removed += batch;
-      if (batch < 1_000) break;
-    }
-    const lines = [`Removed ${removed} sessions and counts of attempts that had expired`];
-    return { lines, data: { removed } };
+    const { sessions, attempts, auditRecords } = await part('pruning')
+      .prune()
+      .catch((fault: unknown) => {
+        throw fault instanceof ClocksApart ? new Refused(fault.message) : fault;
+      });
+    const lines = [
+      `Removed ${sessions} sessions and ${attempts} counts of attempts that had expired`,
+      ...(part('auditLog') ? [`Removed ${auditRecords} audit records past AUDIT_RETENTION`] : []),
+    ];
+    const removed = sessions + attempts;
+    return { lines, data: { removed, sessions, attempts, audit_records: auditRecords } };
   });
 }
 

@@ -31,6 +31,11 @@ export interface LoginRejection {
   readonly address: string | undefined;
 }
 
+/** Something of a signed-in user's that was refused for the password that was given with it. */
+export interface PasswordRejection extends SessionEvent {
+  readonly code: 'wrong_password' | 'too_many_attempts';
+}
+
 /** A listener that threw or rejected. */
 export interface ListenerFailure {
   readonly event: AuthEventName;
@@ -50,8 +55,10 @@ export interface AuthEvents {
   /** Every session of the user was ended. */
   readonly loggedOutEverywhere: UserEvent;
   readonly passwordChanged: SessionEvent;
+  readonly passwordChangeRejected: PasswordRejection;
   /** By its owner, or by whoever runs the service. */
   readonly accountDeleted: UserEvent;
+  readonly accountDeletionRejected: PasswordRejection;
   /** An account was made without a sign-in. */
   readonly userCreated: UserEvent;
   readonly roleChanged: UserEvent;

@@ -25,7 +25,7 @@ import {
 } from '../support/backups.ts';
 import { SECRET } from '../support/fakes.ts';
 import { freePort, temporaryFolder } from '../support/programs.ts';
-import { ADA, CLI, call, registered, startProgram, TEST_ENV } from '../support/service.ts';
+import { ADA, CLI, call, examine, registered, startProgram, TEST_ENV } from '../support/service.ts';
 import { isAvailable, type StoreName, withDatabaseUrl } from '../support/stores.ts';
 import { canHaveTls, withTlsServer } from '../support/tls-server.ts';
 
@@ -110,6 +110,31 @@ for (const name of STORES) {
       assert.ok((await lastIdOf(other)) >= lastId + 1_000_000);
       assert.is((await call(url, 'GET /protected', { token: lost })).status, 404);
     });
+  });
+
+  it('holds audit records, and a restore brings those back that there were then', async (one, other, file) => {
+    const env = { ...ENV, AUDIT: 'table', DATABASE_URL: one };
+    const program = await startProgram(env);
+    await registered(program.url);
+    await program.end('SIGTERM');
+    await done(one, ['backup', file]);
+    const [kept] = await ask(one, 'SELECT * FROM audit_events');
+    assert.is(kept?.['event'], 'registered');
+    const again = await startProgram(env);
+    assert.is(await login(again.url, ADA.email), 200);
+    await again.end('SIGTERM');
+    assert.is(await countOf(one, 'audit_events'), 2);
+    await done(one, ['restore', file, '--replace', '--without-sessions']);
+    await done(other, ['restore', file]);
+    for (const url of [one, other]) {
+      assert.equal(await ask(url, 'SELECT * FROM audit_events'), [kept]);
+      const { code, text } = await examine({ ...ENV, AUDIT: 'table', DATABASE_URL: url });
+      assert.match(text, /^ok +no audit record is older than AUDIT_RETENTION$/m, String(code));
+    }
+    const restored = await startProgram({ ...env, DATABASE_URL: other });
+    assert.is(await login(restored.url, ADA.email), 200);
+    await restored.end('SIGTERM');
+    assert.is(await countOf(other, 'audit_events'), 2);
   });
 
   it('keeps sessions, unless it is told not to', async (one, other, file) => {

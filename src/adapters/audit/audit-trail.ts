@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   AuditLog,
   AuditRecord,
@@ -26,7 +27,9 @@ const KEPT = [
   'loggedOut',
   'loggedOutEverywhere',
   'passwordChanged',
+  'passwordChangeRejected',
   'accountDeleted',
+  'accountDeletionRejected',
   'userCreated',
   'roleChanged',
   'userDisabled',
@@ -51,6 +54,7 @@ export class AuditTrail {
   readonly #waiting: AuditRecord[] = [];
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<boolean> | undefined;
+  readonly #nextId = orderedIds();
   #lost = 0;
 
   constructor(options: AuditTrailOptions) {
@@ -60,19 +64,28 @@ export class AuditTrail {
   /** Writes of everything from now on. */
   listen(auth: Pick<EmbeddedAuth, 'on'>): void {
     for (const name of KEPT) {
-      auth.on(name, (event) => this.#add(recordOf(name, event, this.#options.now())));
+      auth.on(name, (event) => {
+        const date = this.#options.now();
+        this.#add({ id: this.#nextId(date), date, ...recordOf(name, event) });
+      });
     }
   }
 
   /** Writes what is left, if it can be done soon. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
-    const end = performance.now() + LAST_TRY;
-    while (this.#waiting.length > 0 && performance.now() < end) {
-      if (!(await this.#write())) break;
-    }
+    const late = new AbortController();
+    const end = sleep(LAST_TRY, undefined, { signal: late.signal }).catch(() => {});
+    await Promise.race([this.#writeRest(), end]); // A log can be one that never answers.
+    late.abort();
     this.#lost += this.#waiting.splice(0).length;
     this.#tellOfLoss();
+  }
+
+  async #writeRest(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      if (!(await this.#write())) return;
+    }
   }
 
   #add(record: AuditRecord): void {
@@ -115,16 +128,31 @@ export class AuditTrail {
   }
 }
 
+/**
+ * UUIDs of version 7 (RFC 9562), each greater than the one before: in their order are the records of one
+ * millisecond as well, and they are added at the end of an index.
+ */
+function orderedIds(): (date: Date) => string {
+  let time = 0;
+  let count = 0;
+  return (date) => {
+    const isLater = date.getTime() > time;
+    count = isLater ? 0 : (count + 1) % 0x1000;
+    if (isLater) time = date.getTime();
+    else if (count === 0) time += 1;
+    const times = time.toString(16).padStart(12, '0');
+    const counts = count.toString(16).padStart(3, '0');
+    return `${times.slice(0, 8)}-${times.slice(8)}-7${counts}${randomUUID().slice(18)}`;
+  };
+}
+
 function recordOf(
   name: AuthEventName,
   event: AuthEvents[(typeof KEPT)[number]],
-  date: Date,
-): AuditRecord {
-  const isFailure = name === 'loginRejected' || name === 'refreshTokenReused';
+): Omit<AuditRecord, 'id' | 'date'> {
+  const isFailure = 'code' in event || name === 'refreshTokenReused';
   const email = 'email' in event ? event.email : undefined;
   return {
-    id: randomUUID(),
-    date,
     event: name,
     outcome: isFailure ? 'failure' : 'success',
     reason: 'code' in event ? event.code : null,

@@ -1,4 +1,6 @@
 import type { Knex } from 'knex';
+import { isRole } from '../../domain/user.ts';
+import { AUDIT_TABLE } from './knex-audit.ts';
 import { pendingSteps } from './migrations.ts';
 import { isSqlite } from './tables.ts';
 
@@ -19,6 +21,23 @@ export interface DatabaseFacts {
   /** The cipher of the connection; undefined where it is plain, or no connection at all. */
   readonly cipher: string | undefined;
   readonly hashes: HashFacts;
+  /** Undefined where users have no roles yet. */
+  readonly roles: RoleFacts | undefined;
+  /** Undefined where there is no table of audit records. */
+  readonly audit: AuditFacts | undefined;
+}
+
+export interface RoleFacts {
+  /** Administrators who are not disabled. */
+  readonly admins: number;
+  /** Users of a role that is none. */
+  readonly unknown: number;
+}
+
+export interface AuditFacts {
+  readonly isEmpty: boolean;
+  /** Records that should be gone, 10,000 at most. */
+  readonly past: number;
 }
 
 /** Of up to 10,000 stored hashes that are not as the hasher makes them today. */
@@ -33,23 +52,31 @@ export interface HashFacts {
 
 const NO_HASHES: HashFacts = { unreadable: 0, legacy: 0, others: [] };
 
-/**
- * Looks at the database. `prefix` is what hashes of today's parameters begin with, as in
- * `$argon2id$v=19$m=19456,t=2,p=1$`; `reads` says which can be read at all.
- */
+/** What is looked for. */
+export interface Inspection {
+  /** What hashes of today's parameters begin with, as in `$argon2id$v=19$m=19456,t=2,p=1$`. */
+  readonly prefix: string;
+  /** Whether a hash can be read at all. */
+  readonly reads: (passwordHash: string) => boolean;
+  /** Audit records that are older should be gone. */
+  readonly auditBefore: Date;
+}
+
+/** Looks at the database. */
 export async function inspectDatabase(
   knex: Knex,
-  prefix: string,
-  reads: (passwordHash: string) => boolean,
+  { prefix, reads, auditBefore }: Inspection,
 ): Promise<DatabaseFacts> {
   const pending = await pendingSteps(knex);
   const hasUsers = await knex.schema.hasTable('users');
   const facts = await (isSqlite(knex) ? inspectSqlite(knex) : inspectMysql(knex));
   const hashes = hasUsers ? await inspectHashes(knex, prefix, reads) : NO_HASHES;
-  return { ...facts, pendingSteps: pending, hasUsers, hashes };
+  const roles = hasUsers ? await inspectRoles(knex) : undefined;
+  const audit = await inspectAudit(knex, auditBefore);
+  return { ...facts, pendingSteps: pending, hasUsers, hashes, roles, audit };
 }
 
-type EngineFacts = Omit<DatabaseFacts, 'pendingSteps' | 'hasUsers' | 'hashes'>;
+type EngineFacts = Omit<DatabaseFacts, 'pendingSteps' | 'hasUsers' | 'hashes' | 'roles' | 'audit'>;
 
 async function inspectSqlite(knex: Knex): Promise<EngineFacts> {
   const unique = await knex.raw<readonly object[]>(
@@ -104,6 +131,14 @@ export async function clockAhead(knex: Knex, now: () => Date): Promise<number> {
   return Number(time?.seconds) - (sent + now().getTime()) / 2000;
 }
 
+/** Up to 1,000 stored hashes that are not argon2's: which kinds there are shows in so many. */
+export function otherHashes(knex: Knex): Promise<readonly string[]> {
+  return knex<{ password_hash: string }>('users')
+    .whereNot('password_hash', 'like', '$argon2%')
+    .limit(1_000, { skipBinding: true })
+    .pluck('password_hash');
+}
+
 async function inspectHashes(
   knex: Knex,
   prefix: string,
@@ -121,4 +156,31 @@ async function inspectHashes(
   const others = ofArgon2.map((hash) => hash.split('$', 4).join('$'));
   const legacy = readable.length - ofArgon2.length;
   return { unreadable: hashes.length - readable.length, legacy, others };
+}
+
+async function inspectRoles(knex: Knex): Promise<RoleFacts | undefined> {
+  if (!(await knex.schema.hasColumn('users', 'role'))) return undefined;
+  // By its bytes, whatever the column's collation: `Admin` is no role.
+  const groups = await knex('users')
+    .select<
+      readonly { readonly role: string; readonly disabled: number; readonly count: number }[]
+    >('disabled', knex.raw('HEX(role) AS role'), knex.raw('COUNT(*) AS count'))
+    .groupByRaw('HEX(role), disabled');
+  let [admins, unknown] = [0, 0];
+  for (const { role: hex, disabled, count } of groups) {
+    const role = Buffer.from(hex, 'hex').toString();
+    if (!isRole(role)) unknown += count;
+    else if (role === 'admin' && !disabled) admins += count;
+  }
+  return { admins, unknown };
+}
+
+async function inspectAudit(knex: Knex, before: Date): Promise<AuditFacts | undefined> {
+  if (!(await knex.schema.hasTable(AUDIT_TABLE))) return undefined;
+  const one = await knex(AUDIT_TABLE).first<object | undefined>('id');
+  const past = await knex(AUDIT_TABLE)
+    .where('date_created', '<', before.toISOString())
+    .limit(10_000, { skipBinding: true })
+    .pluck<string[]>('id');
+  return { isEmpty: one === undefined, past: past.length };
 }

@@ -1,4 +1,4 @@
-import type { AuditRecord } from '../../application/index.ts';
+import type { AuditLog, AuditRecord } from '../../application/index.ts';
 import { describeFault, printable } from './faults.ts';
 
 /** What is noted beside a message. A log takes these and no others, so that nothing else gets into it. */
@@ -28,11 +28,20 @@ export interface Log {
 export const LOG_LEVELS = ['error', 'warn', 'info'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Audit records as lines of a log, which go as they come: there is nothing to remove. */
+export function auditInto(log: Pick<Log, 'audit'>): AuditLog {
+  return {
+    async append(records) {
+      for (const record of records) log.audit(record);
+    },
+    prune: async () => 0,
+  };
+}
+
+type Output = Pick<NodeJS.WriteStream, 'write' | 'writableLength'>;
+
 /** Lines for people: what is well on `output`, the standard one unless given, all else on that for errors. */
-export function textLog(
-  level: LogLevel = 'info',
-  output: Parameters<typeof outputTo>[0] = process.stdout,
-): Log {
+export function textLog(level: LogLevel = 'info', output: Output = process.stdout): Log {
   const toOutput = outputTo(output, describeDropped);
   const toStderr = outputTo(process.stderr, describeDropped);
   const isOn = (wanted: LogLevel) => LOG_LEVELS.indexOf(wanted) <= LOG_LEVELS.indexOf(level);
@@ -78,12 +87,15 @@ function textOf(fields: Fields = {}): string {
   return said.length > 0 ? ` [${said.join(', ')}]` : '';
 }
 
-/** Lines of JSON on the standard output, for programs, by pino. */
-export async function jsonLog(level: LogLevel = 'info'): Promise<Log> {
+/** Lines of JSON for programs, by pino; on the standard output unless another is given. */
+export async function jsonLog(
+  level: LogLevel = 'info',
+  output: Output = process.stdout,
+): Promise<Log> {
   const { pino } = await import('pino');
   const line = (message: string) =>
     JSON.stringify({ level: 'warn', time: new Date().toISOString(), msg: message });
-  const write = outputTo(process.stdout, (lines) => line(describeDropped(lines)));
+  const write = outputTo(output, (lines) => line(describeDropped(lines)));
   const logger = pino(
     {
       level,
@@ -113,8 +125,12 @@ function recordOf({ requestId, method, route, status, milliseconds, address }: F
   };
 }
 
-function auditOf({ event, outcome, reason, userId, account, sessionId, address }: AuditRecord) {
+/** Named as in the table. When it happened is a little before the line is written. */
+function auditOf(record: AuditRecord) {
+  const { id, date, event, outcome, reason, userId, account, sessionId, address } = record;
   return {
+    id,
+    date_created: date.toISOString(),
     event,
     outcome,
     reason: reason ?? undefined,
@@ -129,10 +145,7 @@ function auditOf({ event, outcome, reason, userId, account, sessionId, address }
 const MAX_UNREAD = 64 * 1024;
 
 /** Writes lines; drops them while nobody reads those before, and says so afterwards. */
-function outputTo(
-  stream: NodeJS.WriteStream,
-  describe: (dropped: number) => string,
-): (line: string) => void {
+function outputTo(stream: Output, describe: (dropped: number) => string): (line: string) => void {
   let dropped = 0;
   return (line) => {
     if (stream.writableLength > MAX_UNREAD) {
