@@ -167,8 +167,10 @@ function fieldsOfJson(text: string | undefined): Fields | string {
   for (const [name, member] of Object.entries<unknown>({ ...value })) {
     if (!KNOWN.includes(name)) return `it has a member that is none of ${KNOWN.join(', ')}`;
     if (member === null) continue; // As many exports say that there is nothing.
-    const isScalar = ['string', 'boolean'].includes(typeof member) || Number.isSafeInteger(member);
-    if (!isScalar) return `${name} must be a text`;
+    const isWhole = typeof member === 'number' && Number.isSafeInteger(member);
+    if (typeof member !== 'string' && typeof member !== 'boolean' && !isWhole) {
+      return `${name} must be a text`;
+    }
     fields.set(name, String(member));
   }
   return fields;
