@@ -6,7 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { affordableConnections, httpServer } from '../src/adapters/http/server.ts';
-import { ADA, BUILT, call, rawRequest, registered, startProgram, withService } from './support/service.ts';
+import {
+  ADA,
+  BUILT,
+  call,
+  rawRequest,
+  registered,
+  startProgram,
+  withService,
+} from './support/service.ts';
 
 const wire = suite('Requests, byte by byte');
 

@@ -396,6 +396,8 @@ files('of CSV must name its columns, and be there', () =>
       ['username,email\na,b\n', 'the first line must name password_hash'],
       ['username,email,password_hash,passwd\n', '"passwd" is none'],
       ['email,username,email,password_hash\n', 'names a column twice'],
+      [`username,${'x'.repeat(20_000)}\n`, 'line 1 cannot be read: it is no UTF-8, or longer than'],
+      ['[{"username":"A"}]', 'a JSON array: JSON Lines are wanted'],
     ];
     for (const [content, why] of cases) {
       const refusal: unknown = await importedText(DATABASE_URL, content).catch(
@@ -406,6 +408,10 @@ files('of CSV must name its columns, and be there', () =>
     const { code, stderr } = await cli(['users', 'import', '/nowhere'], { DATABASE_URL });
     assert.is(code, 1);
     assert.match(stderr, 'Not done: /nowhere cannot be read');
+    const folder = await cli(['users', 'import', '/'], { DATABASE_URL });
+    assert.match(folder.stderr, 'Not done: / is a folder');
+    const gone = await cli(['users', 'export', '/nowhere/at-all'], { DATABASE_URL });
+    assert.match(gone.stderr, 'Not done: /nowhere/at-all');
   }),
 );
 
@@ -418,6 +424,8 @@ files('of JSON Lines has an object on each line', () =>
       '["A"]',
       '{"username":"A"',
       'null',
+      '{"username":1e400,"email":"b@example.com","password_hash":"x"}',
+      `{"username":"C","email":"c@example.com","role":null,"password_hash":"x"}`,
     ];
     // Of a CSV file this would be the first line.
     const { refusals } = await importedText(DATABASE_URL, `\uFEFF${lines.join('\n')}`);
@@ -430,6 +438,8 @@ files('of JSON Lines has an object on each line', () =>
         'it is no JSON object',
         'it is no JSON object',
         'it is no JSON object',
+        'username must be a text',
+        HASH,
       ],
     );
   }),
