@@ -169,7 +169,7 @@ function fieldsOfJson(text: string | undefined): Fields | string {
     if (member === null) continue; // As many exports say that there is nothing.
     const isScalar = ['string', 'boolean'].includes(typeof member) || Number.isSafeInteger(member);
     if (!isScalar) return `${name} must be a text`;
-    fields.set(name, String(member));
+    fields.set(name, typeof member === 'string' ? member : JSON.stringify(member));
   }
   return fields;
 }
