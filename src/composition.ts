@@ -41,7 +41,7 @@ import {
 export interface Parts extends Omit<Ports, 'events'> {
   /** Its public keys, if it has any, are those that the service shows. */
   readonly tokens: Ports['tokens'] & Pick<EndpointOptions, 'publicKeys'>;
-  readonly hasher: Ports['hasher'] & Partial<Pick<Argon2Hasher, 'load'>>;
+  readonly hasher: Ports['hasher'] & Partial<Pick<Argon2Hasher, 'load' | 'measure'>>;
   /** Undefined where the store is memory. */
   readonly knex: Knex | undefined;
   /** Where attempts are counted, if not by `knex`: the same database, by commits that cost less. */

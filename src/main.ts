@@ -15,6 +15,7 @@ import {
   openConnections,
 } from './adapters/http/server.ts';
 import { attend, openForMigration, poolLoad } from './adapters/knex/database.ts';
+import { otherHashes } from './adapters/knex/inspection.ts';
 import { KnexAudit } from './adapters/knex/knex-audit.ts';
 import { migrate } from './adapters/knex/migrations.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
@@ -46,6 +47,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       throw new ConfigError([`DATABASE_URL cannot be used: ${nameFault(cause)}`]);
     });
   }
+  await measureStoredHashes(composition.part);
   const maxConnections = affordableConnections(Math.ceil(config.maxConnections / workers));
   const app = composition.part('app');
   const metrics = composition.part('metrics');
@@ -85,6 +87,17 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       await shown?.close();
     },
   };
+}
+
+/** Before the first request, whose time is to tell nothing. The service does without where it cannot be done. */
+async function measureStoredHashes(part: Part): Promise<void> {
+  const knex = part('knex');
+  if (knex === undefined) return;
+  try {
+    await part('hasher').measure?.(await otherHashes(knex));
+  } catch (fault) {
+    part('log').error(fault);
+  }
 }
 
 /** A line for each request, of nothing that a client has written. */

@@ -1,6 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hash as bcryptHash } from '@node-rs/bcrypt';
 import type { Knex } from 'knex';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -222,6 +223,26 @@ for (const name of STORES) {
     assert.not.match(JSON.stringify(await knex('users_import_refusals').select()), 'canary');
   });
 
+  it('shows in the time of no refusal, the first since a start included', async (_, env, file) => {
+    // Some 250 ms; the service's own, as set here, take less than one.
+    const hash = await bcryptHash('correct horse', 12);
+    await imported(env, file(`${HEADER}\nAda,ada@example.com,${hash}\n`));
+    const program = await startProgram({ ...TEST_ENV, ...env });
+    try {
+      for (const email of ['nobody@example.com', 'ada@example.com']) {
+        const started = performance.now();
+        const { status } = await call(program.url, 'POST /login', {
+          json: { email, password: 'wrong horse' },
+        });
+        const took = performance.now() - started;
+        assert.is(status, 401);
+        assert.ok(took > 120, `${email}: ${took} ms`);
+      }
+    } finally {
+      await program.end('SIGTERM');
+    }
+  });
+
   it('lets the service register and sign in meanwhile', async (_, env, file) => {
     const program = await startProgram({ ...TEST_ENV, ...env, RATE_LIMIT: 'off' });
     try {
@@ -375,6 +396,8 @@ files('of CSV must name its columns, and be there', () =>
       ['username,email\na,b\n', 'the first line must name password_hash'],
       ['username,email,password_hash,passwd\n', '"passwd" is none'],
       ['email,username,email,password_hash\n', 'names a column twice'],
+      [`username,${'x'.repeat(20_000)}\n`, 'line 1 cannot be read: it is no UTF-8, or longer than'],
+      ['[{"username":"A"}]', 'a JSON array: JSON Lines are wanted'],
     ];
     for (const [content, why] of cases) {
       const refusal: unknown = await importedText(DATABASE_URL, content).catch(
@@ -385,6 +408,10 @@ files('of CSV must name its columns, and be there', () =>
     const { code, stderr } = await cli(['users', 'import', '/nowhere'], { DATABASE_URL });
     assert.is(code, 1);
     assert.match(stderr, 'Not done: /nowhere cannot be read');
+    const folder = await cli(['users', 'import', '/'], { DATABASE_URL });
+    assert.match(folder.stderr, 'Not done: / is a folder');
+    const gone = await cli(['users', 'export', '/nowhere/at-all'], { DATABASE_URL });
+    assert.match(gone.stderr, 'Not done: /nowhere/at-all');
   }),
 );
 
@@ -397,6 +424,8 @@ files('of JSON Lines has an object on each line', () =>
       '["A"]',
       '{"username":"A"',
       'null',
+      '{"username":1e400,"email":"b@example.com","password_hash":"x"}',
+      `{"username":"C","email":"c@example.com","role":null,"password_hash":"x"}`,
     ];
     // Of a CSV file this would be the first line.
     const { refusals } = await importedText(DATABASE_URL, `\uFEFF${lines.join('\n')}`);
@@ -409,6 +438,8 @@ files('of JSON Lines has an object on each line', () =>
         'it is no JSON object',
         'it is no JSON object',
         'it is no JSON object',
+        'username must be a text',
+        HASH,
       ],
     );
   }),

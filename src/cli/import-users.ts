@@ -63,11 +63,12 @@ export async function importFile<T>(
 }
 
 async function openFile(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'r');
-  } catch {
+  const file = await open(path, 'r').catch(() => {
     throw new Refused(`${path} cannot be read`);
-  }
+  });
+  if (!(await file.stat()).isDirectory()) return file;
+  await file.close();
+  throw new Refused(`${path} is a folder`);
 }
 
 /**

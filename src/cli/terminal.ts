@@ -42,7 +42,9 @@ function reasonsOf(fault: unknown): readonly string[] {
   if (fault instanceof Refused) return [fault.message];
   if (fault instanceof ConfigError) return fault.faults;
   if (fault instanceof AuthError) return [answerTo(fault).message];
-  return [nameFault(fault)];
+  // Of a file, whose path is what was asked for: no secret of anybody's.
+  const path = fault instanceof Error && 'path' in fault ? `${String(fault.path)}: ` : '';
+  return [`${path}${nameFault(fault)}`];
 }
 
 /** Prints, and waits for a reader that is slower. */

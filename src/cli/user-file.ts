@@ -26,7 +26,7 @@ const MAX_LINE = 16 * 1024;
 /**
  * The users of a file, some lines at a time, in flat memory however long the file or a line is. A line is a user:
  * no field can hold a line break, so that a quote which is not closed spoils its own line alone.
- * @throws Refused for a CSV file without a header that names what is needed
+ * @throws Refused for a CSV file without a header that names what is needed, and for a JSON array
  */
 export async function* readUserFile(
   source: AsyncIterable<Buffer>,
@@ -38,6 +38,13 @@ export async function* readUserFile(
     if (read === undefined) {
       const [first, ...rest] = lines;
       if (first === undefined) continue;
+      if (first.text === undefined)
+        throw new Refused(`line ${first.line} cannot be read: ${UNREADABLE}`);
+      if (first.text.trimStart().startsWith('[')) {
+        throw new Refused(
+          'the file is a JSON array: JSON Lines are wanted, an object on each line',
+        );
+      }
       const isJson = (format ?? sniff(first)) === 'jsonl';
       if (!isJson) lines = rest;
       read = isJson ? readJson : csvReader(first);
@@ -159,8 +166,11 @@ function fieldsOfJson(text: string | undefined): Fields | string {
   const fields = new Map<string, string>();
   for (const [name, member] of Object.entries<unknown>({ ...value })) {
     if (!KNOWN.includes(name)) return `it has a member that is none of ${KNOWN.join(', ')}`;
-    const isScalar = ['string', 'number', 'boolean'].includes(typeof member);
-    if (!isScalar) return `${name} must be a text`;
+    if (member === null) continue; // As many exports say that there is nothing.
+    const isWhole = typeof member === 'number' && Number.isSafeInteger(member);
+    if (typeof member !== 'string' && typeof member !== 'boolean' && !isWhole) {
+      return `${name} must be a text`;
+    }
     fields.set(name, String(member));
   }
   return fields;

@@ -157,6 +157,27 @@ argon2(
   },
 );
 
+argon2('lets no refusal be quicker than kinds that it has measured, before the first', async () => {
+  const tried: string[] = [];
+  const others = {
+    kindOf: (hash: string) => /^slow\d+/.exec(hash)?.[0],
+    verify: async (hash: string) => {
+      tried.push(hash);
+      await sleep(Number(hash.slice(4)));
+      return false;
+    },
+  };
+  const hasher = new Argon2Hasher({ ...FAST, legacyHashes: others });
+  await hasher.measure(['slow80', 'slow40', 'slow40', 'nonsense']);
+  assert.equal(new Set(tried), new Set(['slow80', 'slow40']));
+  const before = tried.length;
+  await hasher.measure(['slow80']);
+  assert.is(tried.length, before, 'what is known is not measured again');
+  const started = performance.now();
+  assert.is(await hasher.verify(undefined, 'password'), 'wrong');
+  assert.ok(performance.now() - started > 75);
+});
+
 argon2('has nobody wait for more than a second, nor for kinds without number', () => {
   const slowest = new SlowestKind();
   assert.is(slowest.most(), 0);

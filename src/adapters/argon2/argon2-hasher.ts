@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hash, verify } from '@node-rs/argon2';
 import { AuthError, type PasswordHasher, type Verdict } from '../../application/index.ts';
-import { makeUpMemory, RecentTimes, SlowestKind } from './making-up.ts';
+import { makeUpMemory, MAX_KINDS, MOST, RecentTimes, SlowestKind } from './making-up.ts';
 
 /** How dear a hash is, and how many there may be at once. */
 export interface Argon2Options {
@@ -106,6 +106,25 @@ export class Argon2Hasher implements PasswordHasher {
     return PHC.test(passwordHash) && !this.#isTooDear(passwordHash);
   }
 
+  /**
+   * Finds out what each kind among stored hashes of other systems takes, so that no refusal is the first of
+   * its kind: that one would take longer than all before, and tell of an account. For before it is asked.
+   */
+  async measure(passwordHashes: readonly string[]): Promise<void> {
+    const kinds = new Map<string, string>();
+    for (const passwordHash of passwordHashes) {
+      const kind = this.#others?.kindOf(passwordHash);
+      if (kind !== undefined && !this.#slowest.has(kind)) kinds.set(kind, passwordHash);
+    }
+    const password = randomBytes(32).toString('base64');
+    for (const [kind, passwordHash] of [...kinds].slice(0, MAX_KINDS)) {
+      const end = performance.now() + MOST;
+      for (let i = 0; i < SAMPLES && performance.now() < end; i += 1) {
+        await this.#gate.run(() => this.#verifyByOther(kind, passwordHash, password));
+      }
+    }
+  }
+
   async #judge(passwordHash: string | undefined, password: string): Promise<Verdict> {
     if (passwordHash !== undefined) {
       const kind = this.#others?.kindOf(passwordHash);
@@ -130,11 +149,16 @@ export class Argon2Hasher implements PasswordHasher {
 
   async #judgeByOther(kind: string, passwordHash: string, password: string): Promise<Verdict> {
     const started = performance.now();
-    const isRight = await this.#others?.verify(passwordHash, password);
-    this.#slowest.add(kind, performance.now() - started);
-    if (isRight) return 'outdated';
+    if (await this.#verifyByOther(kind, passwordHash, password)) return 'outdated';
     await this.#makeUp(started, password);
     return 'wrong';
+  }
+
+  async #verifyByOther(kind: string, passwordHash: string, password: string): Promise<boolean> {
+    const started = performance.now();
+    const isRight = (await this.#others?.verify(passwordHash, password)) ?? false;
+    this.#slowest.add(kind, performance.now() - started);
+    return isRight;
   }
 
   async admit<T>(work: () => Promise<T>): Promise<T> {
@@ -188,6 +212,9 @@ export class Argon2Hasher implements PasswordHasher {
     return stored.memoryCost < memoryCost || stored.timeCost < timeCost;
   }
 }
+
+/** How often a kind is tried before it is met: what is loaded for the first of them is not of the kind. */
+const SAMPLES = 3;
 
 /** A whole hash of any kind of argon2, of 16 bytes or more. */
 const PHC =

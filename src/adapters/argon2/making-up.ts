@@ -32,8 +32,8 @@ export class RecentTimes {
 }
 
 /** Milliseconds: a row with a hash that takes longer must not slow everybody's refusal down to it. */
-const MOST = 1_000;
-const MAX_KINDS = 32;
+export const MOST = 1_000;
+export const MAX_KINDS = 32;
 
 /**
  * What other kinds of hashes take, of which one can take far longer than today's. No work makes a refusal
@@ -46,6 +46,10 @@ export class SlowestKind {
     const times = this.#kinds.get(kind) ?? new RecentTimes();
     times.add(ms);
     if (this.#kinds.size < MAX_KINDS) this.#kinds.set(kind, times);
+  }
+
+  has(kind: string): boolean {
+    return this.#kinds.has(kind);
   }
 
   /** Milliseconds within which nearly all are done; none before the first. */

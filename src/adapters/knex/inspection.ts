@@ -131,6 +131,14 @@ export async function clockAhead(knex: Knex, now: () => Date): Promise<number> {
   return Number(time?.seconds) - (sent + now().getTime()) / 2000;
 }
 
+/** Up to 1,000 stored hashes that are not argon2's: which kinds there are shows in so many. */
+export function otherHashes(knex: Knex): Promise<readonly string[]> {
+  return knex<{ password_hash: string }>('users')
+    .whereNot('password_hash', 'like', '$argon2%')
+    .limit(1_000, { skipBinding: true })
+    .pluck('password_hash');
+}
+
 async function inspectHashes(
   knex: Knex,
   prefix: string,
