@@ -169,7 +169,7 @@ export async function compose(
         publicKeys: part('tokens').publicKeys ?? [],
         isReady: part('readiness').isReady,
         corsOrigins: config.corsOrigins,
-        pages: config.pages ? pages() : [],
+        pages: config.pages ? pages(config.passwordMinLength) : [],
         insecureCookies: config.profile === 'development',
         requestIds: config.accessLog,
         around: tracing?.inTraceOf,

@@ -174,23 +174,29 @@ it('make up no notice that a link asks for', () =>
   }));
 
 it('say no more than is so: of what was typed, of passwords, of times', () =>
-  visit({ failures: ['net::ERR_INTERNET_DISCONNECTED'] }, async ({ page, context }) => {
-    const hint = async (path: string) => {
-      await page.goto(path);
-      const id = await page.locator('#password').getAttribute('aria-describedby');
-      return page.locator(`#${id}`).textContent();
-    };
-    assert.match((await hint('/account/register')) ?? '', /^At least 8 characters\./);
-    await signIn(page);
-    assert.match((await hint('/account/password')) ?? '', /^At least 8 characters\./);
-    await page.goto('/account/sessions');
-    await ready(page);
-    assert.match(await page.locator('.times:has(.made)').first().innerText(), /\d{4}, \d\d:\d\d;/);
-    await context.setOffline(true);
-    await page.getByRole('button', { name: 'Sign out', exact: true }).click();
-    await page.locator('#problem').waitFor();
-    assert.is(await problem(page), 'You are offline. Try again when you are back.');
-  }));
+  visit(
+    { env: { PASSWORD_MIN_LENGTH: '9' }, failures: ['net::ERR_INTERNET_DISCONNECTED'] },
+    async ({ page, context }) => {
+      const hint = async (path: string) => {
+        await page.goto(path);
+        const id = await page.locator('#password').getAttribute('aria-describedby');
+        return page.locator(`#${id}`).textContent();
+      };
+      assert.match((await hint('/account/register')) ?? '', /^At least 9 characters\./);
+      await signIn(page);
+      assert.match((await hint('/account/password')) ?? '', /^At least 9 characters\./);
+      await page.goto('/account/sessions');
+      await ready(page);
+      assert.match(
+        await page.locator('.times:has(.made)').first().innerText(),
+        /\d{4}, \d\d:\d\d;/,
+      );
+      await context.setOffline(true);
+      await page.getByRole('button', { name: 'Sign out', exact: true }).click();
+      await page.locator('#problem').waitFor();
+      assert.is(await problem(page), 'You are offline. Try again when you are back.');
+    },
+  ));
 
 it('fit their ways into one row', () =>
   visit({ viewport: { width: 320, height: 640 } }, async ({ page }) => {

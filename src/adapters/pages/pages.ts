@@ -87,13 +87,21 @@ const HEADERS = {
 /** Beside this file; of the bundle in `dist/service`, in `dist/pages`. */
 const FOLDER = new URL('../pages/', import.meta.url);
 
-/** The pages and what they are made of, each read when it is first asked for, and then kept. */
-export function pages(): readonly PageRow[] {
+/** What a page says of the least length of a password, where none is set. */
+const DEFAULT_LENGTH = 'At least 8 characters';
+
+/**
+ * The pages and what they are made of, each read when it is first asked for, and then kept.
+ * @param passwordMinLength in code points; what the forms for a new password say beforehand
+ */
+export function pages(passwordMinLength = 8): readonly PageRow[] {
+  const length = DEFAULT_LENGTH.replace('8', String(passwordMinLength));
   return Object.entries(TARGETS).map(([path, { file, location }]) => ({
     method: 'GET',
     path,
     failure: 'An error occurred',
-    handle: location === undefined ? fileAnswers(file ?? '') : async () => redirect(location),
+    handle:
+      location === undefined ? fileAnswers(file ?? '', length) : async () => redirect(location),
   }));
 }
 
@@ -105,10 +113,10 @@ function redirect(location: string): PageReply {
   };
 }
 
-function fileAnswers(file: string): PageRow['handle'] {
+function fileAnswers(file: string, length: string): PageRow['handle'] {
   let kept: Promise<PageReply> | undefined;
   return async (_auth, asked) => {
-    kept ??= readPage(file);
+    kept ??= readPage(file, length);
     const page = await kept.catch((fault: unknown) => {
       kept = undefined; // It may be read the next time.
       throw fault;
@@ -119,8 +127,9 @@ function fileAnswers(file: string): PageRow['handle'] {
   };
 }
 
-async function readPage(file: string): Promise<PageReply> {
-  const body = await readFile(new URL(file, FOLDER), 'utf8');
+async function readPage(file: string, length: string): Promise<PageReply> {
+  const text = await readFile(new URL(file, FOLDER), 'utf8');
+  const body = text.replace(DEFAULT_LENGTH, length);
   const hash = createHash('sha256').update(body).digest('base64url').slice(0, 22);
   const headers = {
     ...HEADERS,
