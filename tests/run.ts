@@ -4,7 +4,7 @@
  * Arguments: parts of the names of the files to run; none: all but those that take long.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -86,6 +86,7 @@ function temporaryPlace(): string {
     // Not Linux.
   }
   const folder = temporaryFolder(parent);
+  chmodSync(folder.path, 0o711); // For tests that have a program run as another user in there.
   process.once('exit', () => folder.remove());
   return folder.path;
 }
