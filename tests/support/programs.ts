@@ -9,7 +9,9 @@ import { createConnection } from 'mysql2/promise';
 /** A new folder, for what one test keeps; `remove` takes it away again. */
 export function temporaryFolder(parent = tmpdir()): { readonly path: string; remove(): void } {
   const path = mkdtempSync(join(parent, 'portcullis-'));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+  // Programs that have just been killed may still write a file into it.
+  const options = { recursive: true, force: true, maxRetries: 5, retryDelay: 50 };
+  return { path, remove: () => rmSync(path, options) };
 }
 
 export function freePort(): Promise<number> {
