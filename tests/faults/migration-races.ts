@@ -58,6 +58,7 @@ export async function raceOn(
 
 interface Whole {
   readonly schema: string;
+  readonly steps: number;
   /** Milliseconds that it took. */
   readonly duration: number;
 }
@@ -68,7 +69,9 @@ async function migratedByOne(store: Store): Promise<Whole> {
   const started = performance.now();
   const code = await migrator.go();
   if (code !== 0) throw new Error(`one alone ended with ${code}: ${migrator.output()}`);
-  return { schema: await schemaOf(url), duration: performance.now() - started };
+  const duration = performance.now() - started;
+  const { length: steps } = await query(url, 'SELECT name FROM users_migrations');
+  return { schema: await schemaOf(url), steps, duration };
 }
 
 async function race(store: Store, schema: string, rounds: number): Promise<readonly Figure[]> {
@@ -107,7 +110,7 @@ async function kill(store: Store, whole: Whole, wanted: number): Promise<readonl
     await sleep(Math.random() * whole.duration);
     migrator.kill();
     await ended;
-    if (await isHalfDone(url)) killed.push(url);
+    if (await isHalfDone(url, whole)) killed.push(url);
   }
   // All at once: most of the time is waiting for leases.
   const healed = await Promise.all(killed.map((url) => heal(store, url, whole.schema)));
@@ -146,7 +149,7 @@ async function isEverywhere(schema: string, ways: readonly string[]): Promise<bo
 }
 
 /** Whether the lease is held, and not every step is made. */
-async function isHalfDone(url: string): Promise<boolean> {
+async function isHalfDone(url: string, { steps: all }: Whole): Promise<boolean> {
   try {
     const held = await query(
       url,
@@ -157,10 +160,8 @@ async function isHalfDone(url: string): Promise<boolean> {
     return false; // It had not come so far.
   }
   const steps = await query(url, 'SELECT name FROM users_migrations').catch(() => []);
-  return steps.length < STEPS;
+  return steps.length < all;
 }
-
-const STEPS = 3;
 
 /** What the database says that is in it, and the notes on steps; as text. */
 async function schemaOf(url: string): Promise<string> {
