@@ -18,7 +18,9 @@ export function clockContract(open: Open<Clock>): readonly Case[] {
     it('does not stand still', async (clock) => {
       const started = clock.now().getTime();
       await sleep(50);
-      assert.ok(clock.now().getTime() !== started, 'the same time 50 ms later');
+      // Half of what was slept: a clock in seconds moves by one now and then, and stands for all that.
+      const moved = clock.now().getTime() - started;
+      assert.ok(!(moved < 25), `moved by ${moved} ms in 50`);
     }),
     it('is not changed through what it returned', async (clock) => {
       const now = clock.now();
