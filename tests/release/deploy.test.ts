@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -9,12 +10,14 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { freePort, program, temporaryFolder } from '../support/programs.ts';
-import { registered } from '../support/service.ts';
+import { rawRequest, registered } from '../support/service.ts';
 import { isAvailable, withDatabaseUrl } from '../support/stores.ts';
 
 // What ships the service is held to the tools that read it; no engine for containers runs here, so the
@@ -328,6 +331,75 @@ where(hasHaproxy)('has a balancer that HAProxy takes', () => {
     folder.remove();
   }
 });
+
+where(hasHaproxy)(
+  'has a balancer that does nothing twice, and lets no client name its request',
+  async () => {
+    const folder = temporaryFolder();
+    /** Requests that reached a server, by method, whether they were answered or not. */
+    const arrived = new Map<string, number>();
+    const ids: string[] = [];
+    const servers = [false, true].map((answers) =>
+      createServer((request, response) => {
+        const { method = '', url } = request;
+        const isProbe = url === '/health/ready';
+        if (!isProbe) {
+          arrived.set(method, (arrived.get(method) ?? 0) + 1);
+          ids.push(String(request.headers['x-request-id']));
+        }
+        if (answers || isProbe) response.end();
+        else request.resume().once('end', () => request.socket.destroy());
+      }),
+    );
+    const ports: number[] = [];
+    for (const server of servers) {
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      const address = server.address();
+      if (typeof address === 'object') ports.push(address?.port ?? 0);
+    }
+    const port = await freePort();
+    const path = join(folder.path, 'haproxy.cfg');
+    const text = read('deploy/haproxy.cfg')
+      .replace('bind :8000', `bind 127.0.0.1:${port}`)
+      .replace('auth-one:8000', `127.0.0.1:${ports[0]}`)
+      .replace('auth-two:8000', `127.0.0.1:${ports[1]}`)
+      .replace('maxconn 20000', 'maxconn 100')
+      .replace('balance leastconn', 'balance roundrobin')
+      .replace(' resolvers docker init-addr none,last,libc', '')
+      .replace(/\nresolvers docker[^]*/, '\n');
+    writeFileSync(path, text);
+    const balancer = spawn('haproxy', ['-db', '-q', '-f', path], { stdio: 'ignore' });
+    const ended = once(balancer, 'close');
+    try {
+      const ask = async (method: string) => {
+        const request = `${method} /register HTTP/1.1\r\nHost: a\r\nX-Request-Id: ada@example.com\r\nConnection: close\r\n\r\n`;
+        const reply = await rawRequest(`http://127.0.0.1:${port}`, request);
+        return Number(reply.split(' ')[1]);
+      };
+      for (let tries = 0; tries < 100; tries += 1) {
+        if ((await ask('HEAD').catch(() => 0)) === 200) break;
+        await sleep(50);
+      }
+      const posts: number[] = [];
+      for (let i = 0; i < 6; i += 1) posts.push(await ask('POST'));
+      const gets: number[] = [];
+      for (let i = 0; i < 6; i += 1) gets.push(await ask('GET'));
+      assert.equal(
+        posts.toSorted((a, b) => a - b),
+        [200, 200, 200, 502, 502, 502],
+      );
+      assert.is(arrived.get('POST'), 6);
+      assert.equal(gets, [200, 200, 200, 200, 200, 200]);
+      assert.ok((arrived.get('GET') ?? 0) > 6, 'no GET met the server that does not answer');
+      for (const id of ids) assert.match(id, /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/);
+    } finally {
+      balancer.kill();
+      await ended;
+      for (const server of servers) server.close().closeAllConnections();
+      folder.remove();
+    }
+  },
+);
 
 const hasSystemd = program(['systemd-analyze'], ['--version'], 'systemd') !== undefined;
 where(hasSystemd)('has a unit that systemd takes, with little that it may do', () => {
