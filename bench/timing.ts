@@ -38,8 +38,9 @@ const STORED: Readonly<Record<string, Options | string>> = {
 };
 
 /** Of other systems, by what they make unless told otherwise: from the quickest to the slowest. */
-const IMPORTED: Readonly<Record<string, string>> = {
+const IMPORTED: Readonly<Record<string, Options | string>> = {
   'PBKDF2 of passlib, 29,000': `$pbkdf2-sha256$29000$${'s'.repeat(22)}$${'k'.repeat(43)}`,
+  'argon2id of Django': { memoryCost: 102_400, timeCost: 2, parallelism: 8 },
   'bcrypt, cost 10': `$2b$10$${'u'.repeat(53)}`,
   'scrypt of Werkzeug, N=32,768': `scrypt:32768:8:1$${'s'.repeat(16)}$${'6b'.repeat(64)}`,
   'PBKDF2 of Django, 600,000': `pbkdf2_sha256$600000$${'s'.repeat(22)}$${'k'.repeat(43)}=`,

@@ -2,7 +2,8 @@ import { realpathSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { lowerPoolPriority } from './adapters/process/pool-priority.ts';
+import { hashPrefix } from './adapters/argon2/argon2-hasher.ts';
+import { lowerPoolPriority, sizeThreadPool } from './adapters/process/thread-pool.ts';
 import { isWorker, startWorkers, stopWhenAlone, WorkerEnded } from './adapters/process/workers.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';
 import { summaryOf } from './adapters/config/summary.ts';
@@ -47,7 +48,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       throw new ConfigError([`DATABASE_URL cannot be used: ${nameFault(cause)}`]);
     });
   }
-  await measureStoredHashes(composition.part);
+  await measureStoredHashes(config, composition.part);
   const maxConnections = affordableConnections(Math.ceil(config.maxConnections / workers));
   const app = composition.part('app');
   const metrics = composition.part('metrics');
@@ -90,11 +91,11 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
 }
 
 /** Before the first request, whose time is to tell nothing. The service does without where it cannot be done. */
-async function measureStoredHashes(part: Part): Promise<void> {
+async function measureStoredHashes({ argon2 }: Config, part: Part): Promise<void> {
   const knex = part('knex');
   if (knex === undefined) return;
   try {
-    await part('hasher').measure?.(await otherHashes(knex));
+    await part('hasher').measure?.(await otherHashes(knex, hashPrefix(argon2)));
   } catch (fault) {
     part('log').error(fault);
   }
@@ -175,6 +176,7 @@ async function main(): Promise<void> {
     process.exit(1);
   });
   const config = readConfig(process.env);
+  sizeThreadPool(config.argon2.concurrency);
   log = await openLog(config);
   const isFirst = config.workers > 1 && !isWorker();
   const serving = isFirst ? superviseWorkers(config, log) : serve(config, { log });

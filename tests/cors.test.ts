@@ -49,7 +49,7 @@ function grants(origin: string): Record<string, string> {
   return {
     'access-control-allow-credentials': 'true',
     'access-control-allow-origin': origin,
-    'access-control-expose-headers': 'Link, Retry-After, WWW-Authenticate',
+    'access-control-expose-headers': 'Link, Retry-After, WWW-Authenticate, X-Request-Id',
   };
 }
 

@@ -7,6 +7,7 @@ import { createConnection } from 'mysql2/promise';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Argon2Hasher } from '../src/adapters/argon2/argon2-hasher.ts';
+import { otherHashes } from '../src/adapters/knex/inspection.ts';
 import { KnexAudit } from '../src/adapters/knex/knex-audit.ts';
 import type { AuditRecord } from '../src/application/index.ts';
 import { SECRET } from './support/fakes.ts';
@@ -168,6 +169,23 @@ for (const name of DATABASES) {
     assert.is(unsafe.length, 1);
   });
 
+  it('knows a hash of each kind beside those of today, however few there are of it', async (_, knex) => {
+    const salt = (i: number) => `${'abcdefghij'[i % 10]}${'s'.repeat(21)}`;
+    const stored = [
+      ...Array.from({ length: 300 }, (_each, i) => `$2b$10$${salt(i)}${'h'.repeat(31)}`),
+      `$argon2id$v=19$m=19456,t=2,p=1$${salt(0)}$${'k'.repeat(43)}`,
+      `$argon2id$v=19$m=102400,t=2,p=8$${salt(0)}$${'k'.repeat(22)}`,
+      `$argon2id$v=19$m=102400,t=2,p=8$${salt(1)}$${'k'.repeat(22)}`,
+      `scrypt:32768:8:1$${salt(2)}$${'6b'.repeat(64)}`,
+      `pbkdf2_sha256$600000$${salt(3)}$${'k'.repeat(43)}=`,
+    ];
+    for (const [i, hash] of stored.entries()) await insertUser(knex, i, hash);
+    const found = await otherHashes(knex, '$argon2id$v=19$m=19456,t=2,p=1$');
+    const expected = [0, 301, 303, 304].map((i) => stored[i] ?? '');
+    assert.equal(found.toSorted(byText), expected.toSorted(byText));
+    assert.is(found[0], stored[0], 'the commonest first');
+  });
+
   it('finds weak hashes, and what is no hash', async (url, knex) => {
     const weak = await new Argon2Hasher({ memoryKib: 64, passes: 1 }).hash('password');
     const today = await new Argon2Hasher().hash('password');
@@ -322,6 +340,8 @@ async function rebuildUsers(
     without.replace('email TEXT', `email TEXT ${collation ? `COLLATE ${collation}` : ''}`),
   );
 }
+
+const byText = (a: string, b: string) => (a < b ? -1 : 1);
 
 async function insertUser(knex: Knex, i: number, password_hash: string): Promise<void> {
   const date_created = new Date(0).toISOString();

@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import express, { type Express } from 'express';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createClient, memoryTokens } from '../src/adapters/http/client.ts';
 import { authRouter, expressApp, requireUser } from '../src/adapters/http/express.ts';
 import { Argon2Hasher } from '../src/adapters/argon2/argon2-hasher.ts';
 import { JwtIssuer } from '../src/adapters/jwt/jwt-issuer.ts';
@@ -467,9 +468,18 @@ parts('are refused where they are told what is none', () => {
     [{ usersAccess: null }, 'usersAccess cannot be null'],
     [{ usersAcess: 'disabled' }, 'there is no option usersAcess'],
     [{ only: 'POST /login' }, 'only must be an array'],
+    // As a text it would let in https://app.example.co, with its cookies.
+    [{ corsOrigins: 'https://app.example.com' }, 'corsOrigins must be a list of origins'],
+    [{ corsOrigins: ['*'] }, 'corsOrigins must be a list of origins'],
+    [{ corsOrigins: ['null'] }, 'corsOrigins must be a list of origins'],
+    [{ corsOrigins: ['https://app.example.com/'] }, 'corsOrigins must be a list of origins'],
+    [{ corsOrigins: [5] }, 'corsOrigins must be a list of origins'],
   ] as [never, string][]) {
     assert.throws(() => authRouter(auth, options), text);
     assert.throws(() => fetchHandler(auth, options), text);
+  }
+  for (const trustProxy of [true, () => true, '1', -1, 1.5] as never[]) {
+    assert.throws(() => expressApp(auth, { trustProxy }), 'trustProxy must be the number');
   }
   for (const none of [undefined, {}] as never[]) {
     assert.throws(() => authRouter(none), 'there are no use cases');
@@ -477,6 +487,10 @@ parts('are refused where they are told what is none', () => {
     assert.throws(() => requireUser(none), 'there are no use cases');
   }
   const key = 'k'.repeat(32);
+  const misspelt = { key, accessTokenTTL: 60 };
+  assert.throws(() => new JwtIssuer(misspelt), 'there is no option accessTokenTTL');
+  const client = { baseUrl: 'http://localhost', token: memoryTokens() };
+  assert.throws(() => createClient(client), 'there is no option token');
   for (const ttl of ['15m', Number.NaN, 0, -1, 1.5, Infinity] as never[]) {
     assert.throws(() => new JwtIssuer({ key, accessTokenTtl: ttl }), 'accessTokenTtl must be');
     assert.throws(() => new JwtIssuer({ key, refreshTokenTtl: ttl }), 'refreshTokenTtl must be');
@@ -496,11 +510,38 @@ parts('keep of the default policy what is not chosen otherwise', async () => {
 
 parts('are asked for by name where one is missing', () => {
   for (const name of ['users', 'sessions', 'hasher', 'tokens', 'attempts'] as const) {
-    const given = { ...fakePorts(), [name]: undefined } as never;
-    assert.throws(() => createAuth(given), `createAuth needs the port ${name}`);
+    for (const none of [undefined, null, 'memory']) {
+      const given = { ...fakePorts(), [name]: none } as never;
+      assert.throws(() => createAuth(given), `createAuth needs the port ${name}`);
+    }
   }
+  assert.throws(() => createAuth(undefined as never), 'createAuth needs the port users');
   for (const key of [undefined, null, 7, {}] as never[]) {
     assert.throws(() => new JwtIssuer({ key }), 'no key: give a secret or a KeyObject');
+  }
+});
+
+parts('are of this machine where time and ids are passed on without being there', async () => {
+  const given = { ...fakePorts(), clock: undefined, ids: undefined } as never;
+  const { accessToken } = await createAuth(given).registerUser(REGISTRATION);
+  assert.type(accessToken, 'string');
+});
+
+parts('let nobody in where the hasher says what is no verdict', async () => {
+  const { ports } = await withAda();
+  for (const said of [true, false, undefined, null, 'yes'] as never[]) {
+    const hasher = withMethods(ports.hasher, { verify: async () => said });
+    const auth = createAuth({ ...ports, hasher });
+    const { accessToken } = await createAuth(ports).login(ADA);
+    const { password } = ADA;
+    const change = {
+      currentPassword: password,
+      password: 'another one',
+      confirmPassword: 'another one',
+    };
+    assert.is(await outcome(auth.login(ADA)), 'fault', String(said));
+    assert.is(await outcome(auth.changePassword({ accessToken, ...change })), 'fault');
+    assert.is(await outcome(auth.deleteAccount({ accessToken, password })), 'fault');
   }
 });
 

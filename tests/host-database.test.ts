@@ -292,6 +292,8 @@ for (const name of HOSTS) {
       assert.instance(refused, RangeError);
     }
     assert.ok(knexRepositories(pool, { tables: { users: undefined } as never }));
+    const misspelt = { table: { users: 'auth_users' } } as never;
+    assert.throws(() => knexRepositories(pool, misspelt), /there is no option table/);
   });
 
   host.run();

@@ -497,22 +497,6 @@ for (const name of ['Express', 'fetch']) {
       assert.ok(setCookie(login));
     }, broken);
   });
-
-  secure(`are for no origin that is anybody's, although it is listed: ${name}`, () =>
-    withHost(
-      async (url) => {
-        for (const Origin of ['null', '*']) {
-          const headers = { ...MODE, Origin };
-          const answer = await call(url, 'POST /login', { json: CREDENTIALS, headers });
-          assertMessage(answer, 403, 'Cross-origin request refused');
-          assert.is(answer.headers.get('access-control-allow-origin'), Origin);
-          assert.is(answer.headers.get('access-control-allow-credentials'), null);
-        }
-      },
-      fakePorts(),
-      { corsOrigins: ['null', '*'] },
-    ),
-  );
 }
 
 secure('go beside those that the application sets', async () => {

@@ -225,10 +225,13 @@ export interface GivenPorts
 export function createAuth(given: GivenPorts, chosen: Partial<Policy> = {}): EmbeddedAuth {
   const policy = policyOf(chosen);
   for (const name of NEEDED) {
-    if (given[name] === undefined) throw new TypeError(`createAuth needs the port ${name}`);
+    if (typeof given?.[name] !== 'object' || given[name] === null) {
+      throw new TypeError(`createAuth needs the port ${name}`);
+    }
   }
   const events = new Listeners();
-  const ports: Ports = { clock: systemClock, ids: randomIds, ...given, events };
+  const { clock = systemClock, ids = randomIds } = given;
+  const ports: Ports = { ...given, clock, ids, events };
   const registerUser = new RegisterUser(ports, policy);
   const login = new Login(ports);
   const refreshToken = new RefreshToken(ports, policy);

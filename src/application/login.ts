@@ -9,7 +9,7 @@ import { AuthError } from '../domain/errors.ts';
 import { deviceLabel, type Session, startSession } from '../domain/session.ts';
 import { type Account, publicUser } from '../domain/user.ts';
 import { PasswordAttempts, passwordLimits } from './attempts.ts';
-import { type Ports, StoreUnwritable } from './ports.ts';
+import { checkVerdict, type Ports, StoreUnwritable } from './ports.ts';
 import { issueTokens, type SignedIn } from './tokens.ts';
 
 /** What a user signs in with. */
@@ -66,7 +66,7 @@ export class Login {
     const account = email === undefined ? undefined : await users.findByEmail(email);
 
     const hash = isPassword(password) ? account?.passwordHash : undefined;
-    const verdict = await hasher.verify(hash, password);
+    const verdict = checkVerdict(await hasher.verify(hash, password));
     // A disabled user is told nothing that one with a wrong password is not, and counts as one.
     if (account === undefined || verdict === 'wrong' || account.user.disabled) {
       throw new AuthError('invalid_credentials');

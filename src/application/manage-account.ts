@@ -9,7 +9,7 @@ import type { PasswordRejection, SessionEvent } from '../domain/events.ts';
 import type { Account, User, UserRecord } from '../domain/user.ts';
 import { PasswordAttempts, passwordLimits } from './attempts.ts';
 import { Authorize, type Bearer } from './authorize.ts';
-import type { Policy, Ports } from './ports.ts';
+import { checkVerdict, type Policy, type Ports } from './ports.ts';
 
 /** What changing and erasing an account needs of the world. */
 export type AccountPorts = Pick<
@@ -159,7 +159,8 @@ async function provePassword(
   if (account?.user.id !== user.id) throw new AuthError('user_not_found');
   const password = canonicalPassword(given);
   const hash = isPassword(password) ? account.passwordHash : undefined;
-  if ((await hasher.verify(hash, password)) === 'wrong') throw new AuthError('wrong_password');
+  const verdict = checkVerdict(await hasher.verify(hash, password));
+  if (verdict === 'wrong') throw new AuthError('wrong_password');
   if (account.user.disabled) throw new AuthError('invalid_access_token');
   return account;
 }

@@ -170,6 +170,15 @@ export type RotationOutcome =
 /** What a password turned out to be. `outdated`: right, but its hash is weaker than today's. */
 export type Verdict = 'right' | 'outdated' | 'wrong';
 
+/**
+ * What a hasher has said. For those whom no compiler tells: one that says true or false lets nobody in.
+ * @throws TypeError for anything but a verdict
+ */
+export function checkVerdict(said: Verdict): Verdict {
+  if (said === 'right' || said === 'outdated' || said === 'wrong') return said;
+  throw new TypeError('a PasswordHasher verifies with right, outdated or wrong, and nothing else');
+}
+
 /** Turns passwords into hashes, and bounds the work that it does at once. */
 export interface PasswordHasher {
   /**

@@ -114,10 +114,8 @@ const HASHERS: readonly HasherFault[] = [
     open: () =>
       hasher(
         (sound) => ({
-          verify: async (hash, password) => {
-            if (!isLegacy(hash)) return sound.verify(hash, password);
-            return (await others.verify(hash, password)) ? 'outdated' : 'wrong';
-          },
+          verify: (hash, password) =>
+            isLegacy(hash) ? others.verify(hash, password) : sound.verify(hash, password),
         }),
         new Argon2Hasher(),
       ),

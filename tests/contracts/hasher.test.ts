@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { type Argon2Options, Argon2Hasher } from '../../src/adapters/argon2/argon2-hasher.ts';
 import { makeUpMemory, SlowestKind } from '../../src/adapters/argon2/making-up.ts';
 import { legacyHashes } from '../../src/adapters/legacy-hashes/legacy-hashes.ts';
+import type { Verdict } from '../../src/application/index.ts';
 import { passwordHasherContract } from '../../src/testing/index.ts';
 import { runContract } from '../support/contracts.ts';
 import { outcome } from '../support/expect.ts';
@@ -132,9 +133,9 @@ argon2(
   async () => {
     const others = {
       kindOf: (hash: string) => (hash.startsWith('slow') ? hash : undefined),
-      verify: async (hash: string) => {
+      verify: async (hash: string): Promise<Verdict> => {
         await sleep(Number(hash.slice(4)));
-        return false;
+        return 'wrong';
       },
     };
     const hasher = new Argon2Hasher({ ...FAST, concurrency: 1, queue: 2, legacyHashes: others });
@@ -161,21 +162,45 @@ argon2('lets no refusal be quicker than kinds that it has measured, before the f
   const tried: string[] = [];
   const others = {
     kindOf: (hash: string) => /^slow\d+/.exec(hash)?.[0],
-    verify: async (hash: string) => {
+    verify: async (hash: string): Promise<Verdict> => {
       tried.push(hash);
+      if (hash === 'slow0') throw new Error('its package is not installed');
       await sleep(Number(hash.slice(4)));
-      return false;
+      return 'wrong';
     },
   };
   const hasher = new Argon2Hasher({ ...FAST, legacyHashes: others });
-  await hasher.measure(['slow80', 'slow40', 'slow40', 'nonsense']);
-  assert.equal(new Set(tried), new Set(['slow80', 'slow40']));
+  const measured = hasher.measure(['slow0', 'slow80', 'slow40', 'slow40', 'nonsense']);
+  const fault: unknown = await measured.catch((error: unknown) => error);
+  assert.instance(fault, AggregateError);
+  assert.equal(new Set(tried), new Set(['slow0', 'slow80', 'slow40']));
   const before = tried.length;
   await hasher.measure(['slow80']);
   assert.is(tried.length, before, 'what is known is not measured again');
   const started = performance.now();
   assert.is(await hasher.verify(undefined, 'password'), 'wrong');
   assert.ok(performance.now() - started > 75);
+});
+
+argon2('lets no refusal be quicker than a dearer hash of argon2, which it keeps', async () => {
+  const large = await new Argon2Hasher({ memoryKib: 65_536, passes: 4 }).hash('password');
+  const mixed = await new Argon2Hasher({ memoryKib: 32, passes: 2_000 }).hash('password');
+  for (const stored of [large, mixed]) {
+    const timeOf = async (hasher: Argon2Hasher, hash: string | undefined) => {
+      const started = performance.now();
+      assert.is(await hasher.verify(hash, 'wrong'), 'wrong');
+      return performance.now() - started;
+    };
+    const hasher = new Argon2Hasher(FAST);
+    await hasher.measure([await hasher.hash('password'), stored]);
+    const whole = await timeOf(new Argon2Hasher(FAST), stored);
+    assert.ok((await timeOf(hasher, undefined)) > whole / 2);
+    assert.ok((await timeOf(hasher, await hasher.hash('password'))) > whole / 2);
+    const met = new Argon2Hasher(FAST);
+    await timeOf(met, stored);
+    assert.ok((await timeOf(met, undefined)) > whole / 2, 'once it was met');
+  }
+  assert.is(await new Argon2Hasher(FAST).verify(large, 'password'), 'right');
 });
 
 argon2('has nobody wait for more than a second, nor for kinds without number', () => {
@@ -186,7 +211,7 @@ argon2('has nobody wait for more than a second, nor for kinds without number', (
   for (let i = 0; i < 3; i += 1) slowest.add('b', 40);
   assert.is(slowest.most(), 40);
   for (let i = 0; i < 1_000; i += 1) slowest.add(`kind ${i}`, i === 999 ? 50 : 1);
-  assert.is(slowest.most(), 40);
+  assert.is(slowest.most(), 50, 'of kinds without number the slowest are remembered');
   slowest.add('a', 9_000);
   slowest.add('a', 9_000);
   assert.is(slowest.most(), 1_000);
@@ -205,7 +230,10 @@ argon2('says which hashes it could check a password against', async () => {
     sound.slice(0, -30),
     '5f4dcc3b5aa765d61d8327deb882cf99',
   ];
-  for (const hash of [...none, ...TOO_MUCH, sound.replace('m=64', 'm=90000000')]) {
+  const parameters = ['m=90000000,t=1', 'm=4980736,t=1', 'm=0,t=1', 'm=64,t=0', 'm=7,t=1'];
+  const unsound = parameters.map((each) => sound.replace('m=64,t=1', each));
+  const ofManyLanes = sound.replace('p=1', 'p=99999999');
+  for (const hash of [...none, ...TOO_MUCH, ...unsound, ofManyLanes]) {
     assert.not(hasher.reads(hash), hash);
   }
   const withoutLegacy = new Argon2Hasher(FAST);
@@ -246,14 +274,34 @@ argon2('begins on no legacy hash that is beyond all measure', async () => {
   assert.ok(performance.now() - started < 2_000);
 });
 
-argon2('takes the 72 bytes that bcrypt looks at for the whole password, once', async () => {
+argon2(
+  'can check every legacy hash that it reads, at the bounds of their parameters too',
+  async () => {
+    const legacy = legacyHashes();
+    let read = 0;
+    const check = async (hash: string) => {
+      if (legacy.kindOf(hash) === undefined) return;
+      read += 1;
+      assert.is(await legacy.verify(hash, 'wrong'), 'wrong', hash);
+    };
+    const key = '6b'.repeat(64);
+    for (const r of [1, 2, 8]) {
+      for (let ln = 0; ln <= 17; ln += 1) await check(`scrypt:${2 ** ln}:${r}:1$salt$${key}`);
+    }
+    assert.is(read, 15 + 17 + 17);
+    for (const length of [31, 32, 200]) await check(`pbkdf2:sha1:1$s$${'6'.repeat(length)}`);
+    for (const letter of './AZaz09') await check(`$2b$04$${letter.repeat(53)}`);
+    assert.is(read, 49 + 2 + 8);
+  },
+);
+
+argon2('keeps a hash of bcrypt where it has not seen the whole password', async () => {
   const hasher = new Argon2Hasher({ ...FAST, legacyHashes: legacyHashes() });
   const long = 'ö'.repeat(40);
   const stored = await bcryptHash(long, 4);
-  assert.is(await hasher.verify(stored, `${long}, and more`), 'outdated');
+  assert.is(await hasher.verify(stored, `${long}, and a slip`), 'right');
   assert.is(await hasher.verify(stored, 'ö'.repeat(35)), 'wrong');
-  const upgraded = await hasher.hash(long);
-  assert.is(await hasher.verify(upgraded, `${long}, and more`), 'wrong');
+  assert.is(await hasher.verify(stored, 'ö'.repeat(36)), 'outdated');
 });
 
 argon2('reports a stored hash that it cannot read', async () => {
@@ -294,8 +342,23 @@ argon2('admits as much work as can run or wait, and more when some is done', asy
 });
 
 argon2('gives its place up when a hash fails', async () => {
-  const hasher = new Argon2Hasher({ memoryKib: 1, passes: 1, concurrency: 1, queue: 0 });
+  // More memory than there is.
+  const hasher = new Argon2Hasher({ memoryKib: 8, passes: 2 ** 33, concurrency: 1, queue: 0 });
   for (let i = 0; i < 3; i += 1) assert.is(await outcome(hasher.hash('password')), 'fault');
+});
+
+argon2('takes no option that would not hold', () => {
+  const refused: readonly [object, RegExp][] = [
+    [{ memoryKiB: 65_536 }, /no option memoryKiB/],
+    [{ iterations: 3 }, /no option iterations/],
+    [{ memoryKib: 7 }, /memoryKib must be a whole number from 8 on, not 7/],
+    [{ memoryKib: 8, parallelism: 2 }, /memoryKib must be a whole number from 16 on, not 8/],
+    [{ passes: 1.5 }, /passes must be a whole number from 1 on, not 1.5/],
+    [{ queue: -1 }, /queue must be a whole number from 0 on, not -1/],
+  ];
+  for (const [options, reason] of refused) {
+    assert.throws(() => new Argon2Hasher(options), reason);
+  }
 });
 
 argon2.run();

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hash, verify } from '@node-rs/argon2';
 import { AuthError, type PasswordHasher, type Verdict } from '../../application/index.ts';
+import { checkOptions } from '../../domain/options.ts';
 import { makeUpMemory, MAX_KINDS, MOST, RecentTimes, SlowestKind } from './making-up.ts';
 
 /** How dear a hash is, and how many there may be at once. */
@@ -13,7 +14,10 @@ export interface Argon2Options {
   readonly passes?: number;
   /** 1 unless given. */
   readonly parallelism?: number;
-  /** Hashes computed at once; the number of cores unless given. */
+  /**
+   * Hashes computed at once; the number of cores unless given. They run on the threads of libuv's pool, of which
+   * there are four unless the environment of the process says otherwise by `UV_THREADPOOL_SIZE`.
+   */
   readonly concurrency?: number;
   /** Hashes that may wait for their turn; 64 unless given. Beyond it: `service_busy`, at once. */
   readonly queue?: number;
@@ -22,8 +26,8 @@ export interface Argon2Options {
   /** Told of each hash when it is done: the seconds that it waited for its turn, and took. */
   readonly onHash?: (waited: number, took: number) => void;
   /**
-   * Hashes of other systems that passwords are checked against as well, such as `legacyHashes()`. Whoever
-   * is right is `outdated`, so that the login makes one of argon2id of it.
+   * Hashes of other systems that passwords are checked against as well, such as `legacyHashes()`. Where one is
+   * `outdated`, the login makes one of argon2id of it.
    */
   readonly legacyHashes?: OtherHashes;
 }
@@ -32,8 +36,11 @@ export interface Argon2Options {
 export interface OtherHashes {
   /** The kind and cost of a stored hash; undefined where it cannot be read, or is beyond all measure. */
   kindOf(passwordHash: string): string | undefined;
-  /** Whether a password has this hash, which has a kind. Runs within the bounds on argon2's work. */
-  verify(passwordHash: string, password: string): Promise<boolean>;
+  /**
+   * What a password is for this hash, which has a kind: `right` where the hash is to be kept as it is. Runs
+   * within the bounds on argon2's work.
+   */
+  verify(passwordHash: string, password: string): Promise<Verdict>;
 }
 
 /**
@@ -45,28 +52,22 @@ export class Argon2Hasher implements PasswordHasher {
   readonly #gate: Gate;
   readonly #places: number;
   #admitted = 0;
+  readonly #today: string;
   readonly #usual = new RecentTimes();
   readonly #decoy: Promise<string>;
   readonly #onUnreadableHash: () => void;
   readonly #others: OtherHashes | undefined;
   readonly #slowest = new SlowestKind();
 
-  /** @throws RangeError for an option that is no number, or too small */
+  /** @throws RangeError for an option that is none, no number, or too small */
   constructor(options: Argon2Options = {}) {
-    this.#parameters = {
-      memoryCost: options.memoryKib ?? 19_456,
-      timeCost: options.passes ?? 2,
-      parallelism: options.parallelism ?? 1,
-    };
+    const { memoryKib = 19_456, passes = 2, parallelism = 1 } = options;
     const { concurrency = availableParallelism(), queue = 64 } = options;
-    const { memoryCost: memoryKib, timeCost: passes, parallelism } = this.#parameters;
-    const least = { memoryKib: 1, passes: 1, parallelism: 1, concurrency: 1, queue: 0 };
-    const chosen = { memoryKib, passes, parallelism, concurrency, queue };
-    for (const [name, value] of Object.entries(chosen)) {
-      const min = new Map(Object.entries(least)).get(name) ?? 0;
-      if (Number.isSafeInteger(value) && value >= min) continue;
-      throw new RangeError(`${name} must be a whole number from ${min} on, not ${String(value)}`);
-    }
+    const numbers = { parallelism, memoryKib, passes, concurrency, queue };
+    checkOptions(options, [...Object.keys(numbers), ...CALLBACKS]);
+    checkNumbers(numbers);
+    this.#parameters = { memoryCost: memoryKib, timeCost: passes, parallelism };
+    this.#today = hashPrefix({ memoryKib, passes, parallelism });
     this.#gate = new Gate(concurrency, queue, options.onHash);
     this.#places = concurrency + queue;
     this.#onUnreadableHash = options.onUnreadableHash ?? (() => {});
@@ -102,63 +103,81 @@ export class Argon2Hasher implements PasswordHasher {
    * kind, whole, and within the bound on the work of one check.
    */
   reads(passwordHash: string): boolean {
-    if (this.#others?.kindOf(passwordHash) !== undefined) return true;
-    return PHC.test(passwordHash) && !this.#isTooDear(passwordHash);
+    const stored = this.#read(passwordHash);
+    return stored !== undefined && (stored.isOther || PHC.test(passwordHash));
   }
 
   /**
-   * Finds out what each kind among stored hashes of other systems takes, so that no refusal is the first of
-   * its kind: that one would take longer than all before, and tell of an account. For before it is asked.
+   * Finds out what each kind among stored hashes takes, so that no refusal is the first of its kind: that one
+   * would take longer than all before, and tell of an account. For before it is asked. One kind that cannot be
+   * checked keeps none of the others from it.
+   * @throws AggregateError with what such kinds said, once all others are measured
    */
   async measure(passwordHashes: readonly string[]): Promise<void> {
-    const kinds = new Map<string, string>();
+    const kinds = new Map<string, StoredHash>();
     for (const passwordHash of passwordHashes) {
-      const kind = this.#others?.kindOf(passwordHash);
-      if (kind !== undefined && !this.#slowest.has(kind)) kinds.set(kind, passwordHash);
+      const stored = this.#read(passwordHash);
+      if (stored === undefined || stored.kind === this.#today) continue;
+      if (!this.#slowest.has(stored.kind)) kinds.set(stored.kind, stored);
     }
     const password = randomBytes(32).toString('base64');
-    for (const [kind, passwordHash] of [...kinds].slice(0, MAX_KINDS)) {
+    const faults: unknown[] = [];
+    for (const stored of [...kinds.values()].slice(0, MAX_KINDS)) {
       const end = performance.now() + MOST;
-      for (let i = 0; i < SAMPLES && performance.now() < end; i += 1) {
-        await this.#gate.run(() => this.#verifyByOther(kind, passwordHash, password));
+      try {
+        for (let i = 0; i < SAMPLES && performance.now() < end; i += 1) {
+          await this.#gate.run(() => this.#check(stored, password));
+        }
+      } catch (fault) {
+        faults.push(fault);
       }
     }
+    if (faults.length > 0) throw new AggregateError(faults, 'kinds of hashes cannot be checked');
   }
 
   async #judge(passwordHash: string | undefined, password: string): Promise<Verdict> {
-    if (passwordHash !== undefined) {
-      const kind = this.#others?.kindOf(passwordHash);
-      if (kind !== undefined) return this.#judgeByOther(kind, passwordHash, password);
-      const stored = readParameters(passwordHash);
+    const stored = passwordHash === undefined ? undefined : this.#read(passwordHash);
+    if (stored !== undefined) {
       try {
-        if (this.#isTooDear(passwordHash)) throw new Error('too dear');
         const started = performance.now();
-        const isRight = await verify(passwordHash, password);
-        const isWeaker = this.#isWeaker(stored);
-        if (isRight) return isWeaker ? 'outdated' : 'right';
-        if (isWeaker) await this.#makeUp(started, password);
-        else this.#usual.add(performance.now() - started);
-        return 'wrong';
-      } catch {
-        this.#onUnreadableHash();
+        const verdict = await this.#check(stored, password);
+        if (verdict === 'wrong' && stored.kind !== this.#today) {
+          await this.#makeUp(started, password);
+        }
+        return verdict;
+      } catch (fault) {
+        if (stored.isOther) throw fault; // Nothing of the row: what checks it is not installed.
       }
     }
+    if (passwordHash !== undefined) this.#onUnreadableHash();
     await this.#verifyDecoy(password);
     return 'wrong';
   }
 
-  async #judgeByOther(kind: string, passwordHash: string, password: string): Promise<Verdict> {
+  async #check({ kind, check }: StoredHash, password: string): Promise<Verdict> {
     const started = performance.now();
-    if (await this.#verifyByOther(kind, passwordHash, password)) return 'outdated';
-    await this.#makeUp(started, password);
-    return 'wrong';
+    const verdict = await check(password);
+    const spent = performance.now() - started;
+    if (kind === this.#today) this.#usual.add(spent);
+    else this.#slowest.add(kind, spent);
+    return verdict;
   }
 
-  async #verifyByOther(kind: string, passwordHash: string, password: string): Promise<boolean> {
-    const started = performance.now();
-    const isRight = (await this.#others?.verify(passwordHash, password)) ?? false;
-    this.#slowest.add(kind, performance.now() - started);
-    return isRight;
+  /** Undefined for what is no hash, or one whose check would take too much. */
+  #read(passwordHash: string): StoredHash | undefined {
+    const others = this.#others;
+    const other = others?.kindOf(passwordHash);
+    if (others !== undefined && other !== undefined) {
+      const check = (password: string) => others.verify(passwordHash, password);
+      return { kind: other, isOther: true, check };
+    }
+    const cost = readCost(passwordHash);
+    if (cost === undefined || this.#isTooDear(cost)) return undefined;
+    const check = async (password: string): Promise<Verdict> => {
+      if (!(await verify(passwordHash, password))) return 'wrong';
+      return this.#isWeaker(cost) ? 'outdated' : 'right';
+    };
+    return { kind: cost.prefix, isOther: false, check };
   }
 
   async admit<T>(work: () => Promise<T>): Promise<T> {
@@ -200,17 +219,26 @@ export class Argon2Hasher implements PasswordHasher {
   }
 
   /** Whoever wrote the row must not have this process do the work of minutes, or take all memory. */
-  #isTooDear(phc: string): boolean {
-    const [, memory, passes] = /^\$argon2\w+\$(?:v=\d+\$)?m=(\d+),t=(\d+),/.exec(phc) ?? [];
+  #isTooDear({ memoryKib, passes }: Cost): boolean {
     const { memoryCost, timeCost } = this.#parameters;
-    return Number(memory) * Number(passes) > TOO_DEAR * Math.max(memoryCost * timeCost, OWASP_COST);
+    if (memoryKib > Math.max(memoryCost, MAX_MEMORY_KIB)) return true;
+    return memoryKib * passes > TOO_DEAR * Math.max(memoryCost * timeCost, OWASP_COST);
   }
 
-  #isWeaker(stored: Cost | undefined): boolean {
-    if (stored === undefined) return true;
+  /** A dearer one is kept: of two processes with other settings, each would replace what the other made. */
+  #isWeaker({ isCurrent, memoryKib, passes }: Cost): boolean {
     const { memoryCost, timeCost } = this.#parameters;
-    return stored.memoryCost < memoryCost || stored.timeCost < timeCost;
+    return !isCurrent || memoryKib < memoryCost || passes < timeCost;
   }
+}
+
+/** How a stored hash is checked. */
+interface StoredHash {
+  /** The same for all whose check takes as long. */
+  readonly kind: string;
+  /** Of another system. */
+  readonly isOther: boolean;
+  readonly check: (password: string) => Promise<Verdict>;
 }
 
 /** How often a kind is tried before it is met: what is loaded for the first of them is not of the kind. */
@@ -219,6 +247,9 @@ const SAMPLES = 3;
 /** A whole hash of any kind of argon2, of 16 bytes or more. */
 const PHC =
   /^\$argon2(?:id|i|d)\$(?:v=(?:16|19)\$)?m=\d{1,10},t=\d{1,10},p=\d{1,8}\$[\w+/]{11,}\$[\w+/]{22,}$/;
+
+/** 1 GiB: the most that others take by name, libsodium's "sensitive". */
+const MAX_MEMORY_KIB = 2 ** 20;
 
 /** KiB times passes, of OWASP's first choice. */
 const OWASP_COST = 19_456 * 2;
@@ -230,15 +261,40 @@ const OWASP_COST = 19_456 * 2;
 const TOO_DEAR = 128;
 
 interface Cost {
-  /** KiB. */
-  readonly memoryCost: number;
-  readonly timeCost: number;
+  /** The hash as far as it says what it costs. */
+  readonly prefix: string;
+  /** argon2id of version 19, and not an older kind. */
+  readonly isCurrent: boolean;
+  readonly memoryKib: number;
+  readonly passes: number;
 }
 
-/** The cost of an argon2id hash of the current version; undefined for every other hash. */
-function readParameters(phc: string): Cost | undefined {
-  const [, memory, time] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=\d+\$/.exec(phc) ?? [];
-  return memory && time ? { memoryCost: Number(memory), timeCost: Number(time) } : undefined;
+/** Undefined where it is no hash of argon2, or of parameters that argon2 does not take (RFC 9106, 3.1). */
+function readCost(phc: string): Cost | undefined {
+  const [prefix = '', kind, version, memory, time, lanes] =
+    /^\$argon2(id|i|d)\$(?:v=(\d{1,9})\$)?m=(\d{1,10}),t=(\d{1,10}),p=(\d{1,8})\$/.exec(phc) ?? [];
+  const [memoryKib, passes, parallelism] = [memory, time, lanes].map(Number);
+  if (!memoryKib || !passes || !parallelism || memoryKib < 8 * parallelism) return undefined;
+  return { prefix, isCurrent: kind === 'id' && version === '19', memoryKib, passes };
+}
+
+/** What every hash of these parameters begins with. */
+export function hashPrefix(
+  parameters: Required<Pick<Argon2Options, 'memoryKib' | 'passes' | 'parallelism'>>,
+): string {
+  const { memoryKib, passes, parallelism } = parameters;
+  return `$argon2id$v=19$m=${memoryKib},t=${passes},p=${parallelism}$`;
+}
+
+const CALLBACKS = ['onUnreadableHash', 'onHash', 'legacyHashes'];
+
+function checkNumbers(numbers: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(numbers)) {
+    const least =
+      name === 'queue' ? 0 : name === 'memoryKib' ? 8 * (numbers['parallelism'] ?? 1) : 1;
+    if (Number.isSafeInteger(value) && value >= least) continue;
+    throw new RangeError(`${name} must be a whole number from ${least} on, not ${String(value)}`);
+  }
 }
 
 /** Admits `concurrency` tasks at once and `queue` waiting, in order of arrival. */

@@ -37,7 +37,8 @@ export const MAX_KINDS = 32;
 
 /**
  * What other kinds of hashes take, of which one can take far longer than today's. No work makes a refusal
- * shorter: so, once there has been one, every refusal waits until the slowest would be done.
+ * shorter: so, once there has been one, every refusal waits until the slowest would be done. Of more kinds
+ * than it remembers the slowest count.
  */
 export class SlowestKind {
   readonly #kinds = new Map<string, RecentTimes>();
@@ -45,7 +46,8 @@ export class SlowestKind {
   add(kind: string, ms: number): void {
     const times = this.#kinds.get(kind) ?? new RecentTimes();
     times.add(ms);
-    if (this.#kinds.size < MAX_KINDS) this.#kinds.set(kind, times);
+    this.#kinds.set(kind, times);
+    if (this.#kinds.size > MAX_KINDS) this.#kinds.delete(this.#quickest());
   }
 
   has(kind: string): boolean {
@@ -56,5 +58,10 @@ export class SlowestKind {
   most(): number {
     const times = [...this.#kinds.values()].map((each) => each.most() ?? 0);
     return Math.min(MOST, Math.max(0, ...times));
+  }
+
+  #quickest(): string {
+    const times = [...this.#kinds].map(([kind, each]) => ({ kind, ms: each.most() ?? 0 }));
+    return times.toSorted((a, b) => a.ms - b.ms)[0]?.kind ?? '';
   }
 }

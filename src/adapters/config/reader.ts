@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { isOrigin } from '../../domain/options.ts';
 import { readStore, type StoreTarget } from './database-url.ts';
 import { readKeyFile } from './keys.ts';
 
@@ -140,9 +141,5 @@ function isNetwork(text: string): boolean {
 }
 
 /** Neither `null`, which any page can be, nor anything with `*`: who may use the API is said by name. */
-function isOrigin(text: string): boolean {
-  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
-}
-
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 const MAX_DURATION = 3_650 * 86_400;

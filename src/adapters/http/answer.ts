@@ -1,5 +1,6 @@
 import { type Auth, AuthError, type Identity, type Role } from '../../application/index.ts';
 import { isRole } from '../../domain/user.ts';
+import { checkOptions, isOrigin } from '../../domain/options.ts';
 import { COOKIE_MODE, MODE_HEADER, refreshCookie } from './cookies.ts';
 import { isForeign } from './cors.ts';
 import { type Endpoint, type EndpointOptions, FAILURE, type Input } from './endpoints.ts';
@@ -67,15 +68,19 @@ const HOST_OPTIONS = [
  */
 export function checkHost(auth: Auth, options: object, own: readonly string[] = []): void {
   if (typeof auth?.login !== 'function') throw new TypeError('there are no use cases to mount');
-  const unknown = Object.keys(options).find((name) => ![...HOST_OPTIONS, ...own].includes(name));
-  if (unknown !== undefined) throw new RangeError(`there is no option ${unknown}`);
+  checkOptions(options, [...HOST_OPTIONS, ...own]);
   // A text such as 'false' would be taken for true.
-  const { insecureCookies = false, isReady }: { [name in keyof HostOptions]?: unknown } = options;
+  const given: { [name in keyof HostOptions]?: unknown } = options;
+  const { insecureCookies = false, isReady, corsOrigins = [] } = given;
   if (typeof insecureCookies !== 'boolean') {
     throw new RangeError('insecureCookies must be true or false');
   }
   if (isReady !== undefined && typeof isReady !== 'function') {
     throw new RangeError('isReady must be a function');
+  }
+  // A text has each part of itself among its members, and a page of one would be let in with its cookies.
+  if (!Array.isArray(corsOrigins) || !corsOrigins.every(isOrigin)) {
+    throw new RangeError('corsOrigins must be a list of origins such as https://app.example.com');
   }
 }
 
@@ -85,8 +90,7 @@ export function checkHost(auth: Auth, options: object, own: readonly string[] = 
  */
 export function checkGuard(auth: Pick<Auth, 'authorize'>, options: RequireOptions): void {
   if (typeof auth?.authorize !== 'function') throw new TypeError('there are no use cases to ask');
-  const unknown = Object.keys(options).find((name) => !['report', 'role'].includes(name));
-  if (unknown !== undefined) throw new RangeError(`there is no option ${unknown}`);
+  checkOptions(options, ['report', 'role']);
   if ('role' in options && !isRole(options.role)) {
     throw new RangeError(`role cannot be ${String(options.role)}`);
   }

@@ -14,6 +14,7 @@ import type {
 } from '../../application/index.ts';
 import { AuthError, type AuthErrorCode } from '../../domain/errors.ts';
 import { includesRole } from '../../domain/user.ts';
+import { checkOptions } from '../../domain/options.ts';
 import { changeBody, credentialsBody, deletionBody, registrationBody } from './bodies.ts';
 import {
   arrayIn,
@@ -96,9 +97,10 @@ const NOTHING_KEPT: TokenStorage = { get: () => undefined, set: () => {} };
 
 /**
  * The same use cases as `createAuth`, at a service: `Auth` in, `Auth` out.
- * @throws TypeError for a base URL or an origin that is none, RangeError for such a timeout
+ * @throws TypeError for a base URL or an origin that is none, RangeError for such a timeout or option
  */
 export function createClient(options: ClientOptions): AuthClient {
+  checkOptions(options, ['baseUrl', 'tokens', 'fetch', 'timeout', 'origins']);
   const { timeout = 10_000, origins = [], tokens = NOTHING_KEPT } = options;
   // Looked up at each call: a test may have replaced it.
   const { fetch: send = (input, init) => globalThis.fetch(input, init) } = options;

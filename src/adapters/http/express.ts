@@ -145,6 +145,15 @@ export function requireUser(
   };
 }
 
+/** For those whom no compiler tells: `true` would believe whatever a client says of its address. */
+function proxies(trusted: ExpressOptions['trustProxy'] = 0): number | string[] {
+  if (typeof trusted === 'number' && Number.isSafeInteger(trusted) && trusted >= 0) return trusted;
+  if (typeof trusted === 'object' && Symbol.iterator in trusted) return [...trusted];
+  throw new RangeError(
+    'trustProxy must be the number of proxies in front, or a list of their addresses',
+  );
+}
+
 /** The endpoints as an application of their own, which finds nothing elsewhere: 404, in JSON too. */
 export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
   checkHost(auth, options, ['trustProxy', 'pages', 'requestIds', 'around']);
@@ -152,7 +161,7 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
   const app = express();
   app.disable('x-powered-by'); // Also where Express answers itself, or hands on.
   app.disable('etag');
-  app.set('trust proxy', options.trustProxy ?? false);
+  app.set('trust proxy', proxies(options.trustProxy));
   if (around) app.use((request, _response, next) => around(request.headers, next));
   if (options.requestIds) {
     app.use((request, response, next) => {

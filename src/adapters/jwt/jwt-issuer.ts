@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import jsonwebtoken from 'jsonwebtoken';
 import type { AccessClaims, TokenClaims, TokenIssuer } from '../../application/index.ts';
+import { checkOptions } from '../../domain/options.ts';
 import { type VerifiedToken, VerifiedTokens } from './verified-tokens.ts';
 import { keyObject, type PublicJwk, type VerifyKey, verifyKey } from './keys.ts';
 
@@ -37,6 +38,15 @@ export interface JwtOptions {
   readonly refreshTokenTtl?: number;
 }
 
+const OPTIONS: readonly (keyof JwtOptions)[] = [
+  'key',
+  'previousKeys',
+  'issuer',
+  'audience',
+  'accessTokenTtl',
+  'refreshTokenTtl',
+];
+
 interface Kind<Claims extends TokenClaims> {
   readonly typ: string;
   readonly aud: string;
@@ -62,8 +72,9 @@ export class JwtIssuer implements TokenIssuer {
   /** By their segment, those of tokens that were verified. */
   readonly #headers = new Map<string, Header>();
 
-  /** @throws RangeError for a key that cannot sign or verify, or a time that is none */
+  /** @throws RangeError for an option that is none, a key that cannot sign or verify, or a time that is none */
   constructor(options: JwtOptions) {
+    checkOptions(options, OPTIONS);
     const { audience = 'portcullis', issuer = 'portcullis' } = options;
     const { accessTokenTtl = 15 * 60, refreshTokenTtl = 30 * 24 * 60 * 60 } = options;
     for (const [name, ttl] of Object.entries({ accessTokenTtl, refreshTokenTtl })) {

@@ -131,12 +131,27 @@ export async function clockAhead(knex: Knex, now: () => Date): Promise<number> {
   return Number(time?.seconds) - (sent + now().getTime()) / 2000;
 }
 
-/** Up to 1,000 stored hashes that are not argon2's: which kinds there are shows in so many. */
-export function otherHashes(knex: Knex): Promise<readonly string[]> {
-  return knex<{ password_hash: string }>('users')
-    .whereNot('password_hash', 'like', '$argon2%')
-    .limit(1_000, { skipBinding: true })
-    .pluck('password_hash');
+/** What a stored hash says of its cost, as far as SQL can tell where its salt begins. */
+const KIND = `CASE
+  WHEN password_hash LIKE '%,p=%' THEN SUBSTR(password_hash, 1, INSTR(password_hash, ',p=') + 4)
+  WHEN password_hash LIKE '$2%' THEN SUBSTR(password_hash, 1, 7)
+  WHEN password_hash LIKE 'scrypt%' THEN SUBSTR(password_hash, 1, 13)
+  ELSE SUBSTR(password_hash, 1, 20) END`;
+
+/**
+ * A stored hash of each kind that does not begin with `today`, the commonest kinds first, 100 at most. One look at
+ * every row.
+ */
+export async function otherHashes(knex: Knex, today: string): Promise<readonly string[]> {
+  const rows = await knex('users')
+    .whereNot('password_hash', 'like', `${today}%`)
+    .select<readonly { readonly password_hash: string }[]>(
+      knex.raw('MIN(password_hash) AS password_hash'),
+    )
+    .groupByRaw(KIND)
+    .orderByRaw('COUNT(*) DESC')
+    .limit(100, { skipBinding: true });
+  return rows.map(({ password_hash }) => password_hash);
 }
 
 async function inspectHashes(

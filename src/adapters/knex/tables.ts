@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { checkOptions } from '../../domain/options.ts';
 
 /** The tables, by what is in them. */
 export interface TableNames {
@@ -29,8 +30,10 @@ const NAME = /^[a-z_]\w{0,39}$/i;
  * The names in force, if they and the knex that they are for can be used.
  * @throws RangeError
  */
-export function tablesOf(knex: Knex, { tables = {} }: KnexOptions): TableNames {
+export function tablesOf(knex: Knex, options: KnexOptions): TableNames {
   checkKnex(knex);
+  checkOptions(options, ['tables']);
+  const { tables = {} } = options;
   const names = { ...DEFAULT_TABLES, ...withoutUndefined(tables) };
   for (const [what, name] of Object.entries(names)) {
     if (!Object.hasOwn(DEFAULT_TABLES, what)) throw new RangeError(`tables.${what}: no such table`);

@@ -1,6 +1,7 @@
 import { type BinaryLike, pbkdf2, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import type * as Bcrypt from '@node-rs/bcrypt';
+import type { Verdict } from '../../application/index.ts';
 
 /** Hashes of other systems, for a hasher that checks them and makes none. */
 export interface LegacyHashes {
@@ -11,10 +12,12 @@ export interface LegacyHashes {
   kindOf(passwordHash: string): string | undefined;
 
   /**
-   * Whether a password has this hash, which has a kind; off the event loop.
+   * What a password is for this hash, which has a kind; off the event loop. `outdated` where it is right, but
+   * for what bcrypt took as the whole password and is not: that hash is kept, since to make one of what was typed
+   * could shut its owner out.
    * @throws Error where the package `@node-rs/bcrypt` is needed and cannot be loaded
    */
-  verify(passwordHash: string, password: string): Promise<boolean>;
+  verify(passwordHash: string, password: string): Promise<Verdict>;
 }
 
 /**
@@ -29,12 +32,18 @@ export interface LegacyHashes {
 export function legacyHashes(): LegacyHashes {
   return {
     kindOf: (passwordHash) => read(passwordHash)?.kind,
-    verify: async (passwordHash, password) => (await read(passwordHash)?.verify(password)) ?? false,
+    async verify(passwordHash, password) {
+      const stored = read(passwordHash);
+      if (stored === undefined || !(await stored.verify(password))) return 'wrong';
+      return Buffer.byteLength(password) > (stored.maxBytes ?? Infinity) ? 'right' : 'outdated';
+    },
   };
 }
 
 interface Readable {
   readonly kind: string;
+  /** What it takes of a password: it heeds nothing beyond. */
+  readonly maxBytes?: number;
   readonly verify: (password: string) => Promise<boolean>;
 }
 
@@ -52,7 +61,7 @@ function readBcrypt(text: string): Readable | undefined {
   const [, cost = ''] = /^\$2[aby]\$(\d\d)\$[./A-Za-z\d]{53}$/.exec(text) ?? [];
   if (cost === '' || Number(cost) < 4 || Number(cost) > MAX_BCRYPT_COST) return undefined;
   const verify = async (password: string) => (await loadBcrypt()).verify(password, text);
-  return { kind: `bcrypt ${Number(cost)}`, verify };
+  return { kind: `bcrypt ${Number(cost)}`, maxBytes: 72, verify };
 }
 
 async function loadBcrypt(): Promise<Pick<typeof Bcrypt, 'verify'>> {
@@ -113,6 +122,8 @@ function withScrypt(
   key: Buffer,
 ): Readable | undefined {
   const isPowerOfTwo = n > 1 && Number.isInteger(Math.log2(n));
+  // RFC 7914, 6: below 2 to the power of 16 r.
+  if (Math.log2(n) >= 16 * r) return undefined;
   const work = 128 * n * r * p;
   if (!isPowerOfTwo || work === 0 || work > MAX_SCRYPT_WORK || !isKey(key)) return undefined;
   return {

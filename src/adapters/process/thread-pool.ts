@@ -5,8 +5,18 @@ import { setPriority } from 'node:os';
 const NICE = 10;
 /** Threads that libuv starts unless UV_THREADPOOL_SIZE says otherwise. */
 const POOL_SIZE = 4;
+/** Beside those that hash: what looks up names and reads files must not wait for them. */
+const SPARE = 2;
 const AT_ONCE = 64;
 const TRIES = 20;
+
+/**
+ * Gives libuv's pool, which hashes passwords, a thread for each of so many at once, unless the environment
+ * says otherwise. Before anything uses it: it is made at its first use, and stays as it is.
+ */
+export function sizeThreadPool(hashes: number): void {
+  process.env['UV_THREADPOOL_SIZE'] ??= String(Math.max(POOL_SIZE, hashes + SPARE));
+}
 
 /**
  * Lets the threads of libuv's pool, which hash passwords, give way to the one that answers requests, and
