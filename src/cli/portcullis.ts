@@ -3,6 +3,8 @@ import { portcullis } from './commands.ts';
 
 // A reader that has seen enough, such as `head`.
 process.stdout.on('error', () => process.exit(1));
+// Nobody reads how far it is: no reason to stop half-way.
+process.stderr.on('error', () => {});
 try {
   await portcullis().parseAsync();
 } catch (fault) {
