@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readConfig } from '../src/adapters/config/config.ts';
-import { generateKey, rotateKey } from '../src/cli/keys.ts';
+import { generateKey, type KeyType, rotateKey } from '../src/cli/keys.ts';
 import { compose } from '../src/main.ts';
 import { json } from './support/cli.ts';
 import { SECRET } from './support/fakes.ts';
@@ -119,5 +119,63 @@ for (const [what, start] of Object.entries(STARTS)) {
     }
   });
 }
+
+keys('and refuses, before it makes one, what no list of the settings can hold', async () => {
+  const folder = temporaryFolder();
+  try {
+    const refusal = async (made: Promise<unknown>) =>
+      String(await made.catch((fault: unknown) => fault));
+    const named = join(folder.path, 'a,b.pem');
+    for (const made of [
+      generateKey(named, 'es256'),
+      generateKey(named, 'secret'),
+      rotateKey(named, 'es256', { JWT_SECRET: SECRET }),
+    ]) {
+      assert.match(await refusal(made), 'FILE has a comma');
+    }
+    const file = join(folder.path, 'new.pem');
+    for (const JWT_SECRET of [`${SECRET},more`, `${SECRET} `]) {
+      const said = await refusal(rotateKey(file, 'es256', { JWT_SECRET }));
+      assert.match(said, /JWT_SECRET has a comma, .* cannot be among JWT_PREVIOUS_SECRETS/);
+      assert.match(said, 'whoever has one signs in again');
+      assert.not.match(said, SECRET);
+      assert.match(
+        readConfig({ JWT_SECRET }).notices.join(),
+        'cannot be among JWT_PREVIOUS_SECRETS',
+      );
+    }
+    assert.equal(readdirSync(folder.path), []);
+    await generateKey(file, 'es256');
+    renameSync(file, named);
+    const said = await refusal(rotateKey(file, 'es256', { JWT_PRIVATE_KEY_FILE: named }));
+    assert.match(said, 'JWT_PRIVATE_KEY_FILE has a comma');
+    assert.match(said, 'rename the file first');
+    assert.equal(readdirSync(folder.path), ['a,b.pem']);
+    // A secret that does not sign is in nobody's way.
+    renameSync(named, file);
+    const env = { JWT_PRIVATE_KEY_FILE: file, JWT_SECRET: `${SECRET},more` };
+    const { data } = await rotateKey(join(folder.path, 'next.pem'), 'es256', env);
+    assert.is((data as Step).step, 1);
+  } finally {
+    folder.remove();
+  }
+});
+
+keys('and says for each kind how it can take over', async () => {
+  const folder = temporaryFolder();
+  try {
+    const said = async (type: KeyType) => {
+      const file = join(folder.path, type);
+      const { lines } = await generateKey(file, type);
+      return lines.join('\n').replaceAll(file, 'FILE');
+    };
+    assert.match(await said('es256'), 'portcullis keys rotate FILE');
+    const secret = await said('secret');
+    assert.match(secret, 'JWT_PREVIOUS_SECRETS="$(cat FILE)"');
+    assert.not.match(secret, 'keys rotate');
+  } finally {
+    folder.remove();
+  }
+});
 
 keys.run();

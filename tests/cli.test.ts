@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommanderError } from '@commander-js/extra-typings';
@@ -61,6 +62,9 @@ command('knows who asked wrongly', async () => {
     [['backup', 'a', 'b'], 'too many arguments'],
     [['users', 'set-role', '1', 'owner'], 'It is none of user, admin'],
     [['users', 'list', '--limit', 'x'], 'It is no whole number'],
+    [['users', 'list', '--limit', '0'], 'It is no whole number from 1 to 10000'],
+    [['users', 'list', '--limit', '10001'], 'It is no whole number from 1 to 10000'],
+    [['users', 'list', '--after', '-1'], 'It is no whole number'],
     [['users', 'create', 'a@example.com', 'A', '--password', 'x'], "unknown option '--password'"],
   ] as const) {
     const said = await usage(args);
@@ -71,9 +75,20 @@ command('knows who asked wrongly', async () => {
   assert.is(code, 2);
   assert.is(stdout, '');
   assert.match(stderr, "unknown command 'user'");
+  for (const [args, text] of [
+    [['conformance', 'nope'], 'Not done: the base URL must be like http://localhost:8000, '],
+    [['conformance', 'ftp://ada:canary@x', '--json'], 'Not done: the base URL must be like '],
+    [['users', 'export', '-', '--json'], 'Not done: - and --json both want standard output'],
+  ] as const) {
+    const said = await cli(args);
+    assert.is(said.code, 2, args.join(' '));
+    assert.is(said.stdout, '');
+    assert.match(said.stderr, text);
+    assert.not.match(said.stderr, 'canary');
+  }
 });
 
-command('refuses in one line, or in JSON, what cannot be done', async () => {
+command('refuses in one line on standard error what cannot be done', async () => {
   const folder = temporaryFolder();
   try {
     const DATABASE_URL = `sqlite:${join(folder.path, 'p.sqlite')}`;
@@ -82,11 +97,65 @@ command('refuses in one line, or in JSON, what cannot be done', async () => {
     assert.is(stdout, '');
     assert.match(stderr, /^Not done: \S+p.sqlite is not there: portcullis migrate makes it\n$/);
     assert.equal(existsSync(join(folder.path, 'p.sqlite')), false, 'and makes no file');
-    const told = await json(['users', 'list'], { DATABASE_URL: 'memory:' });
-    assert.equal(told, { error: 'DATABASE_URL is memory: nothing is kept' });
-    const production = { DATABASE_URL, NODE_ENV: 'production', JWT_SECRET: 'short' };
-    const settings = await cli(['users', 'list'], production);
-    assert.match(settings.stderr, 'Not done: JWT_SECRET must have at least 32 bytes');
+    const told = await cli(['users', 'list', '--json'], { DATABASE_URL: 'memory:' });
+    const nothing = 'Not done: DATABASE_URL is memory: nothing is kept\n';
+    assert.equal(told, { code: 1, stdout: '', stderr: nothing }, 'with --json as well');
+  } finally {
+    folder.remove();
+  }
+});
+
+command('names the setting where the database cannot be reached', async () => {
+  const DATABASE_URL = 'mysql://ada:canary@127.0.0.1:1/auth';
+  for (const args of [
+    ['users', 'list'],
+    ['sessions', 'prune'],
+    ['migrate'],
+    ['users', 'import', 'package.json'],
+    ['users', 'export', '-'],
+    ['backup', join(tmpdir(), 'portcullis-of-nothing.gz')],
+  ]) {
+    const { code, stdout, stderr } = await cli(args, { DATABASE_URL });
+    assert.equal([code, stdout], [1, ''], args.join(' '));
+    assert.match(stderr, /^Not done: DATABASE_URL cannot be used: .*ECONNREFUSED\n$/);
+    assert.not.match(stderr, 'canary');
+  }
+});
+
+command('heeds the settings that matter to it, wants no key and leaves none', async () => {
+  const folder = temporaryFolder();
+  try {
+    const DATABASE_URL = `sqlite:${join(folder.path, 'p.sqlite')}`;
+    await done(['migrate'], { DATABASE_URL });
+    const create = ['users', 'create', 'ada@example.com', 'Ada', '--password-stdin'];
+    for (const NODE_ENV of ['development', 'production']) {
+      const env = { DATABASE_URL, NODE_ENV, PORT: 'abc', TRUST_PROXY: 'x', JWT_SECRET: 'short' };
+      assert.match(await done(create, env, 'a horse, correct\n'), 'Created');
+      assert.match(await done(['users', 'list'], env), 'ada@example.com');
+      assert.match(await done(['users', 'show', 'ada@example.com'], env), 'Ada');
+      await done(['users', 'disable', 'ada@example.com'], env);
+      await done(['sessions', 'prune'], env);
+      for (const [name, value] of [
+        ['PASSWORD_MIN_LENGTH', '0'],
+        ['PASSWORD_BLOCKLIST', 'yes'],
+        ['ARGON2_PASSES', '0'],
+        ['AUDIT', 'file'],
+        ['AUDIT_RETENTION', 'long'],
+      ] as const) {
+        const refused = await cli(['users', 'delete', 'ada@example.com', '--yes'], {
+          ...env,
+          [name]: value,
+        });
+        assert.is(refused.code, 1);
+        assert.match(refused.stderr, new RegExp(`^Not done: ${name} must be`));
+      }
+      await done(['users', 'delete', 'ada@example.com', '--yes'], env);
+    }
+    const weak = { DATABASE_URL, NODE_ENV: 'production', ARGON2_MEMORY_KIB: '64' };
+    const refused = await cli(create, weak, 'a horse, correct\n');
+    assert.match(refused.stderr, "below OWASP's floor");
+    const made = readdirSync(folder.path).filter((name) => !/^p\.sqlite(?:-wal|-shm)?$/.test(name));
+    assert.equal(made, []);
   } finally {
     folder.remove();
   }
@@ -201,9 +270,9 @@ for (const name of STORES) {
   it('prunes all that the service prunes', async (env) => {
     const audited = { ...env, AUDIT: 'table' };
     await done(['migrate'], env);
-    const refused = await json(['sessions', 'prune'], audited);
-    const error = 'the table of audit records is not there: portcullis migrate makes it';
-    assert.equal(refused, { error });
+    const refused = await cli(['sessions', 'prune'], audited);
+    const why = 'the table of audit records is not there: portcullis migrate makes it';
+    assert.is(refused.stderr, `Not done: ${why}\n`);
     await done(['migrate'], audited);
     const service = await serve(readConfig(audited));
     await registered(service.url);

@@ -11,6 +11,7 @@ import { otherHashes } from '../src/adapters/knex/inspection.ts';
 import { KnexAudit } from '../src/adapters/knex/knex-audit.ts';
 import type { AuditRecord } from '../src/application/index.ts';
 import { SECRET } from './support/fakes.ts';
+import { LEGACY_HASHES } from './support/legacy-hashes.ts';
 import { mariadbServer, temporaryFolder } from './support/programs.ts';
 import { examine } from './support/service.ts';
 import { isAvailable, type StoreName, withDatabases, withDatabaseUrl } from './support/stores.ts';
@@ -201,6 +202,20 @@ for (const name of DATABASES) {
     assert.not.match(unsafe.join('\n'), 'letmein');
   });
 
+  it('says so where it has not looked at all hashes', async (url, knex) => {
+    const hash = LEGACY_HASHES.bcrypt;
+    const user = (i: number) => userOf(i, hash);
+    await knex.batchInsert(
+      'users',
+      Array.from({ length: 9_999 }, (_, i) => user(i)),
+      100,
+    );
+    const others = /^note +(.*) users have the hash of another system/m;
+    assert.is(others.exec((await examineAt(url)).text)?.[1], '9999');
+    await knex.batchInsert('users', [9_999, 10_000, 10_001].map(user));
+    assert.is(others.exec((await examineAt(url)).text)?.[1], '10000 or more');
+  });
+
   it('says how to make the first administrator, where they alone may list users', async (url, knex) => {
     const env = { ...SOUND, DATABASE_URL: url, USERS_ACCESS: 'admin' };
     const hash = await new Argon2Hasher().hash('password');
@@ -262,7 +277,10 @@ for (const name of DATABASES) {
     await knex.migrate.down();
     const { code, text } = await examineAt(url);
     assert.is(code, 0);
-    assert.match(text, /^note +0004_roles_disabled_users still to be made/m);
+    assert.match(
+      text,
+      /^note +0004_roles_disabled_users still to be made: .* npx portcullis migrate$/m,
+    );
   });
 
   it('takes a database in which nothing has been made yet', async () => {
@@ -343,12 +361,15 @@ async function rebuildUsers(
 
 const byText = (a: string, b: string) => (a < b ? -1 : 1);
 
-async function insertUser(knex: Knex, i: number, password_hash: string): Promise<void> {
-  const date_created = new Date(0).toISOString();
-  await knex('users').insert({
+async function insertUser(knex: Knex, i: number, passwordHash: string): Promise<void> {
+  await knex('users').insert(userOf(i, passwordHash));
+}
+
+function userOf(i: number, passwordHash: string) {
+  return {
     username: 'Ada',
     email: `${i}@example.com`,
-    password_hash,
-    date_created,
-  });
+    password_hash: passwordHash,
+    date_created: new Date(0).toISOString(),
+  };
 }

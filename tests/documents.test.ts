@@ -77,7 +77,7 @@ const ELSEWHERE: readonly {
     file: 'tests/release/deploy.test.ts',
     text: "'has manifests that Kubernetes takes'",
   },
-  ...['useradd', 'install', 'systemctl'].map((begins) => ({
+  ...['useradd', 'install', 'systemctl', 'systemd-run'].map((begins) => ({
     begins,
     why: 'changes a machine that has systemd; the unit is checked',
     file: 'tests/release/deploy.test.ts',

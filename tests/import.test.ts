@@ -130,6 +130,15 @@ for (const name of STORES) {
     assert.is((await knex('users').pluck('id')).length, emails.length);
   });
 
+  it('goes on where nobody reads how far it is', async (knex, env, file) => {
+    const run = start(['users', 'import', file(csv(1_000))], env);
+    run.closeStderr();
+    const { code, stdout } = await run.said;
+    assert.is(code, 1, 'lines were refused');
+    assert.match(stdout, '990 users imported, 10 lines refused\n');
+    assert.is((await knex('users').pluck('id')).length, 990);
+  });
+
   it('takes over hashes of every kind, which a sign-in replaces', async (knex, env, file) => {
     const kinds = Object.entries(LEGACY_HASHES);
     const lines = kinds.map(([kind, hash], i) =>

@@ -213,7 +213,13 @@ metrics('of all workers are one, and fall by none that ends', () =>
     await sleep(100);
     assert.is(await total(program), 20);
     const [, url = ''] = /metrics: (\S+)/.exec(program.output()) ?? [];
-    assert.is((await read(url)).get('portcullis_processes'), 2);
+    const samples = await read(url);
+    assert.is(samples.get('portcullis_processes'), 2);
+    const builds = [...samples].filter(([name]) => name.startsWith('portcullis_build_info{'));
+    assert.equal(
+      builds.map(([, value]) => value),
+      [1],
+    );
     const worker = execFileSync('pgrep', ['-P', String(program.process.pid), '-f', 'main.cjs'], {
       encoding: 'utf8',
     });

@@ -106,6 +106,8 @@ readme('lists every setting, with the default that it has', () => {
 
 readme('draws the tree that is there, and nothing else', () => {
   const tree = block('', 'src/\n').split('\n');
+  const drawn = new Set<string>();
+  const isMade = new Set(['dist', 'node_modules', 'data', 'coverage']);
   let folder = '';
   for (const line of tree) {
     const [, indent = '', name = ''] = /^( *)([\w.-]+\/?) /.exec(`${line} `) ?? [];
@@ -113,7 +115,14 @@ readme('draws the tree that is there, and nothing else', () => {
     if (indent === '') folder = name;
     const parent = indent.length === 4 ? 'src/adapters/' : indent.length === 2 ? 'src/' : '';
     assert.ok(existsSync(parent + name), `${folder} ${parent}${name}`);
+    drawn.add(parent + name);
   }
+  const folders = (path: string) =>
+    readdirSync(path || '.', { withFileTypes: true })
+      .filter((each) => each.isDirectory() && !isMade.has(each.name) && !each.name.startsWith('.'))
+      .map(({ name }) => `${path}${name}/`);
+  for (const path of ['', 'src/', 'src/adapters/'].flatMap(folders))
+    assert.ok(drawn.has(path), path);
 });
 
 readme('leads to the tests of what docs/security.md promises', () => {

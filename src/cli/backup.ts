@@ -2,8 +2,9 @@ import { statSync } from 'node:fs';
 import { readStore } from '../adapters/config/database-url.ts';
 import { developmentSecretPath } from '../adapters/config/kept-secret.ts';
 import { BackupRefused, backUp, type Restored, restore } from '../adapters/knex/backup.ts';
+import { faultOf } from '../adapters/knex/retry.ts';
 import type { DatabaseTarget } from '../adapters/knex/target.ts';
-import { Refused, type Report, untilSignal } from './terminal.ts';
+import { refuseDatabase, Refused, type Report, untilSignal } from './terminal.ts';
 
 /** The database of the settings, of which nothing else need be set. */
 export function readDatabase(env: NodeJS.ProcessEnv): DatabaseTarget {
@@ -52,6 +53,7 @@ async function refusing<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (fault) {
+    if (faultOf(fault) === 'unsent') refuseDatabase(fault);
     throw fault instanceof BackupRefused ? new Refused(fault.message) : fault;
   }
 }

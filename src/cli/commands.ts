@@ -6,7 +6,7 @@ import {
   InvalidArgumentError,
   Option,
 } from '@commander-js/extra-typings';
-import { tell } from './terminal.ts';
+import { Refused, tell } from './terminal.ts';
 
 // What each command does is loaded when it is asked for.
 
@@ -22,8 +22,12 @@ export function portcullis(): CommandUnknownOpts {
     .addHelpText(
       'after',
       `
-Settings are environment variables, the same as for the service; a command that needs the database alone
-reads DATABASE_URL alone. No password is ever an argument. --json prints one JSON value instead of text.
+Settings are environment variables, the same as for the service. migrate, backup, restore, users import and users
+export read DATABASE_URL (migrate AUDIT, too); all other commands of users and sessions those of the database,
+passwords, hashes and audit records: these need no key. No password is ever an argument.
+
+--json prints one JSON value instead of text, {"error": …} where it could not be done. What went wrong is text on standard
+error in either case.
 
 Exit codes: 0 done, and all in order; 1 not done, or not in order; 2 it was asked for wrongly.`,
     );
@@ -104,8 +108,8 @@ const PASSWORD_STDIN = 'read the password from standard input; else it is asked 
 function addUsers(users: Command): void {
   withJson(users.command('list'))
     .description('list users by ascending id')
-    .option('--after <id>', 'only those with a greater id', wholeNumber)
-    .option('--limit <count>', 'at most so many, up to 10000', wholeNumber)
+    .option('--after <id>', 'only those with a greater id', wholeNumber())
+    .option('--limit <count>', 'at most so many, up to 10000', wholeNumber({ min: 1, max: 10_000 }))
     .action((options) =>
       tell(options, async () => (await import('./users.ts')).listUsers(options)),
     );
@@ -183,7 +187,10 @@ reported with its number, and the exit code is 1; the others are imported all th
 
   withJson(users.command('export'))
     .description('write all users to a file')
-    .argument('<file>', 'made with mode 0600, never overwritten; -: standard output')
+    .argument(
+      '<file>',
+      'made with mode 0600, never overwritten; -: standard output, without --json',
+    )
     .addOption(
       new Option('--format <format>', 'its kind').choices(FORMATS).default('jsonl' as const),
     )
@@ -193,6 +200,12 @@ reported with its number, and the exit code is 1; the others are imported all th
     )
     .action((file, options) =>
       tell(options, async () => {
+        if (file === '-' && options.json) {
+          throw new Refused(
+            '- and --json both want standard output: the users are lines of JSON as it is',
+            2,
+          );
+        }
         const { exportUsers } = await import('./export-users.ts');
         const { readDatabase } = await import('./backup.ts');
         return exportUsers(readDatabase(process.env), file, options);
@@ -228,9 +241,14 @@ function withJson(command: Command) {
   return command.option('--json', 'print JSON');
 }
 
-function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It is no whole number.');
-  return Number(text);
+function wholeNumber(bounds?: { readonly min: number; readonly max: number }) {
+  return (text: string): number => {
+    const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    const { min, max } = bounds ?? { min: 0, max: Infinity };
+    if (number >= min && number <= max) return number;
+    const range = bounds ? ` from ${min} to ${max}` : '';
+    throw new InvalidArgumentError(`It is no whole number${range}.`);
+  };
 }
 
 function oneOf<T extends string>(choices: readonly T[]): (text: string) => T {

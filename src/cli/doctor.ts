@@ -169,7 +169,7 @@ function examineDatabase(config: Config, facts: DatabaseFacts): Finding[] {
     pendingSteps.length === 0
       ? ok('the tables are up to date')
       : note(
-          `${pendingSteps.join(', ')} still to be made: at the next start, or npm run knex -- migrate:latest`,
+          `${pendingSteps.join(', ')} still to be made: at the next start, or by npx portcullis migrate`,
         ),
   );
   if (hasUsers) findings.push(...examineUsers(facts));
@@ -277,16 +277,21 @@ function examineConnection(
       ];
 }
 
-function examineHashes({ unreadable, legacy, others }: DatabaseFacts['hashes']): Finding[] {
+function examineHashes({ areAll, unreadable, legacy, others }: DatabaseFacts['hashes']): Finding[] {
   const findings: Finding[] = [];
+  const number = (count: number) => (areAll ? `${count}` : `${count} or more`);
   if (unreadable > 0) {
     findings.push(
-      unsafe(`${unreadable} users have a password_hash that cannot be read: they cannot sign in`),
+      unsafe(
+        `${number(unreadable)} users have a password_hash that cannot be read: they cannot sign in`,
+      ),
     );
   }
   if (legacy > 0) {
     findings.push(
-      note(`${legacy} users have the hash of another system: renewed when they next sign in`),
+      note(
+        `${number(legacy)} users have the hash of another system: renewed when they next sign in`,
+      ),
     );
   }
   const weak = others.filter((beginning) => {
@@ -296,7 +301,9 @@ function examineHashes({ unreadable, legacy, others }: DatabaseFacts['hashes']):
   });
   if (weak.length > 0) {
     findings.push(
-      note(`${weak.length} users have a hash below OWASP's floor: renewed when they next sign in`),
+      note(
+        `${number(weak.length)} users have a hash below OWASP's floor: renewed when they next sign in`,
+      ),
     );
   }
   if (findings.length === 0) findings.push(ok("stored hashes are at or above OWASP's floor"));

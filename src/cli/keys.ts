@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { readConfig } from '../adapters/config/config.ts';
 import { developmentSecretPath } from '../adapters/config/kept-secret.ts';
 import { readKeyFile } from '../adapters/config/keys.ts';
+import { isListable } from '../adapters/config/reader.ts';
 import { keyObject, verifyKey } from '../adapters/jwt/keys.ts';
 import { Refused, type Report } from './terminal.ts';
 
@@ -11,6 +12,7 @@ export type KeyType = 'es256' | 'rs256' | 'secret';
 
 /** Makes a key, in a file of its own. */
 export async function generateKey(file: string, type: KeyType): Promise<Report> {
+  refuseUnlistable(file);
   const { algorithm, kid } = verifyKey(makeKey(file, type));
   const quoted = quote(file);
   const setting =
@@ -19,7 +21,12 @@ export async function generateKey(file: string, type: KeyType): Promise<Report> 
     lines: [
       `${file}: a new key for ${algorithm}, its name (kid) is ${kid}`,
       `Where nothing has been signed yet: ${setting}`,
-      'Else: portcullis keys rotate, or all who are signed in are signed out',
+      type === 'secret'
+        ? `Else every process first gets it as one that verifies: JWT_PREVIOUS_SECRETS="$(cat ${quoted})". The README`
+        : `Else: portcullis keys rotate ${quoted}, or all who are signed in are signed out`,
+      ...(type === 'secret'
+        ? ['has the steps, "Rotate keys"; or all who are signed in are signed out']
+        : []),
     ],
     data: { file, algorithm, kid },
   };
@@ -49,6 +56,34 @@ function writePrivately(file: string, content: string): void {
   }
 }
 
+const UNLISTABLE = 'a comma, or white space at its beginning or end';
+
+/** While keys change it is an item of JWT_PREVIOUS_KEY_FILES. */
+function refuseUnlistable(file: string): void {
+  if (!isListable(file)) {
+    throw new Refused(
+      `FILE has ${UNLISTABLE}, which JWT_PREVIOUS_KEY_FILES cannot hold: name another`,
+    );
+  }
+}
+
+/** What signs now has to go on to verify, as an item of a list. */
+function refuseUnlistableSigner(env: NodeJS.ProcessEnv): void {
+  const [signer, secret] = [env['JWT_PRIVATE_KEY_FILE'], env['JWT_SECRET']];
+  if (signer) {
+    if (isListable(signer)) return;
+    throw new Refused(
+      `JWT_PRIVATE_KEY_FILE has ${UNLISTABLE}, which JWT_PREVIOUS_KEY_FILES cannot hold: rename the file first`,
+    );
+  }
+  if (!secret || isListable(secret)) return;
+  throw new Refused(
+    `JWT_SECRET has ${UNLISTABLE}, and cannot be among JWT_PREVIOUS_SECRETS: after a change of the key its tokens` +
+      ' are good for nothing, and whoever has one signs in again. Where that may be, make a key (portcullis keys' +
+      ' generate FILE), set JWT_PRIVATE_KEY_FILE to it, take JWT_SECRET away, and restart all processes',
+  );
+}
+
 /** The settings of a step, as they are to be. What is a secret stands as the variable that holds it now. */
 interface Step {
   readonly step: 1 | 2 | 3;
@@ -66,6 +101,8 @@ export async function rotateKey(
   env: NodeJS.ProcessEnv,
 ): Promise<Report> {
   const config = readConfig(env);
+  refuseUnlistable(file);
+  refuseUnlistableSigner(env);
   if (!existsSync(file)) makeKey(file, type);
   const key = readKeyFile(file, 'private');
   if (typeof key === 'string') throw new Refused(key);

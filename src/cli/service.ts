@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Knex } from 'knex';
-import { readConfig } from '../adapters/config/config.ts';
+import { readAdministrationConfig } from '../adapters/config/config.ts';
 import { openForMigration } from '../adapters/knex/database.ts';
 import { KnexAudit } from '../adapters/knex/knex-audit.ts';
 import { migrate, pendingSteps } from '../adapters/knex/migrations.ts';
@@ -12,7 +13,7 @@ import { ClocksApart } from '../adapters/process/pruning.ts';
 import type { Composition } from '../composition.ts';
 import { conformance, type ConformanceOptions } from '../testing/index.ts';
 import { readDatabase } from './backup.ts';
-import { Refused, type Report } from './terminal.ts';
+import { refuseDatabase, Refused, type Report } from './terminal.ts';
 
 /** Serves as `npm start` does: by the built file, or in a checkout that is not built by the source. */
 export async function runService(): Promise<void> {
@@ -31,7 +32,7 @@ export async function runService(): Promise<void> {
 export async function runMigrate(): Promise<Report> {
   const knex = openForMigration(readDatabase(process.env));
   try {
-    const steps = await pendingSteps(knex);
+    const steps = await stepsToMake(knex);
     await migrate(knex);
     if (process.env['AUDIT'] === 'table') await new KnexAudit(knex).makeTable();
     const lines = steps.length === 0 ? ['The tables are up to date'] : steps.map(made);
@@ -41,18 +42,25 @@ export async function runMigrate(): Promise<Report> {
   }
 }
 
+/** What is asked first, and tells whether the database can be used at all. */
+async function stepsToMake(knex: Knex): Promise<readonly string[]> {
+  return pendingSteps(knex).catch(refuseDatabase);
+}
+
 function made(step: string): string {
   return `Made: ${step}`;
 }
 
 /**
- * Gives a command the parts of the service by its settings, on tables that are up to date: it makes none,
- * and no file.
+ * Gives a command the parts of the service by the settings that matter to these, on tables that are up to
+ * date: it makes none, and no file.
  */
 export async function withParts(
   use: (part: Composition['part']) => Promise<Report>,
 ): Promise<Report> {
-  const config = readConfig(process.env);
+  const settings = readAdministrationConfig(process.env);
+  // No command gives or takes a token: the key of the service is not looked for, nor one made and kept.
+  const config = { ...settings, jwtKey: randomBytes(48).toString('base64url') };
   const { store } = config;
   if (store.kind === 'memory') throw new Refused('DATABASE_URL is memory: nothing is kept');
   refuseOutdated.file(store);
@@ -76,7 +84,7 @@ export const refuseOutdated = {
     throw new Refused(`${target.path} is not there: portcullis migrate makes it`);
   },
   async tables(knex: Knex): Promise<void> {
-    if ((await pendingSteps(knex)).length === 0) return;
+    if ((await stepsToMake(knex)).length === 0) return;
     throw new Refused('the tables are not up to date: portcullis migrate makes them so');
   },
   async auditTable(knex: Knex): Promise<void> {
@@ -107,12 +115,9 @@ export async function runConformance(
   url: string,
   options: Pick<ConformanceOptions, 'usersAccess'> & { readonly everything?: true | undefined },
 ): Promise<Report> {
-  if (!URL.canParse(url)) throw new Refused(`${url} is no URL`);
   const { usersAccess, everything } = options;
-  const cases = conformance(url, {
-    scope: everything ? 'everything' : 'document',
-    ...(usersAccess && { usersAccess }),
-  });
+  const scope = everything ? 'everything' : 'document';
+  const cases = casesFor(url, { scope, ...(usersAccess && { usersAccess }) });
   const faults: { readonly name: string; readonly why: string }[] = [];
   for (const { name, run } of cases) {
     try {
@@ -126,4 +131,12 @@ export async function runConformance(
   );
   lines.push(`${cases.length - faults.length} of ${cases.length} cases hold`);
   return { lines, data: { cases: cases.length, faults }, failed: faults.length > 0 };
+}
+
+function casesFor(...given: Parameters<typeof conformance>): ReturnType<typeof conformance> {
+  try {
+    return conformance(...given);
+  } catch (fault) {
+    throw fault instanceof TypeError ? new Refused(fault.message, 2) : fault; // Of what is no URL.
+  }
 }

@@ -5,7 +5,7 @@ import { answerTo } from '../adapters/http/messages.ts';
 import { nameFault, printable } from '../adapters/log/faults.ts';
 import { AuthError } from '../application/index.ts';
 
-/** What a command has to say: `lines` to people, or `data` to programs (`--json`). */
+/** What a command has to say on standard output: `lines` to people, or `data` to programs (`--json`). */
 export interface Report {
   readonly lines: readonly string[];
   /** Undefined: it has been printed already. */
@@ -17,9 +17,21 @@ export interface Report {
 /** What was asked for cannot be done, or must not; the message says why and what to do. */
 export class Refused extends Error {
   override readonly name = 'Refused';
+  /** 2 where it was asked for wrongly. */
+  readonly exitCode: 1 | 2;
+
+  constructor(message: string, exitCode: 1 | 2 = 1) {
+    super(message);
+    this.exitCode = exitCode;
+  }
 }
 
-/** Runs a command and says what came of it. The exit code is 0 where all is well, else 1. */
+/** Names the setting, of which the fault itself says nothing; never its value, which holds a password. */
+export function refuseDatabase(fault: unknown): never {
+  throw new Refused(`DATABASE_URL cannot be used: ${nameFault(fault)}`);
+}
+
+/** Runs a command and says what came of it. The exit code is 0 where all is well. */
 export async function tell(
   { json }: { readonly json?: true | undefined },
   command: () => Promise<Report>,
@@ -30,10 +42,10 @@ export async function tell(
     else for (const line of lines) console.log(printable(line));
     if (failed) process.exitCode = 1;
   } catch (fault) {
-    process.exitCode = 1;
+    process.exitCode = fault instanceof Refused ? fault.exitCode : 1;
     const reasons = reasonsOf(fault);
     if (json) console.log(JSON.stringify({ error: reasons.join('; ') }));
-    else for (const reason of reasons) console.error(printable(`Not done: ${reason}`));
+    for (const reason of reasons) console.error(printable(`Not done: ${reason}`));
   }
 }
 

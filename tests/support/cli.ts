@@ -14,6 +14,8 @@ interface Running {
   readonly said: Promise<Said>;
   /** Everything on standard error so far. */
   readonly progress: () => string;
+  /** As `head` does when it has seen enough. */
+  readonly closeStderr: () => void;
   readonly kill: (signal: NodeJS.Signals) => void;
 }
 
@@ -40,7 +42,12 @@ export function start(
     stdout: stdout.join(''),
     stderr: stderr.join(''),
   }));
-  return { said, progress: () => stderr.join(''), kill: (signal) => child.kill(signal) };
+  return {
+    said,
+    progress: () => stderr.join(''),
+    closeStderr: () => child.stderr.destroy(),
+    kill: (signal) => child.kill(signal),
+  };
 }
 
 /** Runs `portcullis …` to its end. */

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { defaultPolicy } from '../../application/index.ts';
 import type { StoreTarget } from './database-url.ts';
 import { isPem, weaknessOfSecret } from './keys.ts';
-import { Reader } from './reader.ts';
+import { isListable, Reader } from './reader.ts';
 
 export type Profile = 'development' | 'production';
 
@@ -90,7 +90,23 @@ const OWASP_FLOOR_MANY_PASSES = 7_168;
  * @throws ConfigError
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
-  const read = new Reader(env);
+  return configOf(new Reader(env), { signs: true });
+}
+
+/** What matters where users and sessions are looked after, and nobody is served or given a token. */
+const OF_ADMINISTRATION =
+  /^(?:NODE_ENV|DATABASE_|PASSWORD_|ARGON2_|HASH_|AUDIT|RATE_LIMIT$|LOG_LEVEL$)/;
+
+/**
+ * The settings of that; all others are as if they were not set, and no key need be there.
+ * @throws ConfigError
+ */
+export function readAdministrationConfig(env: NodeJS.ProcessEnv): Config {
+  const heeded = Object.entries(env).filter(([name]) => OF_ADMINISTRATION.test(name));
+  return configOf(new Reader(Object.fromEntries(heeded)), { signs: false });
+}
+
+function configOf(read: Reader, { signs }: { readonly signs: boolean }): Config {
   const profile = read.one('NODE_ENV', ['development', 'production', 'test'], 'development');
   const production = profile === 'production';
 
@@ -170,8 +186,13 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     notices.push(
       'JWT_SECRET is not used, since JWT_PRIVATE_KEY_FILE signs: JWT_PREVIOUS_SECRETS keeps its tokens good',
     );
-  } else if (production && secret === undefined && !hasKeyFile) {
+  } else if (production && signs && secret === undefined && !hasKeyFile) {
     read.fault('JWT_SECRET', 'must be set in production (or JWT_PRIVATE_KEY_FILE)');
+  } else if (secret !== undefined && !isListable(secret)) {
+    notices.push(
+      'JWT_SECRET holds a comma, or begins or ends with white space: it cannot be among JWT_PREVIOUS_SECRETS,' +
+        ' and a new key signs everybody out',
+    );
   }
   const secrets = [
     ...(secret === undefined ? [] : [['JWT_SECRET', secret, !hasKeyFile] as const]),

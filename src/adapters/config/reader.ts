@@ -34,7 +34,7 @@ export class Reader {
   /** The items of a list, which commas alone part: white space could as well be of an item. */
   list(name: string): readonly string[] {
     const items = this.optional(name)?.split(',') ?? [];
-    if (items.every((item) => item !== '' && item === item.trim())) return items;
+    if (items.every(isListable)) return items;
     this.fault(name, 'must be a list parted by commas alone: nothing empty, no white space');
     return [];
   }
@@ -125,6 +125,11 @@ export class Reader {
     this.fault(name, store);
     return undefined;
   }
+}
+
+/** Whether a list of the settings can hold it as one item. */
+export function isListable(item: string): boolean {
+  return item !== '' && item === item.trim() && !item.includes(',');
 }
 
 /**

@@ -42,6 +42,8 @@ export interface AuditFacts {
 
 /** Of up to 10,000 stored hashes that are not as the hasher makes them today. */
 export interface HashFacts {
+  /** Whether there are no more of them than were looked at. */
+  readonly areAll: boolean;
   /** How many no password can be checked against. */
   readonly unreadable: number;
   /** How many are of another kind than argon2. */
@@ -50,7 +52,7 @@ export interface HashFacts {
   readonly others: readonly string[];
 }
 
-const NO_HASHES: HashFacts = { unreadable: 0, legacy: 0, others: [] };
+const NO_HASHES: HashFacts = { areAll: true, unreadable: 0, legacy: 0, others: [] };
 
 /** What is looked for. */
 export interface Inspection {
@@ -154,6 +156,9 @@ export async function otherHashes(knex: Knex, today: string): Promise<readonly s
   return rows.map(({ password_hash }) => password_hash);
 }
 
+/** Each is read here, and sent. */
+const MOST_HASHES = 10_000;
+
 async function inspectHashes(
   knex: Knex,
   prefix: string,
@@ -163,14 +168,15 @@ async function inspectHashes(
   const today = `${prefix}${'_'.repeat(22)}$${'_'.repeat(43)}`;
   const hashes = await knex<{ password_hash: string }>('users')
     .whereNot('password_hash', 'like', today)
-    .limit(10_000, { skipBinding: true })
+    .limit(MOST_HASHES, { skipBinding: true })
     .pluck('password_hash');
+  const areAll = hashes.length < MOST_HASHES;
   const readable = hashes.filter(reads);
   const ofArgon2 = readable.filter((hash) => hash.startsWith('$argon2'));
   // What makes a hash a hash does not leave this function.
   const others = ofArgon2.map((hash) => hash.split('$', 4).join('$'));
   const legacy = readable.length - ofArgon2.length;
-  return { unreadable: hashes.length - readable.length, legacy, others };
+  return { areAll, unreadable: hashes.length - readable.length, legacy, others };
 }
 
 async function inspectRoles(knex: Knex): Promise<RoleFacts | undefined> {

@@ -53,10 +53,14 @@ export class Metrics {
 
   constructor(version: string) {
     collectDefaultMetrics({ register: this.#registry });
-    this.#gauge('portcullis_build_info', 'The version that runs', ['version', 'node']).set(
-      { version, node: process.versions.node },
-      1,
-    );
+    const buildInfo = new Gauge({
+      name: 'portcullis_build_info',
+      help: 'The version that runs',
+      labelNames: ['version', 'node'],
+      registers: [this.#registry],
+      aggregator: 'first', // Of several workers as of one: it counts nothing.
+    });
+    buildInfo.set({ version, node: process.versions.node }, 1);
     this.#gauge('portcullis_processes', 'Processes that serve').set(1);
   }
 
