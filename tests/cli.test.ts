@@ -75,6 +75,10 @@ command('knows who asked wrongly', async () => {
   assert.is(code, 2);
   assert.is(stdout, '');
   assert.match(stderr, "unknown command 'user'");
+  const wrong = await cli(['users', 'list', '--limit', 'x', '--json']);
+  assert.is(wrong.code, 2);
+  assert.match((JSON.parse(wrong.stdout) as { error: string }).error, 'It is no whole number');
+  assert.match(wrong.stderr, 'It is no whole number');
   for (const [args, text] of [
     [['conformance', 'nope'], 'Not done: the base URL must be like http://localhost:8000, '],
     [['conformance', 'ftp://ada:canary@x', '--json'], 'Not done: the base URL must be like '],
@@ -82,8 +86,12 @@ command('knows who asked wrongly', async () => {
   ] as const) {
     const said = await cli(args);
     assert.is(said.code, 2, args.join(' '));
-    assert.is(said.stdout, '');
     assert.match(said.stderr, text);
+    const error = said.stderr.trim().replace('Not done: ', '');
+    assert.is(
+      said.stdout,
+      (args as readonly string[]).includes('--json') ? `${JSON.stringify({ error })}\n` : '',
+    );
     assert.not.match(said.stderr, 'canary');
   }
 });
@@ -98,8 +106,9 @@ command('refuses in one line on standard error what cannot be done', async () =>
     assert.match(stderr, /^Not done: \S+p.sqlite is not there: portcullis migrate makes it\n$/);
     assert.equal(existsSync(join(folder.path, 'p.sqlite')), false, 'and makes no file');
     const told = await cli(['users', 'list', '--json'], { DATABASE_URL: 'memory:' });
-    const nothing = 'Not done: DATABASE_URL is memory: nothing is kept\n';
-    assert.equal(told, { code: 1, stdout: '', stderr: nothing }, 'with --json as well');
+    const error = 'DATABASE_URL is memory: nothing is kept';
+    const both = { stdout: `${JSON.stringify({ error })}\n`, stderr: `Not done: ${error}\n` };
+    assert.equal(told, { code: 1, ...both });
   } finally {
     folder.remove();
   }

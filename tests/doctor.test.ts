@@ -194,6 +194,11 @@ for (const name of DATABASES) {
     const { code, text } = await examineAt(url);
     assert.is(code, 0);
     assert.match(text, "note    2 users have a hash below OWASP's floor");
+    const dearer = /^note +3 users have a dearer hash than ARGON2_\* make: it is kept/m;
+    const below = { ARGON2_MEMORY_KIB: '64', ARGON2_PASSES: '1', ARGON2_PARALLELISM: '2' };
+    const cheap = { ...below, DATABASE_URL: url };
+    assert.match((await examine(cheap)).text, dearer);
+    assert.not.match(text, dearer);
     const broken = ['letmein', '$argon2id$v=19$m=19456,t=2,p=1$x', today.slice(0, -30)];
     for (const [i, hash] of broken.entries()) await insertUser(knex, 10 + i, hash);
     const { code: worse, unsafe } = await examineAt(url);

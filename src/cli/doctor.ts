@@ -7,7 +7,7 @@ import {
   isBelowOwaspFloor,
   readConfig,
 } from '../adapters/config/config.ts';
-import { Argon2Hasher } from '../adapters/argon2/argon2-hasher.ts';
+import { Argon2Hasher, hashPrefix } from '../adapters/argon2/argon2-hasher.ts';
 import { developmentSecretPath } from '../adapters/config/kept-secret.ts';
 import { openForInspection } from '../adapters/knex/database.ts';
 import { type DatabaseFacts, inspectDatabase } from '../adapters/knex/inspection.ts';
@@ -145,8 +145,7 @@ async function examineStore(config: Config): Promise<Finding[]> {
   }
   const knex = openForInspection(store);
   try {
-    const { memoryKib, passes, parallelism } = config.argon2;
-    const prefix = `$argon2id$v=19$m=${memoryKib},t=${passes},p=${parallelism}$`;
+    const prefix = hashPrefix(config.argon2);
     const hasher = new Argon2Hasher({ ...config.argon2, legacyHashes: legacyHashes() });
     const reads = (hash: string) => hasher.reads(hash);
     const auditBefore = new Date(Date.now() - (config.auditRetention + PRUNED_WITHIN) * 1000);
@@ -172,7 +171,7 @@ function examineDatabase(config: Config, facts: DatabaseFacts): Finding[] {
           `${pendingSteps.join(', ')} still to be made: at the next start, or by npx portcullis migrate`,
         ),
   );
-  if (hasUsers) findings.push(...examineUsers(facts));
+  if (hasUsers) findings.push(...examineUsers(config, facts));
   findings.push(...examineRoles(config, facts), ...examineAudit(config, facts));
   if (store.kind === 'mysql') {
     findings.push(
@@ -193,7 +192,8 @@ function examineDatabase(config: Config, facts: DatabaseFacts): Finding[] {
   return findings;
 }
 
-function examineUsers({ hasUniqueEmail, comparesBytes, hashes }: DatabaseFacts): Finding[] {
+function examineUsers(config: Config, facts: DatabaseFacts): Finding[] {
+  const { hasUniqueEmail, comparesBytes, hashes } = facts;
   return [
     hasUniqueEmail
       ? ok('each email can be stored once')
@@ -207,7 +207,7 @@ function examineUsers({ hasUniqueEmail, comparesBytes, hashes }: DatabaseFacts):
           'users.email has a collation under which different emails are equal: make it' +
             ' utf8mb4_nopad_bin (MariaDB), utf8mb4_0900_bin (MySQL) or BINARY (SQLite)',
         ),
-    ...examineHashes(hashes),
+    ...examineHashes(config, hashes),
   ];
 }
 
@@ -277,7 +277,10 @@ function examineConnection(
       ];
 }
 
-function examineHashes({ areAll, unreadable, legacy, others }: DatabaseFacts['hashes']): Finding[] {
+function examineHashes(
+  { argon2 }: Config,
+  { areAll, unreadable, legacy, others }: DatabaseFacts['hashes'],
+): Finding[] {
   const findings: Finding[] = [];
   const number = (count: number) => (areAll ? `${count}` : `${count} or more`);
   if (unreadable > 0) {
@@ -294,11 +297,24 @@ function examineHashes({ areAll, unreadable, legacy, others }: DatabaseFacts['ha
       ),
     );
   }
-  const weak = others.filter((beginning) => {
+  const costs = others.map((beginning) => {
     const [, memory = 0, passes = 0] = /m=(\d+),t=(\d+)/.exec(beginning) ?? [];
-    const cost = { memoryKib: Number(memory), passes: Number(passes) };
-    return !beginning.startsWith('$argon2id$v=19') || isBelowOwaspFloor(cost);
+    const isCurrent = beginning.startsWith('$argon2id$v=19');
+    return { memoryKib: Number(memory), passes: Number(passes), isCurrent };
   });
+  const dear = costs.filter(
+    ({ memoryKib, passes, isCurrent }) =>
+      isCurrent && memoryKib >= argon2.memoryKib && passes >= argon2.passes,
+  );
+  if (dear.length > 0) {
+    findings.push(
+      note(
+        `${number(dear.length)} users have a dearer hash than ARGON2_* make: it is kept, and every` +
+          ' refused sign-in takes as long as it does',
+      ),
+    );
+  }
+  const weak = costs.filter((cost) => !cost.isCurrent || isBelowOwaspFloor(cost));
   if (weak.length > 0) {
     findings.push(
       note(
