@@ -178,13 +178,19 @@ for (const name of DATABASES) {
       `$argon2id$v=19$m=102400,t=2,p=8$${salt(0)}$${'k'.repeat(22)}`,
       `$argon2id$v=19$m=102400,t=2,p=8$${salt(1)}$${'k'.repeat(22)}`,
       `scrypt:32768:8:1$${salt(2)}$${'6b'.repeat(64)}`,
+      `scrypt$16384$${salt(3)}$8$1$${'k'.repeat(86)}==`,
+      `scrypt$16384$${salt(4)}$8$1$${'k'.repeat(86)}==`,
+      'unreadable',
+      'no hash either',
       `pbkdf2_sha256$600000$${salt(3)}$${'k'.repeat(43)}=`,
     ];
     for (const [i, hash] of stored.entries()) await insertUser(knex, i, hash);
     const found = await otherHashes(knex, '$argon2id$v=19$m=19456,t=2,p=1$');
-    const expected = [0, 301, 303, 304].map((i) => stored[i] ?? '');
-    assert.equal(found.toSorted(byText), expected.toSorted(byText));
-    assert.is(found[0], stored[0], 'the commonest first');
+    const firsts = [0, 301, 303, 304, 306, 307, 308];
+    assert.equal(
+      found,
+      firsts.map((i) => stored[i]),
+    );
   });
 
   it('finds weak hashes, and what is no hash', async (url, knex) => {
@@ -363,8 +369,6 @@ async function rebuildUsers(
     without.replace('email TEXT', `email TEXT ${collation ? `COLLATE ${collation}` : ''}`),
   );
 }
-
-const byText = (a: string, b: string) => (a < b ? -1 : 1);
 
 async function insertUser(knex: Knex, i: number, passwordHash: string): Promise<void> {
   await knex('users').insert(userOf(i, passwordHash));

@@ -133,30 +133,38 @@ export async function clockAhead(knex: Knex, now: () => Date): Promise<number> {
   return Number(time?.seconds) - (sent + now().getTime()) / 2000;
 }
 
-/** What a stored hash says of its cost, as far as SQL can tell where its salt begins. */
-const KIND = `CASE
-  WHEN password_hash LIKE '%,p=%' THEN SUBSTR(password_hash, 1, INSTR(password_hash, ',p=') + 4)
-  WHEN password_hash LIKE '$2%' THEN SUBSTR(password_hash, 1, 7)
-  WHEN password_hash LIKE 'scrypt%' THEN SUBSTR(password_hash, 1, 13)
-  ELSE SUBSTR(password_hash, 1, 20) END`;
+/** Kinds of hashes, at most: each is one more condition on every row after the first of its kind. */
+const MOST_KINDS = 32;
 
 /**
- * A stored hash of each kind that does not begin with `today`, the commonest kinds first, 100 at most. One look at
- * every row.
+ * A stored hash of each kind that does not begin with `today`, 32 at most, in the order of their users. One look at
+ * every row in all: each search goes on where the one before has found something.
  */
 export async function otherHashes(knex: Knex, today: string): Promise<readonly string[]> {
-  const rows = await knex('users')
-    .whereNot('password_hash', 'like', `${today}%`)
-    .select<readonly { readonly password_hash: string }[]>(
-      knex.raw('MIN(password_hash) AS password_hash'),
-    )
-    .groupByRaw(KIND)
-    .orderByRaw('COUNT(*) DESC')
-    .limit(100, { skipBinding: true });
-  return rows.map(({ password_hash }) => password_hash);
+  const found: string[] = [];
+  const known = [today];
+  for (let after = 0; found.length < MOST_KINDS; ) {
+    const next = knex('users').where('id', '>', after).orderBy('id');
+    for (const begin of known) void next.whereNot('password_hash', 'like', `${begin}%`);
+    const row = await next.first<
+      { readonly id: number; readonly password_hash: string } | undefined
+    >('id', 'password_hash');
+    if (row === undefined) break;
+    found.push(row.password_hash);
+    known.push(untilSalt(row.password_hash));
+    after = row.id;
+  }
+  return found;
 }
 
-/** Each is read here, and sent. */
+/** What a hash says of its kind and cost: all but salt and key, which come last, but for bcrypt and Django's scrypt. */
+function untilSalt(hash: string): string {
+  const parts = hash.split('$');
+  if (parts.length < 3) return hash;
+  return /^(?:\$2\w\$\d+|scrypt\$\d+)\$/.exec(hash)?.[0] ?? `${parts.slice(0, -2).join('$')}$`;
+}
+
+/** Looked at for what they are, at most. */
 const MOST_HASHES = 10_000;
 
 async function inspectHashes(
