@@ -796,16 +796,18 @@ function requestOf(model: HttpModel, drawn: RequestPlan): Request {
     `${method} ${target} HTTP/${drawn.version}`,
     ...headers.map(([name, value]) => `${odd(name)}:${drawn.odd ? '' : ' '}${value}`),
   ];
-  const bytes = Buffer.concat([
-    Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1'),
-    chunked ? inChunks(body) : body,
-  ]);
+  const headBytes = Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1');
+  const bytes = Buffer.concat([headBytes, chunked ? inChunks(body) : body]);
+  const due = expected();
+  // Several long parts together: which bytes of them count towards the limit is for Node to say.
+  const isLarge = due.outcomes.length > 0 && headBytes.length > 16_000;
   return {
     bytes,
     method,
     pieces: drawn.pieces,
     mayContinue: /^100-continue$/i.test(drawn.expect),
-    ...expected(),
+    ...due,
+    ...(isLarge && { outcomes: [...due.outcomes, refusal('431 Header too large')] }),
   };
 
   /** Of an Origin it matters where the request goes, and what the noise says. */
