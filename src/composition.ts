@@ -24,7 +24,7 @@ import {
   noAttempts,
   withSpare,
 } from './adapters/memory/memory-repositories.ts';
-import { Pruning } from './adapters/process/pruning.ts';
+import { Pruner } from './adapters/process/pruning.ts';
 import { Readiness } from './adapters/process/readiness.ts';
 import {
   type AuditLog,
@@ -50,7 +50,7 @@ export interface Parts extends Omit<Ports, 'events'> {
   readonly policy: Policy;
   readonly auth: EmbeddedAuth;
   readonly readiness: Readiness;
-  readonly pruning: Pruning;
+  readonly pruning: Pruner;
   readonly log: Log;
   /** Undefined where no audit records are kept. */
   readonly auditLog: AuditLog | undefined;
@@ -149,7 +149,7 @@ export async function compose(
     // A look-up like that of each request; no user has this id.
     readiness: (part) => new Readiness(() => part('users').findById(0)),
     pruning: (part) =>
-      new Pruning({
+      new Pruner({
         sessions: part('sessions'),
         attempts: part('attempts'),
         clock: part('clock'),

@@ -18,7 +18,7 @@ import {
 import { attend, openForMigration, poolLoad } from './adapters/knex/database.ts';
 import { otherHashes } from './adapters/knex/inspection.ts';
 import { KnexAudit } from './adapters/knex/knex-audit.ts';
-import { migrate } from './adapters/knex/migrations.ts';
+import { migrate } from './adapters/knex/migrate.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
 import { describeFault, nameFault, printable } from './adapters/log/faults.ts';
 import { type Log, textLog } from './adapters/log/log.ts';

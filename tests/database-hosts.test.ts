@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { canonicalEmail } from '../src/application/index.ts';
 import { knexRepositories } from '../src/adapters/knex/knex-repositories.ts';
-import { migrate } from '../src/adapters/knex/migrations.ts';
+import { migrate } from '../src/adapters/knex/migrate.ts';
 import { freePort, type MariadbServer, mariadbServer } from './support/programs.ts';
 import { openUrl, type Repositories } from './support/stores.ts';
 

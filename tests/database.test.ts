@@ -8,7 +8,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openDatabase } from '../src/adapters/knex/database.ts';
 import { knexRepositories } from '../src/adapters/knex/knex-repositories.ts';
-import { migrate } from '../src/adapters/knex/migrations.ts';
+import { migrate } from '../src/adapters/knex/migrate.ts';
 import { canonicalEmail } from '../src/application/index.ts';
 import { freePort, temporaryFolder, visitSqlite } from './support/programs.ts';
 import { isAvailable, openUrl, withDatabases, withDatabaseUrl } from './support/stores.ts';

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { Argon2Hasher } from '../src/adapters/argon2/argon2-hasher.ts';
 import { JwtIssuer } from '../src/adapters/jwt/jwt-issuer.ts';
 import { knexRepositories } from '../src/adapters/knex/knex-repositories.ts';
-import { migrate } from '../src/adapters/knex/migrations.ts';
+import { migrate } from '../src/adapters/knex/migrate.ts';
 import { createAuth } from '../src/application/index.ts';
 import { fakePorts, SECRET } from './support/fakes.ts';
 import { BUILT, call, startProgram, TEST_ENV } from './support/service.ts';
@@ -44,7 +44,7 @@ for (const name of DATABASES) {
     const script = `
       import { readConfig } from './src/adapters/config/config.ts';
       import { openForMigration } from './src/adapters/knex/database.ts';
-      import { migrate } from './src/adapters/knex/migrations.ts';
+      import { migrate } from './src/adapters/knex/migrate.ts';
       const knex = openForMigration(readConfig(process.env).store);
       // All of them have to wait for the same moment, or the first would be done too early.
       const wait = Math.max(0, ${Date.now() + 5000} - Date.now());

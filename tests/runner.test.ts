@@ -8,7 +8,10 @@ import { temporaryFolder } from './support/programs.ts';
 // A runner that calls a broken run green is worse than none.
 
 /** Runs test files of these contents and returns the exit code and the last lines. */
-function runFiles(files: Readonly<Record<string, string>>, env: Record<string, string> = {}) {
+function runFiles(
+  files: Readonly<Record<string, string>>,
+  { env = {}, parts = [] }: { env?: Record<string, string>; parts?: readonly string[] } = {},
+) {
   const folder = temporaryFolder();
   try {
     mkdirSync(join(folder.path, 'tests'));
@@ -23,7 +26,7 @@ function runFiles(files: Readonly<Record<string, string>>, env: Record<string, s
       );
     }
     const runner = resolve('tests/run.ts');
-    const { status, stdout } = spawnSync(process.execPath, ['--import', 'tsx', runner], {
+    const { status, stdout } = spawnSync(process.execPath, ['--import', 'tsx', runner, ...parts], {
       cwd: resolve('.'),
       encoding: 'utf8',
       env: {
@@ -63,6 +66,18 @@ runner('leaves what takes long to those who ask for it', () => {
   assert.is(status, 0);
 });
 
+runner(
+  'runs what is named by a part, and what takes long only where that part has `release`',
+  () => {
+    const files = { 'one-api.test.ts': GREEN, 'two.test.ts': RED, 'release/api.test.ts': RED };
+    const passed = (...parts: string[]) => runFiles(files, { parts }).last;
+    assert.is(passed('api'), '1 passed, 0 failed, 0 skipped');
+    assert.is(passed('one', 'release/x', 'api.test'), '1 passed, 0 failed, 0 skipped');
+    assert.is(passed('release'), '0 passed, 1 failed, 0 skipped');
+    assert.is(passed('one', 'release/a'), '1 passed, 1 failed, 0 skipped');
+  },
+);
+
 const BROKEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'there are no test files': { 'helper.ts': GREEN },
   'a file has no tests': { 'a.test.ts': "const one = suite('one');\none.run();\n" },
@@ -92,10 +107,10 @@ for (const [why, files] of Object.entries(BROKEN)) {
 
 runner('shows what is skipped, and fails for it where CI=true', () => {
   const files = { 'a.test.ts': GREEN.replace('one.run', "one.skip('later');\none.run") };
-  const local = runFiles(files, { CI: '' });
+  const local = runFiles(files, { env: { CI: '' } });
   assert.is(local.last, '1 passed, 0 failed, 1 skipped');
   assert.is(local.status, 0);
-  assert.is(runFiles(files, { CI: 'true' }).status, 1);
+  assert.is(runFiles(files, { env: { CI: 'true' } }).status, 1);
 });
 
 runner.run();

@@ -6,7 +6,7 @@ import type { Knex } from 'knex';
 import { readAdministrationConfig } from '../adapters/config/config.ts';
 import { openForMigration } from '../adapters/knex/database.ts';
 import { KnexAudit } from '../adapters/knex/knex-audit.ts';
-import { migrate, pendingSteps } from '../adapters/knex/migrations.ts';
+import { migrate, pendingSteps } from '../adapters/knex/migrate.ts';
 import { textLog } from '../adapters/log/log.ts';
 import type { DatabaseTarget } from '../adapters/knex/target.ts';
 import { ClocksApart } from '../adapters/process/pruning.ts';

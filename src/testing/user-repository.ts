@@ -203,7 +203,7 @@ export function userRepositoryContract(open: Open<OpenedStore>): readonly Case[]
       assert.deepEqual(await idsOf(0, 0), []);
       assert.deepEqual(await idsOf(2 ** 53, 2), []);
     }),
-    it('lists of a user what anybody may see, and nothing else', async ({ one: { users } }) => {
+    it('lists of a user all but what proves who they are', async ({ one: { users } }) => {
       const user = await users.insert(account(), session());
       assert.deepEqual(await users.page({ after: 0, limit: 10 }), [user]);
     }),

@@ -231,10 +231,7 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
         },
       },
     }),
-    fails: [
-      'stores what a new account is',
-      'lists of a user what anybody may see, and nothing else',
-    ],
+    fails: ['stores what a new account is', 'lists of a user all but what proves who they are'],
   },
   {
     name: 'stores sessions of nobody',

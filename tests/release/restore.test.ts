@@ -24,7 +24,7 @@ import * as assert from 'uvu/assert';
 import { readConfig } from '../../src/adapters/config/config.ts';
 import { backUp, restore } from '../../src/adapters/knex/backup.ts';
 import { attend } from '../../src/adapters/knex/database.ts';
-import { migrate } from '../../src/adapters/knex/migrations.ts';
+import { migrate } from '../../src/adapters/knex/migrate.ts';
 import { mayFollow } from '../../src/adapters/knex/private-file.ts';
 import {
   ask,

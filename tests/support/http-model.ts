@@ -8,8 +8,11 @@ export interface Outcome {
   readonly message?: string;
   /** The headers that depend on the answer; those that are not named here must not be there. */
   readonly headers?: Readonly<Record<string, string | RegExp>>;
-  /** Holds a body of another shape to what is known, or notes what the answer has changed. */
-  readonly take?: (body: string) => void;
+  /**
+   * Holds a body of another shape to what is known, or notes what the answer has changed. `kept` is the
+   * refresh token that it has the client keep in a cookie, if any.
+   */
+  readonly take?: (body: string, kept?: string) => void;
 }
 
 export interface Person {
@@ -39,6 +42,8 @@ export interface Said {
   /** The token of the Authorization header; NONE, or BAD where there is something else than one. */
   readonly bearer: string;
   readonly fields: Readonly<Record<string, string>>;
+  /** In cookie mode: the token of the cookie; NONE, or BAD where there is something else than one. */
+  readonly cookie?: string | undefined;
   readonly query: URLSearchParams;
   readonly params: Readonly<Record<string, string>>;
 }
@@ -60,7 +65,11 @@ const PASSWORD_REFUSALS = [
   '400 Password must be at most 1024 bytes',
 ];
 const TOO_MANY = '429 Too many attempts. Please try again later.';
+export const INVALID_MODE = '400 Invalid Refresh-Token-Mode';
+export const CROSS_ORIGIN = '403 Cross-origin request refused';
+const MODE_REFUSALS = [INVALID_MODE, CROSS_ORIGIN];
 
+/** Of every endpoint of the table. */
 export const REFUSALS: Readonly<Record<string, readonly string[]>> = {
   'POST /register': [
     ...PASSWORD_REFUSALS,
@@ -69,13 +78,20 @@ export const REFUSALS: Readonly<Record<string, readonly string[]>> = {
     '400 Username must be at most 255 characters',
     '400 Email already registered. Please try with different email.',
     TOO_MANY,
+    ...MODE_REFUSALS,
   ],
-  'POST /login': ['400 Missing email or password', '401 Invalid email or password', TOO_MANY],
+  'POST /login': [
+    '400 Missing email or password',
+    '401 Invalid email or password',
+    TOO_MANY,
+    ...MODE_REFUSALS,
+  ],
   'POST /refresh': [
     '400 Missing refresh token',
     '401 Invalid or expired refresh token',
     '404 User not found',
     TOO_MANY,
+    ...MODE_REFUSALS,
   ],
   'GET /protected': TOKEN_REFUSALS,
   'GET /users': [
@@ -83,17 +99,20 @@ export const REFUSALS: Readonly<Record<string, readonly string[]>> = {
     '400 Limit must be between 1 and 10000',
     '400 Invalid email address',
   ],
-  'POST /logout': ['400 Missing refresh token'],
-  'POST /logout-all': TOKEN_REFUSALS,
+  'POST /logout': ['400 Missing refresh token', ...MODE_REFUSALS],
+  'POST /logout-all': [...TOKEN_REFUSALS, ...MODE_REFUSALS],
   'GET /sessions': TOKEN_REFUSALS,
   'DELETE /sessions/{id}': [...TOKEN_REFUSALS, '404 Session not found'],
+  'GET /account': TOKEN_REFUSALS,
   'POST /password': [...TOKEN_REFUSALS, ...PASSWORD_REFUSALS, '401 Invalid password', TOO_MANY],
   'DELETE /account': [
     ...TOKEN_REFUSALS,
     '400 Missing required fields',
     '401 Invalid password',
     TOO_MANY,
+    ...MODE_REFUSALS,
   ],
+  'GET /openapi.json': [],
 };
 
 /** What is refused before it is an endpoint's business. */
@@ -127,6 +146,16 @@ export function refusal(line: string, headers: Outcome['headers'] = {}): Outcome
 const UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
+/** The cookie, as development has it; and what is said of it. */
+export const COOKIE_NAME = 'portcullis_refresh_token';
+const ATTRIBUTES = 'Path=/; HttpOnly; SameSite=Strict';
+const REMOVED = { 'set-cookie': `${COOKIE_NAME}=; ${ATTRIBUTES}; Max-Age=0` };
+const KEPT = {
+  'set-cookie': new RegExp(
+    `^${COOKIE_NAME}=[\\w-]+\\.[\\w-]+\\.[\\w-]+; ${ATTRIBUTES}; Max-Age=[1-9]\\d*$`,
+  ),
+};
+
 /** More than this are not made: the service's memory is being watched. */
 const MAX_PEOPLE = 40;
 const MAX_TOKENS = 200;
@@ -151,6 +180,42 @@ export class HttpModel {
 
   /** The answers that an endpoint may give; undefined where there is no model of it. */
   outcomes(endpoint: string, said: Said): readonly Outcome[] | undefined {
+    return said.cookie === undefined
+      ? this.#outcomes(endpoint, said)
+      : this.#inCookieMode(endpoint, said, said.cookie);
+  }
+
+  /** The same, but that the refresh token comes and goes in the cookie, and never in a body. */
+  #inCookieMode(endpoint: string, said: Said, cookie: string): readonly Outcome[] | undefined {
+    const presents = ['POST /refresh', 'POST /logout'].includes(endpoint);
+    const fields = presents ? { refresh_token: cookie } : said.fields;
+    const replaced = presents ? undefined : this.tokens.get(cookie);
+    const ends = ['POST /logout', 'POST /logout-all', 'DELETE /account'].includes(endpoint);
+    const keeps = !ends && (!presents || this.#rotation);
+    return this.#outcomes(endpoint, { ...said, fields })?.map((outcome) => {
+      const { status, headers, take } = outcome;
+      // A token that is good for nothing need not be kept; nor one that has been ended.
+      const removes = status >= 400 ? presents && [401, 404].includes(status) : ends;
+      if (removes) return { ...outcome, headers: { ...headers, ...REMOVED } };
+      if (status >= 400) return outcome;
+      return {
+        ...outcome,
+        ...(keeps && { headers: KEPT }),
+        take: (body, kept) => {
+          assert.not.match(body, 'refresh_token');
+          if (kept !== undefined) assert.not(body.includes(kept), 'the token of the cookie');
+          take?.(body, kept);
+          // Nobody else has the token that a sign-in replaces.
+          if (replaced?.kind === 'refresh') {
+            const { session } = replaced;
+            this.#end(session.person, (each) => each === session);
+          }
+        },
+      };
+    });
+  }
+
+  #outcomes(endpoint: string, said: Said): readonly Outcome[] | undefined {
     switch (endpoint) {
       case 'POST /register':
         return this.#register(said);
@@ -178,6 +243,8 @@ export class HttpModel {
           if (own === undefined) return [refusal('404 Session not found')];
           return [noContent(() => this.#end(person, (each) => each === own))];
         });
+      case 'GET /account':
+        return this.#signedIn(said, ({ session }) => [this.#account(session)]);
       case 'POST /password':
         return this.#signedIn(said, (token) => this.#changePassword(said, token));
       case 'DELETE /account':
@@ -207,13 +274,13 @@ export class HttpModel {
       const taken = '400 Email already registered. Please try with different email.';
       return this.#within([refusal(taken)]);
     }
-    const take = (body: string) => {
+    const take = (body: string, kept?: string) => {
       const { access_token, refresh_token } = JSON.parse(body) as Record<string, string>;
       const message = 'User created successfully';
       assert.is(body, JSON.stringify({ message, access_token, refresh_token }));
       const person = { email: address, username: name, password: secret, deleted: false };
       this.people.push(person);
-      this.#begin(person, access_token, refresh_token);
+      this.#begin(person, access_token, kept ?? refresh_token);
     };
     return this.#within([{ status: 201, take }]);
   }
@@ -224,7 +291,7 @@ export class HttpModel {
     if (person === undefined || person.password !== password.normalize('NFC')) {
       return this.#within([refusal('401 Invalid email or password')]);
     }
-    const take = (body: string) => {
+    const take = (body: string, kept?: string) => {
       const { access_token, refresh_token, user } = JSON.parse(body) as Record<string, string> & {
         user: { id: number; date_created: string };
       };
@@ -233,7 +300,7 @@ export class HttpModel {
       const message = 'Login successful';
       assert.is(body, JSON.stringify({ message, access_token, refresh_token, user: shown }));
       assert.ok(Number.isSafeInteger(id) && UTC.test(date_created), body);
-      this.#begin(person, access_token, refresh_token);
+      this.#begin(person, access_token, kept ?? refresh_token);
     };
     return this.#within([{ status: 200, take }]);
   }
@@ -246,15 +313,16 @@ export class HttpModel {
     const { session } = token;
     if (session.person.deleted) return [refusal('404 User not found')];
     if (session.ended) return this.#within([refused]);
-    const take = (body: string) => {
+    const take = (body: string, kept?: string) => {
       const { access_token, refresh_token } = JSON.parse(body) as Record<string, string>;
+      const successor = kept ?? refresh_token;
       const rotated = this.#rotation ? { refresh_token } : {};
       assert.is(body, JSON.stringify({ access_token, ...rotated }));
       this.#keep('access', access_token, session);
       if (!this.#rotation) return;
-      if (text !== session.current) assert.is(refresh_token, session.current, 'one successor');
-      else this.#keep('refresh', refresh_token, session);
-      session.current = refresh_token ?? '';
+      if (text !== session.current) assert.is(successor, session.current, 'one successor');
+      else this.#keep('refresh', successor, session);
+      session.current = successor ?? '';
     };
     const refreshed = { status: 200, take };
     if (text === session.current) return [refreshed];
@@ -322,6 +390,17 @@ export class HttpModel {
       assert.is(ids.size, listed.length);
       assert.is(ids.size, live.length);
       for (const { id } of live) assert.ok(ids.has(id), id);
+    };
+    return { status: 200, take };
+  }
+
+  #account({ person: { username, email }, id: session_id }: Session): Outcome {
+    const take = (body: string) => {
+      const { user } = JSON.parse(body) as { user: { id: number; date_created: string } };
+      const { id, date_created } = user;
+      const shown = { id, username, email, date_created, role: 'user' };
+      assert.is(body, JSON.stringify({ user: shown, session_id }));
+      assert.ok(Number.isSafeInteger(id) && UTC.test(date_created), body);
     };
     return { status: 200, take };
   }

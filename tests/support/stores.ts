@@ -5,7 +5,7 @@ import { createConnection } from 'mysql2/promise';
 import { readConfig } from '../../src/adapters/config/config.ts';
 import { openDatabase } from '../../src/adapters/knex/database.ts';
 import { knexRepositories } from '../../src/adapters/knex/knex-repositories.ts';
-import { migrate } from '../../src/adapters/knex/migrations.ts';
+import { migrate } from '../../src/adapters/knex/migrate.ts';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
 import type { OpenedStore, Repositories } from '../../src/testing/index.ts';
 import { temporaryFolder } from './programs.ts';

@@ -188,13 +188,13 @@ async function handle(
   if (mode !== undefined && mode !== COOKIE_MODE) return INVALID_MODE;
   if (mode !== undefined && isForeign(options.corsOrigins ?? [], request)) return CROSS_ORIGIN;
   if (endpoint.fields === undefined && mode === undefined) {
-    return endpoint.handle(auth, new Said(request, {}));
+    return endpoint.handle(auth, new RequestInput(request, {}));
   }
   const body = readJson(request);
   if ('reply' in body) return body.reply;
   const fields: Record<string, string> = {};
   for (const name of endpoint.fields ?? []) fields[name] = textOf(body.value, name);
-  if (mode === undefined) return endpoint.handle(auth, new Said(request, fields));
+  if (mode === undefined) return endpoint.handle(auth, new RequestInput(request, fields));
   return handleWithCookie(endpoint, auth, request, fields, options);
 }
 
@@ -214,7 +214,7 @@ async function handleWithCookie(
   const isPresented = 'refresh_token' in fields;
   const given = isPresented ? { refresh_token: presented } : fields;
   try {
-    const made = await endpoint.handle(auth, new Said(request, given, true));
+    const made = await endpoint.handle(auth, new RequestInput(request, given, true));
     const { refreshToken, ...reply } = made;
     if (endpoint.refreshCookie === 'ended') return { ...reply, cookie: cookie.removal };
     if (refreshToken === undefined) return reply;
@@ -231,7 +231,7 @@ async function handleWithCookie(
 }
 
 /** Each part is made when an endpoint asks for it: most ask for one or two. */
-class Said implements Input {
+class RequestInput implements Input {
   readonly #request: HttpRequest;
   readonly fields: Readonly<Record<string, string>>;
   readonly hasRefreshCookie: boolean;

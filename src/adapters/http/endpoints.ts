@@ -1,5 +1,6 @@
 import type { Auth, ListQuery, User, UserRecord } from '../../application/index.ts';
 import { type DateText, dateTexts } from './date-texts.ts';
+import type { FieldName } from './openapi-schemas.ts';
 import { type EndpointName, USERS_ACCESS, type UsersAccess } from './operations.ts';
 import {
   FAILURE,
@@ -17,7 +18,7 @@ export { FAILURE };
 /** One row of the wire contract. */
 interface Row {
   /** The members of the JSON body that are read, each a string. Absent: the body is not read. */
-  readonly fields?: readonly string[];
+  readonly fields?: readonly FieldName[];
   /** What is said, with status 500, when a part of the system fails; `FAILURE` unless given. */
   readonly failure?: string;
   /**

@@ -73,7 +73,7 @@ function said(message: string): Part {
 }
 
 /** What a success says, by the names that `Operation` has for it, each with an example. */
-export const SCHEMAS: Readonly<Record<string, Part>> = {
+export const SCHEMAS = {
   User: { ...closed(USER), examples: [USER_EXAMPLE] },
   OwnUser: { ...closed({ ...USER, role: ROLE }), examples: [OWN_USER_EXAMPLE] },
   Registered: {
@@ -222,10 +222,10 @@ export const SCHEMAS: Readonly<Record<string, Part>> = {
     additionalProperties: true,
     examples: [{ openapi: '3.1.0', info: { title: 'Portcullis', version: '0.1.0' }, paths: {} }],
   },
-};
+} satisfies Readonly<Record<string, Part>>;
 
 /** Members of requests, each a string; one of another type counts as missing. */
-export const FIELDS: Readonly<Record<string, Part>> = {
+export const FIELDS = {
   username: { ...USERNAME, description: 'Trimmed. It need not be unique.', example: 'Ada' },
   email: { ...EMAIL, description: 'Trimmed, in lower case.', example: 'ada@example.com' },
   password: {
@@ -236,10 +236,12 @@ export const FIELDS: Readonly<Record<string, Part>> = {
   confirm_password: { ...PASSWORD, description: 'The same again.', example: 'correct horse' },
   current_password: { ...PASSWORD, example: 'correct horse' },
   refresh_token: { ...TOKEN, example: REFRESH_EXAMPLE },
-};
+} satisfies Readonly<Record<string, Part>>;
+
+export type FieldName = keyof typeof FIELDS;
 
 /** Parameters in the query, in the path and in headers. */
-export const PARAMETERS: Readonly<Record<string, Part>> = {
+export const PARAMETERS = {
   id: {
     name: 'id',
     in: 'path',
@@ -281,10 +283,10 @@ export const PARAMETERS: Readonly<Record<string, Part>> = {
       'Without it no cookie is looked at.',
     schema: { type: 'string', enum: ['cookie'] },
   },
-};
+} satisfies Readonly<Record<string, Part>>;
 
 /** Headers of replies, by the names that `Operation` has for them. */
-export const HEADERS: Readonly<Record<string, Part>> = {
+export const HEADERS = {
   NoStore: {
     description: 'Nobody is to keep it.',
     required: true,
@@ -314,4 +316,4 @@ export const HEADERS: Readonly<Record<string, Part>> = {
       maxLength: 8192,
     },
   },
-};
+} satisfies Readonly<Record<string, Part>>;

@@ -1,6 +1,7 @@
 import { refusalsOf, sharedResponses, takesRefreshToken } from './openapi-refusals.ts';
 import {
   closed,
+  type FieldName,
   FIELDS,
   HEADERS,
   PARAMETERS,
@@ -8,7 +9,13 @@ import {
   refTo,
   SCHEMAS,
 } from './openapi-schemas.ts';
-import { type EndpointName, type Operation, OPERATIONS, type UsersAccess } from './operations.ts';
+import {
+  type EndpointName,
+  type Operation,
+  OPERATIONS,
+  TAGS,
+  type UsersAccess,
+} from './operations.ts';
 
 // The wire contract as a document (OpenAPI 3.1). It is put together from what is served: the table of
 // endpoints, the sentences of `messages.ts` and the hosts' own replies.
@@ -17,7 +24,7 @@ import { type EndpointName, type Operation, OPERATIONS, type UsersAccess } from 
 interface Row {
   readonly method: string;
   readonly path: string;
-  readonly fields?: readonly string[];
+  readonly fields?: readonly FieldName[];
   readonly failure: string;
   readonly refreshCookie?: string;
 }
@@ -32,14 +39,6 @@ export interface DocumentOptions {
 const GUARDS: Partial<Record<UsersAccess, Pick<Operation, 'refusals'>>> = {
   authenticated: { refusals: [] },
   admin: { refusals: ['insufficient_role'] },
-};
-
-const TAGS: Readonly<Record<string, string>> = {
-  'Sign in': 'Registration, sign-in, and the tokens that come of them.',
-  Sessions: 'One for each sign-in. Its refresh token is good for as long as it lasts.',
-  Account: 'What belongs to the user of the access token.',
-  Users: 'All of them.',
-  Service: 'What the service says of itself.',
 };
 
 const DESCRIPTION = `Registration, sign-in and sessions, with JWT access and refresh tokens.
@@ -159,13 +158,13 @@ function operationOf(row: Row, operation: Operation): Part {
   };
 }
 
-function bodyOf(fields: readonly string[]): Part {
+function bodyOf(fields: readonly FieldName[]): Part {
   const examples: Record<string, unknown> = {};
   const properties: Record<string, Part> = {};
   for (const field of fields) {
-    const { example, ...schema } = FIELDS[field] ?? { type: 'string' };
+    const { example, ...schema } = FIELDS[field];
     properties[field] = schema;
-    if (example !== undefined) examples[field] = example;
+    examples[field] = example;
   }
   // Other members are not refused, and not read.
   return { schema: { ...closed(properties), additionalProperties: true }, example: examples };
@@ -185,14 +184,9 @@ function successOf({ refreshCookie }: Row, { success }: Operation): Part {
       content: {
         'application/json': {
           schema: refTo('schemas', schema),
-          example: exampleOf(schema),
+          example: SCHEMAS[schema].examples[0],
         },
       },
     }),
   };
-}
-
-function exampleOf(schema: string): unknown {
-  const examples = SCHEMAS[schema]?.['examples'];
-  return Array.isArray(examples) ? (examples[0] as unknown) : undefined;
 }

@@ -1,4 +1,5 @@
 import type { AuthErrorCode } from '../../domain/errors.ts';
+import type { HEADERS, PARAMETERS, SCHEMAS } from './openapi-schemas.ts';
 import { NOT_READY, type TextReply } from './reply.ts';
 
 /** What an endpoint is known by: its method and path, which may hold `{names}`, each for one segment. */
@@ -31,24 +32,33 @@ export const USERS_ACCESS: readonly UsersAccess[] = [
   'disabled',
 ];
 
+/** What endpoints are sorted by. */
+export const TAGS = {
+  'Sign in': 'Registration, sign-in, and the tokens that come of them.',
+  Sessions: 'One for each sign-in. Its refresh token is good for as long as it lasts.',
+  Account: 'What belongs to the user of the access token.',
+  Users: 'All of them.',
+  Service: 'What the service says of itself.',
+};
+
 /** What the document says of an endpoint beside what the table does. */
 export interface Operation {
   /** What generated clients call it; where there is one, as the library does. */
   readonly id: string;
-  readonly tag: string;
+  readonly tag: keyof typeof TAGS;
   readonly summary: string;
   readonly description: string;
   /** Whether it wants an access token. */
   readonly bearer?: true;
   /** Parameters in the query and in headers, by their names in `PARAMETERS`. */
-  readonly parameters?: readonly string[];
+  readonly parameters?: readonly (keyof typeof PARAMETERS)[];
   readonly success: {
     readonly status: number;
     readonly description: string;
     /** Its name in `SCHEMAS`; none: there is no body. */
-    readonly schema?: string;
+    readonly schema?: keyof typeof SCHEMAS;
     /** Beside those of every reply: by their own names, and their names in `HEADERS`. */
-    readonly headers?: Readonly<Record<string, string>>;
+    readonly headers?: Readonly<Record<string, keyof typeof HEADERS>>;
   };
   /** What its use case refuses, beside what the bearer's token is refused for. */
   readonly refusals: readonly AuthErrorCode[];

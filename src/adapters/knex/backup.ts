@@ -9,7 +9,8 @@ import {
 } from './backup-file.ts';
 import { openForMigration } from './database.ts';
 import type { DatabaseTarget } from './target.ts';
-import { migrate, migratorConfig } from './migrations.ts';
+import { migrate } from './migrate.ts';
+import { migratorConfig } from './migrations.ts';
 import { backUpMysql, MYSQL_BEGINNING } from './mysql-backup.ts';
 import { restoreMysql } from './mysql-restore.ts';
 import { backUpSqlite, restoreSqlite, SQLITE_BEGINNING } from './sqlite-backup.ts';

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { isRole } from '../../domain/user.ts';
 import { AUDIT_TABLE } from './knex-audit.ts';
-import { pendingSteps } from './migrations.ts';
+import { pendingSteps } from './migrate.ts';
 import { isSqlite } from './tables.ts';
 
 /** What there is to know of a live database before it is trusted; nothing in it is changed. */

@@ -7,7 +7,7 @@ const BATCH = 1_000;
 const CLOCKS_APART = 60;
 
 /** What is pruned, and who is told. */
-export interface PruningOptions extends Pick<Ports, 'sessions' | 'attempts' | 'clock'> {
+export interface PrunerOptions extends Pick<Ports, 'sessions' | 'attempts' | 'clock'> {
   /** Undefined where no audit records are kept. */
   readonly auditLog: AuditLog | undefined;
   /** Seconds for which audit records are kept. */
@@ -31,11 +31,15 @@ export class ClocksApart extends Error {
   override readonly name = 'ClocksApart';
 }
 
-/** Removes what has passed; any number of processes may do so. */
-export class Pruning {
-  readonly #options: PruningOptions;
+/**
+ * Removes what has passed, for the service; any number of processes may do so. The use case `PruneExpired`
+ * is for those who embed: it gives the sum of a batch. Here each kind has its own count, audit records are
+ * removed too, and nothing is before the clocks have been compared.
+ */
+export class Pruner {
+  readonly #options: PrunerOptions;
 
-  constructor(options: PruningOptions) {
+  constructor(options: PrunerOptions) {
     this.#options = options;
   }
 
