@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { hashPrefix } from './adapters/argon2/argon2-hasher.ts';
+import { hashPrefix } from './adapters/argon2/phc.ts';
 import { lowerPoolPriority, sizeThreadPool } from './adapters/process/thread-pool.ts';
 import { isWorker, startWorkers, stopWhenAlone, WorkerEnded } from './adapters/process/workers.ts';
 import { type Config, ConfigError, readConfig } from './adapters/config/config.ts';

@@ -7,7 +7,8 @@ import {
   isBelowOwaspFloor,
   readConfig,
 } from '../adapters/config/config.ts';
-import { Argon2Hasher, hashPrefix } from '../adapters/argon2/argon2-hasher.ts';
+import { Argon2Hasher } from '../adapters/argon2/argon2-hasher.ts';
+import { hashPrefix } from '../adapters/argon2/phc.ts';
 import { developmentSecretPath } from '../adapters/config/kept-secret.ts';
 import { openForInspection } from '../adapters/knex/database.ts';
 import { type DatabaseFacts, inspectDatabase } from '../adapters/knex/inspection.ts';

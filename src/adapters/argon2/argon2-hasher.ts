@@ -5,6 +5,7 @@ import { hash, verify } from '@node-rs/argon2';
 import { AuthError, type PasswordHasher, type Verdict } from '../../application/index.ts';
 import { checkOptions } from '../../domain/options.ts';
 import { makeUpMemory, MAX_KINDS, MOST, RecentTimes, SlowestKind } from './making-up.ts';
+import { type Cost, hashPrefix, PHC, readCost } from './phc.ts';
 
 /** How dear a hash is, and how many there may be at once. */
 export interface Argon2Options {
@@ -244,10 +245,6 @@ interface StoredHash {
 /** How often a kind is tried before it is met: what is loaded for the first of them is not of the kind. */
 const SAMPLES = 3;
 
-/** A whole hash of any kind of argon2, of 16 bytes or more. */
-const PHC =
-  /^\$argon2(?:id|i|d)\$(?:v=(?:16|19)\$)?m=\d{1,10},t=\d{1,10},p=\d{1,8}\$[\w+/]{11,}\$[\w+/]{22,}$/;
-
 /** 1 GiB: the most that others take by name, libsodium's "sensitive". */
 const MAX_MEMORY_KIB = 2 ** 20;
 
@@ -259,32 +256,6 @@ const OWASP_COST = 19_456 * 2;
  * The dearest that others make by name, libsodium's "sensitive" (1 GiB, 4 passes), is within.
  */
 const TOO_DEAR = 128;
-
-interface Cost {
-  /** The hash as far as it says what it costs. */
-  readonly prefix: string;
-  /** argon2id of version 19, and not an older kind. */
-  readonly isCurrent: boolean;
-  readonly memoryKib: number;
-  readonly passes: number;
-}
-
-/** Undefined where it is no hash of argon2, or of parameters that argon2 does not take (RFC 9106, 3.1). */
-function readCost(phc: string): Cost | undefined {
-  const [prefix = '', kind, version, memory, time, lanes] =
-    /^\$argon2(id|i|d)\$(?:v=(\d{1,9})\$)?m=(\d{1,10}),t=(\d{1,10}),p=(\d{1,8})\$/.exec(phc) ?? [];
-  const [memoryKib, passes, parallelism] = [memory, time, lanes].map(Number);
-  if (!memoryKib || !passes || !parallelism || memoryKib < 8 * parallelism) return undefined;
-  return { prefix, isCurrent: kind === 'id' && version === '19', memoryKib, passes };
-}
-
-/** What every hash of these parameters begins with. */
-export function hashPrefix(
-  parameters: Required<Pick<Argon2Options, 'memoryKib' | 'passes' | 'parallelism'>>,
-): string {
-  const { memoryKib, passes, parallelism } = parameters;
-  return `$argon2id$v=19$m=${memoryKib},t=${passes},p=${parallelism}$`;
-}
 
 const CALLBACKS = ['onUnreadableHash', 'onHash', 'legacyHashes'];
 
