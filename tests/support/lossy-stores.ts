@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { knexRepositories } from '../../src/adapters/knex/knex-repositories.ts';
+import { writing } from '../../src/adapters/knex/retry.ts';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
 import type { OpenedLossyStore, Repositories } from '../../src/testing/index.ts';
 import { lossyProxy } from './lossy-proxy.ts';
@@ -94,7 +95,8 @@ async function openLossyMariadb(): Promise<OpenedLossyStore> {
   return {
     ...knexRepositories(lossy),
     other: knexRepositories(other),
-    deleteUser: (id) => other('users').where({ id }).delete(),
+    deleteUser: (id) =>
+      writing(other, async () => other('users').where({ id }).delete(), { found: null }),
     loseNextAnswer() {
       armed += 1;
       proxy.loseNextAnswer();

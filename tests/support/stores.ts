@@ -5,6 +5,7 @@ import { createConnection } from 'mysql2/promise';
 import { readConfig } from '../../src/adapters/config/config.ts';
 import { openDatabase } from '../../src/adapters/knex/database.ts';
 import { knexRepositories } from '../../src/adapters/knex/knex-repositories.ts';
+import { writing } from '../../src/adapters/knex/retry.ts';
 import { migrate } from '../../src/adapters/knex/migrate.ts';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
 import type { OpenedStore, Repositories } from '../../src/testing/index.ts';
@@ -108,7 +109,9 @@ export async function openStore(name: StoreName): Promise<OpenedStore> {
   return {
     ...knexRepositories(one),
     other: knexRepositories(other),
-    deleteUser: (id) => one('users').where({ id }).delete(),
+    // An operator's shell waits for SQLite's lock, which a pool that serves does not do by itself.
+    deleteUser: (id) =>
+      writing(one, async () => one('users').where({ id }).delete(), { found: null }),
     close,
   };
 }
