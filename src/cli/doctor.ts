@@ -8,7 +8,7 @@ import {
   readConfig,
 } from '../adapters/config/config.ts';
 import { Argon2Hasher } from '../adapters/argon2/argon2-hasher.ts';
-import { hashPrefix } from '../adapters/argon2/phc.ts';
+import { hashPrefix, readCost } from '../adapters/argon2/phc.ts';
 import { developmentSecretPath } from '../adapters/config/kept-secret.ts';
 import { openForInspection } from '../adapters/knex/database.ts';
 import { type DatabaseFacts, inspectDatabase } from '../adapters/knex/inspection.ts';
@@ -298,11 +298,7 @@ function examineHashes(
       ),
     );
   }
-  const costs = others.map((beginning) => {
-    const [, memory = 0, passes = 0] = /m=(\d+),t=(\d+)/.exec(beginning) ?? [];
-    const isCurrent = beginning.startsWith('$argon2id$v=19');
-    return { memoryKib: Number(memory), passes: Number(passes), isCurrent };
-  });
+  const costs = others.flatMap((beginning) => readCost(`${beginning}$`) ?? []);
   const dear = costs.filter(
     ({ memoryKib, passes, isCurrent }) =>
       isCurrent && memoryKib >= argon2.memoryKib && passes >= argon2.passes,
