@@ -4,11 +4,10 @@
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-COPY service/package.json service/
-COPY docs/package.json docs/
+COPY tools/build/package.json tools/build/
 RUN npm ci --include=dev
 COPY tsconfig.json tsconfig.build.json ./
-COPY service service
+COPY tools/build tools/build
 COPY src src
 RUN npm run build && npm prune --omit=dev
 
@@ -17,7 +16,7 @@ ENV NODE_ENV=production HOST=0.0.0.0
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
-COPY --from=build /app/service/package.json service/
+COPY --from=build /app/tools/build/package.json tools/build/
 COPY --from=build /app/dist dist
 # The image's own user, by number: Kubernetes can tell that it is not root. It owns nothing here, and needs
 # nothing to write on: the root may be read-only.

@@ -3,8 +3,8 @@
 //   bytes  node:http with the headers and the body that the server at TEMPLATE_URL answers
 //   plain  node:http at its shortest
 import { createServer } from 'node:http';
-import { expressApp, messageClasses } from '../dist/adapters/http/express.js';
-import { httpServer } from '../dist/adapters/http/server.js';
+import { expressApp, messageClasses } from '../dist/adapters/http/hosts/express.js';
+import { httpServer } from '../dist/adapters/http/hosts/server.js';
 
 const user = { id: 1, username: 'Ada', email: 'ada@example.com', dateCreated: new Date() };
 const auth = {

@@ -6,7 +6,7 @@
  * are CPU time by wall time: of the service from /proc/PID/stat, of this process (the load maker) from
  * process.cpuUsage, of others what /proc/stat has beside them. The database is in `TMPDIR`.
  *
- *   npm run bench:overload
+ *   npm run bench -- overload
  */
 import { admitted, CORES, type Extent, figuresOf, type Flood, flood, type Slice } from './flood.ts';
 import { p99 } from './load.ts';

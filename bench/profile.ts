@@ -2,7 +2,7 @@
  * Where the service spends its time under load at one path, on a MariaDB: the ten hottest functions,
  * and the shares of Node, of packages, and of our own folders. `SECONDS` (5) of it, after a warm-up.
  *
- *   npm run profile -- /protected       or /refresh, /login, /register, /users
+ *   npm run bench -- profile /protected       or /refresh, /login, /register, /users
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

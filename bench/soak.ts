@@ -6,8 +6,8 @@
  * without the first tenth. Exit code 1 where a reply is strange; judges no slope: one that is less than twice its
  * error is as good as none. `FROM=source` runs what has not been built.
  *
- *   npm run bench:soak
- *   MINUTES=3 STORES=sqlite npm run bench:soak
+ *   npm run bench -- soak
+ *   MINUTES=3 STORES=sqlite npm run bench -- soak
  */
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';

@@ -6,13 +6,13 @@
  * (5) times for each kind of these: the first refusal since the start of the service. Prints medians, their difference with its 95 % interval, and the p of a
  * Mann-Whitney U test; asserts nothing.
  *
- *   npm run bench:timing
+ *   npm run bench -- timing
  */
 import { join } from 'node:path';
 import { type Options, hash } from '@node-rs/argon2';
 import { createConnection } from 'mysql2/promise';
 import { readConfig } from '../src/adapters/config/config.ts';
-import { openDatabase } from '../src/adapters/knex/database.ts';
+import { openDatabase } from '../src/adapters/knex/connection/open.ts';
 import { findMariadb, mariadbServer, temporaryFolder } from '../tests/support/programs.ts';
 import { BUILT, registered, startProgram } from '../tests/support/service.ts';
 import { Connection, quantile, requestText } from './measure.ts';

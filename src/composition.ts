@@ -7,17 +7,17 @@ import { Argon2Hasher } from './adapters/argon2/argon2-hasher.ts';
 import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
 import type { Config } from './adapters/config/config.ts';
 import { developmentSecretPath, keptSecret } from './adapters/config/kept-secret.ts';
-import type { EndpointOptions } from './adapters/http/endpoints.ts';
-import { expressApp } from './adapters/http/express.ts';
+import type { EndpointOptions } from './adapters/http/contract/endpoints.ts';
+import { expressApp } from './adapters/http/hosts/express.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
-import { legacyHashes } from './adapters/legacy-hashes/legacy-hashes.ts';
-import { openDatabase, openWithoutSync } from './adapters/knex/database.ts';
-import { clockAhead } from './adapters/knex/inspection.ts';
-import { knexRepositories } from './adapters/knex/knex-repositories.ts';
+import { legacyHashes } from './adapters/argon2/legacy-hashes.ts';
+import { openDatabase, openWithoutSync } from './adapters/knex/connection/open.ts';
+import { clockAhead } from './adapters/knex/operator/inspection.ts';
+import { knexRepositories } from './adapters/knex/repositories.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
 import { pages } from './adapters/pages/pages.ts';
 import { AuditTrail } from './adapters/audit/audit-trail.ts';
-import { KnexAudit } from './adapters/knex/knex-audit.ts';
+import { KnexAudit } from './adapters/knex/audit.ts';
 import { auditInto, jsonLog, type Log, textLog } from './adapters/log/log.ts';
 import {
   memoryRepositories,
@@ -213,7 +213,7 @@ function developmentSecret(store: Config['store']): string {
 async function newMetrics(): Promise<Metrics> {
   const [{ Metrics }, { API_VERSION }] = await Promise.all([
     import('./adapters/metrics/metrics.ts'),
-    import('./adapters/http/openapi.ts'),
+    import('./adapters/http/openapi/document.ts'),
   ]);
   return new Metrics(API_VERSION);
 }

@@ -56,7 +56,7 @@ async function main(folder: string, wanted: readonly string[]): Promise<number> 
   }
   process.env['TMPDIR'] = temporaryPlace();
   // Programs under test are the built ones: they start in a third of the time that sources take.
-  execFileSync(process.execPath, ['service/prestart.js'], { stdio: 'inherit' });
+  execFileSync(process.execPath, ['tools/build/prestart.js'], { stdio: 'inherit' });
   const { env, close } = await realParts();
   const queue = [...files];
   const worker = async () => {

@@ -1,6 +1,6 @@
 import { canonicalEmail } from '../domain/credentials.ts';
 import { AuthError, type AuthErrorCode } from '../domain/errors.ts';
-import { networkOf } from '../domain/network.ts';
+import { networkOf } from './network.ts';
 import type { AttemptCounter, Ports } from './ports.ts';
 
 /** Seconds until the next attempt, once the free ones are spent. It doubles with each wait. */

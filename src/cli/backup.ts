@@ -1,18 +1,9 @@
 import { statSync } from 'node:fs';
-import { readStore } from '../adapters/config/database-url.ts';
 import { developmentSecretPath } from '../adapters/config/kept-secret.ts';
-import { BackupRefused, backUp, type Restored, restore } from '../adapters/knex/backup.ts';
-import { faultOf } from '../adapters/knex/retry.ts';
-import type { DatabaseTarget } from '../adapters/knex/target.ts';
+import { BackupRefused, backUp, type Restored, restore } from '../adapters/knex/operator/backup.ts';
+import { faultOf } from '../adapters/knex/connection/retry.ts';
+import { readDatabase } from './harness.ts';
 import { refuseDatabase, Refused, type Report, untilSignal } from './terminal.ts';
-
-/** The database of the settings, of which nothing else need be set. */
-export function readDatabase(env: NodeJS.ProcessEnv): DatabaseTarget {
-  const store = readStore(env);
-  if (typeof store === 'string') throw new Refused(`DATABASE_URL ${store}`);
-  if (store.kind === 'memory') throw new Refused('DATABASE_URL is memory: nothing is kept');
-  return store;
-}
 
 /** Writes all that is in the database to a file. */
 export async function runBackup(file: string): Promise<Report> {

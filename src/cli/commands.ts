@@ -35,11 +35,11 @@ Exit codes: 0 done, and all in order; 1 not done, or not in order; 2 it was aske
   program
     .command('serve')
     .description('serve, as npm start does')
-    .action(async () => (await import('./service.ts')).runService());
+    .action(async () => (await import('./serve.ts')).runService());
 
   withJson(program.command('migrate'))
     .description('make the tables, or bring them up to date')
-    .action((options) => tell(options, async () => (await import('./service.ts')).runMigrate()));
+    .action((options) => tell(options, async () => (await import('./migrate.ts')).runMigrate()));
 
   withJson(program.command('doctor'))
     .description('say what is unsafe in the settings and the live database')
@@ -70,7 +70,7 @@ Exit codes: 0 done, and all in order; 1 not done, or not in order; 2 it was aske
     .description(
       'remove expired sessions, counts of attempts and audit records now; the service does so every hour',
     )
-    .action((options) => tell(options, async () => (await import('./service.ts')).pruneSessions()));
+    .action((options) => tell(options, async () => (await import('./prune.ts')).pruneSessions()));
 
   addKeys(program.command('keys').description('make and rotate the keys that sign tokens'));
 
@@ -89,7 +89,7 @@ Exit codes: 0 done, and all in order; 1 not done, or not in order; 2 it was aske
       ] as const),
     )
     .action((url, options) =>
-      tell(options, async () => (await import('./service.ts')).runConformance(url, options)),
+      tell(options, async () => (await import('./conformance.ts')).runConformance(url, options)),
     );
   strictly(program);
   return program;
@@ -207,7 +207,7 @@ reported with its number, and the exit code is 1; the others are imported all th
           );
         }
         const { exportUsers } = await import('./export-users.ts');
-        const { readDatabase } = await import('./backup.ts');
+        const { readDatabase } = await import('./harness.ts');
         return exportUsers(readDatabase(process.env), file, options);
       }),
     );

@@ -10,9 +10,9 @@ import {
 import { Argon2Hasher } from '../adapters/argon2/argon2-hasher.ts';
 import { hashPrefix, readCost } from '../adapters/argon2/phc.ts';
 import { developmentSecretPath } from '../adapters/config/kept-secret.ts';
-import { openForInspection } from '../adapters/knex/database.ts';
-import { type DatabaseFacts, inspectDatabase } from '../adapters/knex/inspection.ts';
-import { legacyHashes } from '../adapters/legacy-hashes/legacy-hashes.ts';
+import { openForInspection } from '../adapters/knex/connection/open.ts';
+import { type DatabaseFacts, inspectDatabase } from '../adapters/knex/operator/inspection.ts';
+import { legacyHashes } from '../adapters/argon2/legacy-hashes.ts';
 import { nameFault } from '../adapters/log/faults.ts';
 import type { Report } from './terminal.ts';
 

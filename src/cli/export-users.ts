@@ -4,11 +4,16 @@ import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Knex } from 'knex';
-import { BackupRefused, giveName, refuseTaken, sync } from '../adapters/knex/backup-file.ts';
-import { openDatabase } from '../adapters/knex/database.ts';
-import type { DatabaseTarget } from '../adapters/knex/target.ts';
-import { exportedUsers, type ExportedUser } from '../adapters/knex/user-export.ts';
-import { refuseOutdated } from './service.ts';
+import {
+  BackupRefused,
+  giveName,
+  refuseTaken,
+  sync,
+} from '../adapters/knex/operator/backup-file.ts';
+import { openDatabase } from '../adapters/knex/connection/open.ts';
+import type { DatabaseTarget } from '../adapters/knex/connection/target.ts';
+import { exportedUsers, type ExportedUser } from '../adapters/knex/operator/user-export.ts';
+import { refuseOutdated } from './harness.ts';
 import { Refused, type Report, untilSignal, write } from './terminal.ts';
 import { csvField, type Format } from './user-file.ts';
 

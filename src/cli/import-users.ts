@@ -4,17 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Argon2Hasher } from '../adapters/argon2/argon2-hasher.ts';
-import { answerTo } from '../adapters/http/messages.ts';
-import { openForMigration } from '../adapters/knex/database.ts';
-import type { DatabaseTarget } from '../adapters/knex/target.ts';
-import { type ImportedLine, ImportTaken, UserImport } from '../adapters/knex/user-import.ts';
-import { legacyHashes } from '../adapters/legacy-hashes/legacy-hashes.ts';
+import { answerTo } from '../adapters/http/contract/messages.ts';
+import { openForMigration } from '../adapters/knex/connection/open.ts';
+import type { DatabaseTarget } from '../adapters/knex/connection/target.ts';
+import {
+  type ImportedLine,
+  ImportTaken,
+  UserImport,
+} from '../adapters/knex/operator/user-import.ts';
+import { legacyHashes } from '../adapters/argon2/legacy-hashes.ts';
 import { printable } from '../adapters/log/faults.ts';
 import { AuthError } from '../application/index.ts';
 import { parseEmail, parseUsername } from '../domain/credentials.ts';
 import { isRole } from '../domain/user.ts';
-import { readDatabase } from './backup.ts';
-import { refuseOutdated } from './service.ts';
+import { readDatabase, refuseOutdated } from './harness.ts';
 import { Progress, Refused, type Report, type Screen, untilSignal, write } from './terminal.ts';
 import { type Fields, type FileLine, type Format, readUserFile } from './user-file.ts';
 

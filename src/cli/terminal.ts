@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { ConfigError } from '../adapters/config/config.ts';
-import { answerTo } from '../adapters/http/messages.ts';
+import { answerTo } from '../adapters/http/contract/messages.ts';
 import { nameFault, printable } from '../adapters/log/faults.ts';
 import { AuthError } from '../application/index.ts';
 

@@ -1,6 +1,6 @@
 import type { EmbeddedAuth, Role, UserRecord } from '../application/index.ts';
 import { printable } from '../adapters/log/faults.ts';
-import { withParts } from './service.ts';
+import { withParts } from './harness.ts';
 import { confirm, readPassword, type Report, write } from './terminal.ts';
 
 /** A user as the API names their fields. */

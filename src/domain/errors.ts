@@ -1,6 +1,6 @@
 /**
  * Everything that the product refuses, by its code. A code says what happened; the sentence and
- * the status for it belong to whoever talks to the caller (`adapters/http/messages.ts` over HTTP).
+ * the status for it belong to whoever talks to the caller (`adapters/http/contract/messages.ts` over HTTP).
  */
 export type AuthErrorCode =
   | 'missing_fields'

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { knexRepositories } from '../../src/adapters/knex/knex-repositories.ts';
+import { knexRepositories } from '../../src/adapters/knex/repositories.ts';
 import { memoryRepositories, withSpare } from '../../src/adapters/memory/memory-repositories.ts';
 import { type AttemptCounter, createAuth, StoreUnwritable } from '../../src/application/index.ts';
 import { attemptCounterContract, FixedClock, type OpenedCounter } from '../../src/testing/index.ts';

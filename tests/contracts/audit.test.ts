@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AuditTrail } from '../../src/adapters/audit/audit-trail.ts';
-import { KnexAudit } from '../../src/adapters/knex/knex-audit.ts';
+import { KnexAudit } from '../../src/adapters/knex/audit.ts';
 import { auditInto, jsonLog } from '../../src/adapters/log/log.ts';
 import type { AuditLog, AuditRecord } from '../../src/application/index.ts';
 import {
@@ -11,7 +11,7 @@ import {
   type OpenedAuditLog,
   type OpenTrail,
   type Trail,
-} from '../../src/testing/audit-log.ts';
+} from './audit-log-contract.ts';
 import { failedCases, runContract } from '../support/contracts.ts';
 import { isAvailable, openDatabases, type StoreName } from '../support/stores.ts';
 

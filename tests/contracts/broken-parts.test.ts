@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Argon2Hasher } from '../../src/adapters/argon2/argon2-hasher.ts';
-import { legacyHashes } from '../../src/adapters/legacy-hashes/legacy-hashes.ts';
+import { legacyHashes } from '../../src/adapters/argon2/legacy-hashes.ts';
 import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
 import {
   AuthError,

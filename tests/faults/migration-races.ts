@@ -19,7 +19,7 @@ const TRIES = 1_000;
 const MIGRATE_WHEN_TOLD = `
   import { once } from 'node:events';
   import { readConfig } from './dist/adapters/config/config.js';
-  import { openForMigration } from './dist/adapters/knex/database.js';
+  import { openForMigration } from './dist/adapters/knex/connection/open.js';
   import { migrate } from './dist/adapters/knex/migrate.js';
   const { store } = readConfig(process.env);
   const open = () => openForMigration(store);

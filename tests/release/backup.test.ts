@@ -8,8 +8,8 @@ import { createConnection } from 'mysql2/promise';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readConfig } from '../../src/adapters/config/config.ts';
-import { BackupRefused, restore } from '../../src/adapters/knex/backup.ts';
-import { firstFreeId } from '../../src/adapters/knex/backup-file.ts';
+import { BackupRefused, restore } from '../../src/adapters/knex/operator/backup.ts';
+import { firstFreeId } from '../../src/adapters/knex/operator/backup-file.ts';
 import {
   ask,
   countOf,

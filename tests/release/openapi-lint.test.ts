@@ -1,24 +1,18 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { endpoints } from '../../src/adapters/http/endpoints.ts';
-import { openApi } from '../../src/adapters/http/openapi.ts';
-import { EVERYTHING } from '../support/openapi-record.ts';
+import { endpoints } from '../../src/adapters/http/contract/endpoints.ts';
+import { openApi } from '../../src/adapters/http/openapi/document.ts';
+import { EVERYTHING } from '../../tools/openapi-record.ts';
 import { temporaryFolder } from '../support/programs.ts';
 
 // Two linters of others, with rules of their own and OWASP's. They are 244 packages, and so are installed by
-// this alone, in docs/lint/: nobody else waits for them.
+// tools/lint/run.js when they are first asked for.
 
-const FOLDER = 'docs/lint';
+const FOLDER = 'tools/lint';
 const RULES = readFileSync(join(FOLDER, 'spectral.yaml'), 'utf8');
-
-function install(): void {
-  const program = join(FOLDER, 'node_modules/.bin/spectral');
-  if (existsSync(program)) return;
-  execFileSync('npm', ['ci', '--prefer-offline'], { cwd: FOLDER, timeout: 240_000 });
-}
 
 interface Verdict {
   readonly status: number | null;
@@ -26,12 +20,16 @@ interface Verdict {
 }
 
 function run(name: string, args: readonly string[]): Verdict {
-  const { status, stdout, stderr } = spawnSync(join(FOLDER, 'node_modules/.bin', name), args, {
-    encoding: 'utf8',
-    timeout: 60_000,
-    // It would tell its makers of each run, and ask for newer versions.
-    env: { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' },
-  });
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(FOLDER, 'run.js'), name, ...args],
+    {
+      encoding: 'utf8',
+      timeout: 300_000,
+      // It would tell its makers of each run, and ask for newer versions.
+      env: { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' },
+    },
+  );
   return { status, output: stdout + stderr };
 }
 
@@ -62,7 +60,6 @@ function documentFor(usersAccess: 'public' | 'authenticated'): object {
 lint(
   'find nothing in the document on record, and nothing where the list of users is guarded',
   () => {
-    install();
     const clean = (path: string) => {
       for (const { status, output } of [redocly(path), spectral(path)])
         assert.is(status, 0, output);
@@ -73,7 +70,6 @@ lint(
 );
 
 lint('find what is wrong in another', () => {
-  install();
   const text = JSON.stringify(documentFor('public'));
   const wrong = JSON.parse(
     text
@@ -90,7 +86,6 @@ lint('find what is wrong in another', () => {
 });
 
 lint('are told of no exception that is none', () => {
-  install();
   const [, excepted = ''] = RULES.split('\nrules:\n');
   const rules = [...excepted.matchAll(/^ +([\w:-]+): off$/gm)].map(([, name = '']) => name);
   const places = [...excepted.matchAll(/"\*\*#\/(.+)"/g)].map(([, place = '']) => place);

@@ -22,10 +22,10 @@ import { createConnection } from 'mysql2/promise';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readConfig } from '../../src/adapters/config/config.ts';
-import { backUp, restore } from '../../src/adapters/knex/backup.ts';
-import { attend } from '../../src/adapters/knex/database.ts';
+import { backUp, restore } from '../../src/adapters/knex/operator/backup.ts';
+import { attend } from '../../src/adapters/knex/connection/open.ts';
 import { migrate } from '../../src/adapters/knex/migrate.ts';
-import { mayFollow } from '../../src/adapters/knex/private-file.ts';
+import { mayFollow } from '../../src/adapters/knex/connection/private-file.ts';
 import {
   ask,
   countOf,

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { affordableConnections } from '../../src/adapters/http/server.ts';
+import { affordableConnections } from '../../src/adapters/http/hosts/server.ts';
 import { ADA, call, type Program, registered, startProgram, TEST_ENV } from '../support/service.ts';
 
 const WANTED = 5_000;

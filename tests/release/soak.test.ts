@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { trendOf } from '../../bench/trend.ts';
 import { isAvailable } from '../support/stores.ts';
 
-// That `npm run bench:soak` can be trusted when somebody has half an hour for it.
+// That `npm run bench -- soak` can be trusted when somebody has half an hour for it.
 
 const soak = suite('The soak');
 

@@ -1,10 +1,10 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
-import { endpoints } from '../../src/adapters/http/endpoints.ts';
-import { openApi } from '../../src/adapters/http/openapi.ts';
-import { NOT_FOUND } from '../../src/adapters/http/reply.ts';
-import { routesOf } from '../../src/adapters/http/routes.ts';
-import { EVERYTHING } from './openapi-record.ts';
+import { endpoints } from '../../src/adapters/http/contract/endpoints.ts';
+import { openApi } from '../../src/adapters/http/openapi/document.ts';
+import { NOT_FOUND } from '../../src/adapters/http/contract/reply.ts';
+import { routesOf } from '../../src/adapters/http/hosts/routes.ts';
+import { EVERYTHING } from '../../tools/openapi-record.ts';
 
 // Holds every answer that a test sees to the OpenAPI document: status, headers and body.
 

@@ -139,7 +139,8 @@ export async function follow(steps: readonly Step[], shell: Shell): Promise<void
     try {
       if (ENDS.test(command)) await shell.endServing();
       // Into a database that is empty, as the page has it.
-      if (command.startsWith('npm run restore')) await shell.type('rm data/portcullis.sqlite*');
+      if (command.startsWith('npx portcullis restore'))
+        await shell.type('rm data/portcullis.sqlite*');
       if (file !== undefined) await shell.type(`cat >${file} <<'END'\n${text}END`);
       else {
         const printed = await (SERVES.test(command) ? shell.serve(text) : shell.type(text));

@@ -4,10 +4,11 @@ import { getRequestListener } from '@hono/node-server';
 import express from 'express';
 import { Hono } from 'hono';
 import { readConfig } from '../../src/adapters/config/config.ts';
-import { authRouter, type HostOptions } from '../../src/adapters/http/express.ts';
-import { fetchHandler } from '../../src/adapters/http/fetch.ts';
+import { authRouter, type HostOptions } from '../../src/adapters/http/hosts/express.ts';
+import { fetchHandler } from '../../src/adapters/http/hosts/fetch.ts';
 import type { Auth } from '../../src/application/index.ts';
-import { compose, type Service } from '../../src/main.ts';
+import { compose } from '../../src/composition.ts';
+import { type Service } from '../../src/serve.ts';
 import { type ServiceOptions, TEST_ENV, withService } from './service.ts';
 import { isAvailable, STORE_NAMES } from './stores.ts';
 

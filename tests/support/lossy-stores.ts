@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
-import { knexRepositories } from '../../src/adapters/knex/knex-repositories.ts';
-import { writing } from '../../src/adapters/knex/retry.ts';
+import { knexRepositories } from '../../src/adapters/knex/repositories.ts';
+import { writing } from '../../src/adapters/knex/connection/retry.ts';
 import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
 import type { OpenedLossyStore, Repositories } from '../../src/testing/index.ts';
 import { lossyProxy } from './lossy-proxy.ts';

@@ -6,7 +6,8 @@ import { text as readAll } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { readConfig } from '../../src/adapters/config/config.ts';
-import { type Parts, type Service, serve } from '../../src/main.ts';
+import { type Parts } from '../../src/composition.ts';
+import { type Service, serve } from '../../src/serve.ts';
 import { assertDocumented, pathAt } from './documented.ts';
 import { SECRET } from './fakes.ts';
 import { type StoreName, withDatabaseUrl } from './stores.ts';
@@ -212,7 +213,7 @@ export interface Verdict {
 }
 
 /** The command line of a checkout, an argument for Node. */
-export const CLI = join(process.cwd(), 'service/portcullis.js');
+export const CLI = join(process.cwd(), 'tools/build/portcullis.js');
 
 /** Asks the doctor, with these variables alone. */
 export function examine(env: Readonly<Record<string, string>>, cwd?: string): Promise<Verdict> {

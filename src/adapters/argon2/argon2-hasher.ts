@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hash, verify } from '@node-rs/argon2';
 import { AuthError, type PasswordHasher, type Verdict } from '../../application/index.ts';
 import { checkOptions } from '../../domain/options.ts';
-import { makeUpMemory, MAX_KINDS, MOST, RecentTimes, SlowestKind } from './making-up.ts';
+import { makeUpMemory, MAX_KINDS, MOST, RecentTimes, SlowestKind } from './timing-equaliser.ts';
 import { type Cost, hashPrefix, PHC, readCost } from './phc.ts';
 
 /** How dear a hash is, and how many there may be at once. */

@@ -1,5 +1,5 @@
-export { openDatabase } from './database.ts';
-export type { DatabaseTarget, DatabaseTls } from './target.ts';
-export { knexRepositories } from './knex-repositories.ts';
+export { openDatabase } from './connection/open.ts';
+export type { DatabaseTarget, DatabaseTls } from './connection/target.ts';
+export { knexRepositories } from './repositories.ts';
 export { migrate } from './migrate.ts';
 export type { KnexOptions, TableNames } from './tables.ts';

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { migratorConfig, stepsOf } from './migrations.ts';
-import { refuseUnfinishedRestore } from './restore-mark.ts';
-import { writing } from './retry.ts';
-import { refuseUnsafeValues } from './safe-values.ts';
+import { refuseUnfinishedRestore } from './connection/restore-mark.ts';
+import { writing } from './connection/retry.ts';
+import { refuseUnsafeValues } from './connection/safe-values.ts';
 import {
   DEFAULT_TABLES,
   isSqlite,

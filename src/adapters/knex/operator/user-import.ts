@@ -1,0 +1,255 @@
+import type { Knex } from 'knex';
+import type { NewAccount } from '../../../application/index.ts';
+import { isUniqueViolation } from '../users.ts';
+import { writing } from '../connection/retry.ts';
+import { places, toNumber } from '../connection/run.ts';
+import { DEFAULT_TABLES, isSqlite } from '../tables.ts';
+
+/** A line of a file: the account that it gives, or why it gives none. */
+export interface ImportedLine {
+  readonly line: number;
+  readonly account: (Omit<NewAccount, 'dateCreated'> & { readonly dateCreated?: Date }) | string;
+}
+
+/** How far an import has come, as the database has it. */
+export interface ImportProgress {
+  /** The last line that was dealt with. */
+  readonly line: number;
+  readonly imported: number;
+  readonly refused: number;
+  readonly dateBegun: string;
+  /** Null while there are lines left. */
+  readonly dateDone: string | null;
+}
+
+/** A line that gave no account. The reason says nothing of what stood there. */
+export interface RefusedLine {
+  readonly line: number;
+  readonly reason: string;
+}
+
+/** Another process went on with the same file. */
+export class ImportTaken extends Error {
+  override readonly name = 'ImportTaken';
+}
+
+const IMPORTS = `${DEFAULT_TABLES.users}_imports`;
+const REFUSALS = `${DEFAULT_TABLES.users}_import_refusals`;
+
+/** Milliseconds. The service may hold the lock, or the database be away for a moment. */
+const PATIENCE = 60_000;
+
+/**
+ * Brings the users of a file into the table, a batch of lines in one transaction with the note of how far
+ * that is: whenever a process dies, the next one goes on at the line where it was.
+ */
+export class UserImport {
+  readonly #knex: Knex;
+  readonly #id: string;
+  #progress: ImportProgress;
+
+  private constructor(knex: Knex, id: string, progress: ImportProgress) {
+    this.#knex = knex;
+    this.#id = id;
+    this.#progress = progress;
+  }
+
+  /**
+   * `id`: what only this file has, such as a hash of its content. `again` forgets what was noted of it. The
+   * tables for the notes are made here: only who imports has them, and no migration waits for it.
+   */
+  static async open(knex: Knex, id: string, again: boolean): Promise<UserImport> {
+    const suffix = isSqlite(knex) ? '' : ' ENGINE = InnoDB DEFAULT CHARACTER SET ascii';
+    for (const table of TABLES) {
+      await write(knex, async () => void (await knex.raw(table + suffix)));
+    }
+    if (again) {
+      const forget = (trx: Knex) =>
+        Promise.all([
+          trx(REFUSALS).where({ import_id: id }).delete(),
+          trx(IMPORTS).where({ id }).delete(),
+        ]);
+      await write(knex, () => knex.transaction(forget));
+    }
+    const row = { id, line: 0, imported: 0, refused: 0, date_begun: new Date().toISOString() };
+    await write(knex, async () => knex(IMPORTS).insert(row).onConflict('id').ignore());
+    const progress = await readProgress(knex, id);
+    if (progress === undefined) throw new Error('the note on the import is gone');
+    return new UserImport(knex, id, progress);
+  }
+
+  get progress(): ImportProgress {
+    return this.#progress;
+  }
+
+  /**
+   * Stores the accounts of these lines, which follow the last one that was dealt with, and notes the others.
+   * An email that is there already is refused, and no other for it.
+   * @throws ImportTaken
+   */
+  async add(lines: readonly ImportedLine[]): Promise<void> {
+    const last = lines.at(-1)?.line ?? this.#progress.line;
+    const before = this.#progress;
+    const store = async (trx: Knex): Promise<ImportProgress> => {
+      // First of all: of two processes with one file, the other has to wait, and then finds it moved.
+      const mine = trx(IMPORTS).where({ id: this.#id, line: before.line, date_done: null });
+      if ((await mine.update({ line: last })) === 0) {
+        throw new ImportTaken('another process imports this file');
+      }
+      const refusals = await storeLines(trx, lines);
+      const rows = refusals.map(({ line, reason }) => [this.#id, line, reason]);
+      for (const some of inPowersOfTwo(rows)) {
+        await insertRows(trx, REFUSALS, ['import_id', 'line', 'reason'], some);
+      }
+      const counts = {
+        imported: before.imported + lines.length - refusals.length,
+        refused: before.refused + refusals.length,
+      };
+      await trx(IMPORTS).where({ id: this.#id }).update(counts);
+      return { ...before, ...counts, line: last };
+    };
+    this.#progress = await writing(this.#knex, () => this.#knex.transaction(store), {
+      found: () => this.#noted((noted) => noted.line === last),
+      patience: PATIENCE,
+    });
+  }
+
+  /** Notes that no line is left. */
+  async finish(): Promise<void> {
+    const dateDone = new Date().toISOString();
+    const done = { date_done: dateDone };
+    await write(this.#knex, async () => this.#knex(IMPORTS).where({ id: this.#id }).update(done));
+    this.#progress = { ...this.#progress, dateDone };
+  }
+
+  /** Every line of the file that was refused, in its order, in flat memory. */
+  async *refusals(): AsyncGenerator<RefusedLine> {
+    const limit = 1_000;
+    for (let after = -1; ; ) {
+      const page = await this.#knex(REFUSALS)
+        .where({ import_id: this.#id })
+        .where('line', '>', after)
+        .orderBy('line')
+        .limit(limit)
+        .select<RefusedLine[]>('line', 'reason');
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < limit) return;
+      after = last.line;
+    }
+  }
+
+  async #noted(isIt: (noted: ImportProgress) => boolean): Promise<ImportProgress | undefined> {
+    const noted = await readProgress(this.#knex, this.#id);
+    return noted && isIt(noted) ? noted : undefined;
+  }
+}
+
+const TABLES = [
+  `CREATE TABLE IF NOT EXISTS \`${IMPORTS}\` (
+    id VARCHAR(64) NOT NULL PRIMARY KEY,
+    line INTEGER NOT NULL,
+    imported INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    date_begun CHAR(24) NOT NULL,
+    date_done CHAR(24) NULL
+  )`,
+  `CREATE TABLE IF NOT EXISTS \`${REFUSALS}\` (
+    import_id VARCHAR(64) NOT NULL,
+    line INTEGER NOT NULL,
+    reason VARCHAR(255) NOT NULL,
+    PRIMARY KEY (import_id, line)
+  )`,
+];
+
+function write<T>(knex: Knex, attempt: () => Promise<T>): Promise<T> {
+  return writing(knex, attempt, { found: null, patience: PATIENCE });
+}
+
+async function readProgress(knex: Knex, id: string): Promise<ImportProgress | undefined> {
+  const row = await knex(IMPORTS).where({ id }).first<Record<string, number | string | null>>();
+  if (row === undefined) return undefined;
+  const number = (name: string) => toNumber(row[name] ?? 0);
+  return {
+    line: number('line'),
+    imported: number('imported'),
+    refused: number('refused'),
+    dateBegun: String(row['date_begun']),
+    dateDone: row['date_done'] === null ? null : String(row['date_done']),
+  };
+}
+
+const COLUMNS = ['username', 'email', 'password_hash', 'date_created', 'role', 'disabled'];
+
+/** Resolves to the lines whose account was not stored. */
+async function storeLines(
+  trx: Knex,
+  lines: readonly ImportedLine[],
+): Promise<readonly RefusedLine[]> {
+  const now = new Date();
+  const refusals: RefusedLine[] = [];
+  const rows: NumberedRow[] = [];
+  for (const { line, account } of lines) {
+    if (typeof account === 'string') {
+      refusals.push({ line, reason: account });
+      continue;
+    }
+    const { username, email, passwordHash, dateCreated = now, role, disabled } = account;
+    const date = dateCreated.toISOString();
+    const values = [username, email, passwordHash, date, role ?? 'user', Number(disabled ?? false)];
+    rows.push({ line, values });
+  }
+  for (const some of inPowersOfTwo(rows)) {
+    for (const { line } of await insertNew(trx, some)) {
+      refusals.push({ line, reason: 'Email already registered' });
+    }
+  }
+  return refusals;
+}
+
+type Row = readonly (string | number)[];
+
+interface NumberedRow {
+  readonly line: number;
+  readonly values: Row;
+}
+
+/** So that a few statements, which connections keep prepared, do for every number. */
+function* inPowersOfTwo<T>(all: readonly T[]): Generator<readonly T[]> {
+  for (let from = 0; from < all.length; ) {
+    const size = 2 ** Math.floor(Math.log2(all.length - from));
+    yield all.slice(from, from + size);
+    from += size;
+  }
+}
+
+/**
+ * Inserts what the unique key lets in of some rows, whose number is a power of two, in this order; resolves
+ * to the rest. Where the key stops a statement, all of which is undone then, each half is tried.
+ */
+async function insertNew(trx: Knex, rows: readonly NumberedRow[]): Promise<readonly NumberedRow[]> {
+  const values = rows.map((row) => row.values);
+  try {
+    await insertRows(trx, DEFAULT_TABLES.users, COLUMNS, values);
+    return [];
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    if (rows.length === 1) return rows;
+    const half = rows.length / 2;
+    return [
+      ...(await insertNew(trx, rows.slice(0, half))),
+      ...(await insertNew(trx, rows.slice(half))),
+    ];
+  }
+}
+
+async function insertRows(
+  trx: Knex,
+  table: string,
+  columns: readonly string[],
+  rows: readonly Row[],
+): Promise<void> {
+  const row = `(${places(columns.length)})`;
+  const values = Array.from({ length: rows.length }, () => row).join(', ');
+  await trx.raw(`INSERT INTO \`${table}\` (${columns.join(', ')}) VALUES ${values}`, rows.flat());
+}

@@ -1,0 +1,20 @@
+import { ClocksApart } from '../adapters/process/pruning.ts';
+import { withParts } from './harness.ts';
+import { Refused, type Report } from './terminal.ts';
+
+/** Removes at once what the service removes every hour. */
+export function pruneSessions(): Promise<Report> {
+  return withParts(async (part) => {
+    const { sessions, attempts, auditRecords } = await part('pruning')
+      .prune()
+      .catch((fault: unknown) => {
+        throw fault instanceof ClocksApart ? new Refused(fault.message) : fault;
+      });
+    const lines = [
+      `Removed ${sessions} sessions and ${attempts} counts of attempts that had expired`,
+      ...(part('auditLog') ? [`Removed ${auditRecords} audit records past AUDIT_RETENTION`] : []),
+    ];
+    const removed = sessions + attempts;
+    return { lines, data: { removed, sessions, attempts, audit_records: auditRecords } };
+  });
+}
