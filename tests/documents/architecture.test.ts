@@ -319,7 +319,7 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
   ],
   [
     'src/application/login.ts',
-    `import { compose } from '../composition.ts';`,
+    `import { compose } from '../main.ts';`,
     'src/application/login.ts must not import src/main.ts',
   ],
   [
@@ -339,7 +339,7 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
   ],
   [
     'src/adapters/jwt/jwt-issuer.ts',
-    `import { compose } from '../../composition.ts';`,
+    `import { compose } from '../../main.ts';`,
     'src/adapters/jwt/jwt-issuer.ts must not import src/main.ts',
   ],
   [
@@ -349,7 +349,7 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
   ],
   [
     'src/main.ts',
-    `import './composition.ts'; import './adapters/keys/keys.ts'; import './cli/program.ts';`,
+    `import './composition.ts'; import './serve.ts'; import './adapters/keys/keys.ts'; import './cli/program.ts';`,
     'src/main.ts must not import src/cli/program.ts',
   ],
   ...['src/domain/email.ts', 'src/application/login.ts', 'src/adapters/jwt/jwt-issuer.ts'].map(
@@ -367,7 +367,7 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
   ],
   [
     'src/main.ts',
-    `import './composition.ts'; import './adapters/keys/keys.ts';
+    `import './composition.ts'; import './serve.ts'; import './adapters/keys/keys.ts';
      import { FastHasher } from './testing/parts.ts';`,
     'src/main.ts must not import src/testing/parts.ts',
   ],
@@ -378,7 +378,7 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
   ],
   [
     'src/main.ts',
-    `import './composition.ts'; import './adapters/keys/keys.ts'; import 'tsyringe';`,
+    `import './composition.ts'; import './serve.ts'; import './adapters/keys/keys.ts'; import 'tsyringe';`,
     'src/main.ts must not import tsyringe',
   ],
   [
@@ -398,7 +398,7 @@ const PLANTED: readonly (readonly [path: string, source: string, ...faults: stri
   ],
   [
     'src/testing/cases.ts',
-    `import { compose } from '../composition.ts';`,
+    `import { compose } from '../main.ts';`,
     'src/testing/cases.ts must not import src/main.ts',
   ],
   [
