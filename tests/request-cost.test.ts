@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Call, call, type Program, startProgram } from './support/service.ts';
+import { type Call, call, type Program, registered, startProgram } from './support/service.ts';
 
 // Counts CPU time and not wall time, and takes the cheapest of several rounds: other programs on the
 // machine must not fail these tests.
@@ -21,6 +21,11 @@ const ENV = {
   RATE_LIMIT: 'off',
 };
 
+/** Combining marks in an order that NFC has to change: each of the second half passes all of the first. */
+function marks(count: number): string {
+  return '\u0301'.repeat(count / 2) + '\u0316'.repeat(count / 2);
+}
+
 /** User and system time of a process, in milliseconds. */
 function cpuMs({ process: { pid } }: Program): number {
   const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
@@ -32,12 +37,16 @@ interface Case {
   readonly endpoint: string;
   readonly sent?: Call;
   readonly status: number;
+  /** Whether the request needs the access token of a user. */
+  readonly isSignedIn?: boolean;
 }
 
 const inCookieMode = (cookie: string): Call => ({
   headers: { 'Refresh-Token-Mode': 'cookie', Cookie: cookie },
 });
 const authorized = (authorization: string): Call => ({ headers: { Authorization: authorization } });
+const NEW_USER = { username: 'Eve', email: 'eve@example.com' };
+const CREDENTIALS = { email: 'ada@example.com', password: 'wrong horse' };
 
 const CASES: Readonly<Record<string, Case>> = {
   'A Cookie header of 14 KB of blanks': {
@@ -80,24 +89,84 @@ const CASES: Readonly<Record<string, Case>> = {
     sent: { headers: { 'Content-Type': `application/json${'; '.repeat(7_000)}x` }, body: 'x' },
     status: 400,
   },
+  'Two passwords of combining marks at POST /register that differ': {
+    endpoint: 'POST /register',
+    sent: { json: { ...NEW_USER, password: marks(3_900), confirm_password: `${marks(3_900)}x` } },
+    status: 400,
+  },
+  'A password of combining marks at POST /register': {
+    endpoint: 'POST /register',
+    sent: { json: { ...NEW_USER, password: marks(3_900), confirm_password: marks(3_900) } },
+    status: 400,
+  },
+  'A password of as many combining marks as are normalised at POST /register': {
+    endpoint: 'POST /register',
+    sent: { json: { ...NEW_USER, password: marks(1_536), confirm_password: marks(1_536) } },
+    status: 400,
+  },
+  'A password of combining marks at POST /login': {
+    endpoint: 'POST /login',
+    sent: { json: { ...CREDENTIALS, password: marks(7_900) } },
+    status: 401,
+  },
+  'New passwords of combining marks at POST /password': {
+    endpoint: 'POST /password',
+    sent: {
+      json: { current_password: 'x', password: marks(3_900), confirm_password: marks(3_900) },
+    },
+    status: 400,
+    isSignedIn: true,
+  },
+  'A current password of combining marks at POST /password': {
+    endpoint: 'POST /password',
+    sent: {
+      json: {
+        current_password: marks(7_800),
+        password: 'a'.repeat(8),
+        confirm_password: 'a'.repeat(8),
+      },
+    },
+    status: 401,
+    isSignedIn: true,
+  },
+  'An email of combining marks at POST /login': {
+    endpoint: 'POST /login',
+    sent: { json: { ...CREDENTIALS, email: `a${marks(1_510)}@example.com` } },
+    status: 401,
+  },
+  'An email of combining marks at POST /register': {
+    endpoint: 'POST /register',
+    sent: {
+      json: {
+        ...NEW_USER,
+        email: `a${marks(1_510)}@example.com`,
+        password: 'correct horse',
+        confirm_password: 'correct horse',
+      },
+    },
+    status: 400,
+  },
 };
 
 const costs = suite('What a request costs');
 
 let program: Program;
+let accessToken: string;
 
 costs.before(async () => {
   program = await startProgram(ENV);
+  ({ access_token: accessToken } = await registered(program.url));
 });
 
 costs.after(async () => {
   await program.end('SIGTERM');
 });
 
-for (const [name, { endpoint, sent, status }] of Object.entries(CASES)) {
+for (const [name, { endpoint, sent, status, isSignedIn }] of Object.entries(CASES)) {
   const test = async () => {
     const ask = async () => {
-      const answer = await call(program.url, endpoint, sent);
+      const token = isSignedIn ? { token: accessToken } : undefined;
+      const answer = await call(program.url, endpoint, { ...sent, ...token });
       assert.is(answer.status, status, answer.text);
     };
     const round = async () => {
