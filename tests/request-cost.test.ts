@@ -146,6 +146,7 @@ const CASES: Readonly<Record<string, Case>> = {
     },
     status: 400,
   },
+  'GET /openapi.json': { endpoint: 'GET /openapi.json', status: 200 },
 };
 
 const costs = suite('What a request costs');
