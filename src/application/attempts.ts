@@ -1,4 +1,3 @@
-import { canonicalEmail } from '../domain/credentials.ts';
 import { AuthError, type AuthErrorCode } from '../domain/errors.ts';
 import { networkOf } from './network.ts';
 import type { AttemptCounter, Ports } from './ports.ts';
@@ -36,10 +35,10 @@ const GUESSES: ReadonlySet<AuthErrorCode> = new Set([
  * their addresses, seven of them from one address; and from one address so many on all accounts
  * together. Whoever waits for their own address's sake no longer counts for the account: else one
  * address alone could keep its owner out for ever, with a guess now and then.
+ * @param email canonical, unless it is no address
  */
 export function passwordLimits(email: string, address: string | undefined): readonly Limit[] {
-  // What is no address of an account is counted all the same: it must not be told apart.
-  const account = ['account', canonicalEmail(email) ?? email];
+  const account = ['account', email];
   const limit = { free: 10, window: DAY, right: 'clears' } as const;
   if (address === undefined) return [{ key: keyOf(account), ...limit }];
   const network = networkOf(address);

@@ -1,6 +1,7 @@
 import {
   canonicalEmail,
   canonicalPassword,
+  type Email,
   isBlank,
   isMissing,
   isPassword,
@@ -40,28 +41,30 @@ export class Login {
    * `service_busy`
    */
   async execute(credentials: Credentials): Promise<SignedIn> {
-    const { email, password, address } = credentials;
-    if (isBlank(email) || isMissing(password)) throw new AuthError('missing_credentials');
-    const limits = passwordLimits(email, address);
+    const { password, address } = credentials;
+    if (isBlank(credentials.email) || isMissing(password)) {
+      throw new AuthError('missing_credentials');
+    }
+    const email = canonicalEmail(credentials.email);
+    // A text that is no address is counted all the same: nobody must be able to tell the two apart.
+    const limits = passwordLimits(email ?? credentials.email, address);
     try {
-      return await this.#attempts.within(limits, () => this.#signIn(credentials));
+      return await this.#attempts.within(limits, () => this.#signIn(email, credentials));
     } catch (error) {
-      this.#tellOfRejection(credentials, error);
+      this.#tellOfRejection(email, address, error);
       throw error;
     }
   }
 
-  #tellOfRejection({ email, address }: Credentials, error: unknown): void {
+  #tellOfRejection(email: Email | undefined, address: string | undefined, error: unknown): void {
     if (!(error instanceof AuthError)) return;
     const { code } = error;
     if (code !== 'invalid_credentials' && code !== 'too_many_attempts') return;
-    const rejection = { email: canonicalEmail(email), code, address };
-    this.#ports.events.publish('loginRejected', rejection);
+    this.#ports.events.publish('loginRejected', { email, code, address });
   }
 
-  async #signIn(credentials: Credentials): Promise<SignedIn> {
+  async #signIn(email: Email | undefined, credentials: Credentials): Promise<SignedIn> {
     const { users, hasher, tokens, clock, ids, events } = this.#ports;
-    const email = canonicalEmail(credentials.email);
     const password = canonicalPassword(credentials.password);
     const account = email === undefined ? undefined : await users.findByEmail(email);
 

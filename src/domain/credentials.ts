@@ -9,6 +9,12 @@ export const MAX_EMAIL_LENGTH = 254;
 export const MAX_USERNAME_LENGTH = 255;
 export const MAX_PASSWORD_BYTES = 1024;
 
+/**
+ * UTF-16 units of a password before NFC. One byte of an NFC text comes from 1.5 units at most (U+01D5 is
+ * two bytes, and three units when decomposed), so a longer text cannot have `MAX_PASSWORD_BYTES`.
+ */
+const MAX_PASSWORD_UNITS = MAX_PASSWORD_BYTES * 1.5;
+
 /** What an operator decides about new passwords. Known passwords are never held against it at login. */
 export interface PasswordPolicy {
   /** In code points, after NFC. */
@@ -34,22 +40,28 @@ const ATOM = String.raw`[^\s\p{Cc}\p{Cf}\p{Cs}\p{Co}@.,:;<>()\[\]\\"]+`;
 const LABEL = String.raw`[\p{L}\p{M}\p{N}](?:[\p{L}\p{M}\p{N}\-]*[\p{L}\p{M}\p{N}])?`;
 const ADDRESS = new RegExp(String.raw`^${ATOM}(?:\.${ATOM})*@${LABEL}(?:\.${LABEL})+$`, 'u');
 
+// More combining marks in a row than any language writes (UAX #15, Stream-Safe Text Format). NFC sorts the
+// marks of a run, in time that grows with the square of their number.
+const TOO_MANY_MARKS = /\p{M}{31}/u;
+
 /**
  * The one spelling of an address under which it is stored and looked up: trimmed,
- * NFC, lower case. `undefined` when the text is not one address of at most 254 characters.
- * Idempotent: a canonical address is its own canonical form.
+ * NFC, lower case. `undefined` when the text is not one address of at most 254 characters, or has more
+ * than 30 combining marks in a row. Idempotent: a canonical address is its own canonical form.
  */
 export function canonicalEmail(text: string): Email | undefined {
   const trimmed = text.trim();
-  // NFC composes at most four units into one code point: what is far longer cannot fit.
-  if (trimmed.length > MAX_EMAIL_LENGTH * 6) return undefined;
+  // NFC composes at most six units into one code point (U+16126): a longer text cannot fit.
+  if (trimmed.length > MAX_EMAIL_LENGTH * 6 || TOO_MANY_MARKS.test(trimmed)) return undefined;
   // Lower case can take a text out of NFC (J + caron has no composed capital, j + caron has).
   const canonical = trimmed.normalize('NFC').toLowerCase().normalize('NFC');
   return isOneAddress(canonical) ? canonical : undefined;
 }
 
 function isOneAddress(canonical: string): canonical is Email {
-  return codePoints(canonical) <= MAX_EMAIL_LENGTH && ADDRESS.test(canonical);
+  if (codePoints(canonical) > MAX_EMAIL_LENGTH) return false;
+  // NFC also takes some marks apart (U+0344), so that a run can be longer than it was.
+  return !TOO_MANY_MARKS.test(canonical) && ADDRESS.test(canonical);
 }
 
 /** @throws AuthError `invalid_email`, also for what is no text */
@@ -74,10 +86,11 @@ export function parseUsername(text: string): string {
 
 /**
  * The one spelling of a password: NFC, otherwise as given. Total, so that texts which can be no
- * password can still be compared and refused for what they are.
+ * password can still be compared and refused for what they are. A text that is too long in any spelling
+ * stays as it is: the time that NFC takes grows with the square of a run of combining marks.
  */
 export function canonicalPassword(text: string): string {
-  return text.normalize('NFC');
+  return text.length > MAX_PASSWORD_UNITS ? text : text.normalize('NFC');
 }
 
 /**
