@@ -1,4 +1,4 @@
-import { passwordLimits } from '../../src/application/attempts.ts';
+import { passwordLimits } from '../../src/application/limits/policy.ts';
 import { AuthError, canonicalEmail } from '../../src/application/index.ts';
 import { type PlantedBug, replacing, STORE_BUGS } from './planted-store.ts';
 

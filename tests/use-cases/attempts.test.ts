@@ -3,7 +3,7 @@ import { text as readAll } from 'node:stream/consumers';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AuthError, createAuth } from '../../src/application/index.ts';
-import { networkOf } from '../../src/application/network.ts';
+import { networkOf } from '../../src/application/limits/network.ts';
 import { outcome } from '../support/expect.ts';
 import { ADA, fakePorts, withAda, withMethods } from '../support/fakes.ts';
 import {
