@@ -37,6 +37,11 @@ export class AttemptLimiter {
     this.#hasher = hasher;
   }
 
+  /** Accounts at which attempts are under way. */
+  get accounts(): number {
+    return this.#queues.size;
+  }
+
   /**
    * Runs an attempt within limits. It is counted before it begins, so that any number at once stays
    * within them. It has a place at the hasher before it is counted, so that refusing it is cheap.
@@ -45,33 +50,40 @@ export class AttemptLimiter {
    */
   async run<T>(limits: readonly Limit[], attempt: () => Promise<T>): Promise<T> {
     const account = limits.findLast(({ onSuccess }) => onSuccess === 'clear')?.key;
-    if (account === undefined) return this.#try(limits, new AccountQueue(), attempt);
-    const queue = this.#queues.get(account) ?? new AccountQueue();
+    if (account === undefined) return this.#try(limits, newQueue(), attempt);
+    const queue = this.#queues.get(account) ?? newQueue();
     this.#queues.set(account, queue);
+    const { semaphore } = queue;
     try {
       // Who would wait while the hasher has no place is refused at once: otherwise those who wait for
       // the busiest accounts would get each place that becomes free.
-      if (queue.isFull) await this.#hasher.admit(async () => {});
-      return await queue.run(() => this.#try(limits, queue, attempt));
+      if (semaphore.isFull) await this.#hasher.admit(async () => {});
+      return await semaphore.run(() => this.#try(limits, queue, attempt));
     } finally {
-      if (queue.isIdle) this.#queues.delete(account);
+      if (semaphore.running === 0) this.#queues.delete(account);
     }
   }
 
-  async #try<T>(limits: readonly Limit[], queue: AccountQueue, attempt: () => Promise<T>) {
+  async #try<T>(
+    limits: readonly Limit[],
+    queue: AccountQueue,
+    attempt: () => Promise<T>,
+  ): Promise<T> {
     for (;;) {
-      const { successes } = queue;
-      const outcome = await queue.watch(
-        this.#hasher.admit(async () => {
-          const admissions = await this.#counter.admit(limits);
-          if (typeof admissions === 'number') return { secondsLeft: admissions };
-          return { value: await this.#judge(limits, admissions, attempt) };
-        }),
-      );
+      const successes = queue.successes;
+      const running = this.#hasher.admit(async () => {
+        const admissions = await this.#counter.admit(limits);
+        if (typeof admissions === 'number') return { secondsLeft: admissions };
+        const value = await this.#judge(limits, admissions, attempt);
+        queue.successes += 1;
+        return { value };
+      });
+      queue.running.add(running);
+      const outcome = await running.finally(() => queue.running.delete(running));
       if ('value' in outcome) return outcome.value;
       // Attempts under way may succeed and clear the counts: many sign-ins of one user at once are no
       // guesses. Wrong ones that wait for each other gain nothing by it.
-      await queue.othersDone();
+      await Promise.allSettled(queue.running);
       if (queue.successes === successes) throw tooManyAttempts(outcome.secondsLeft);
     }
   }
@@ -83,54 +95,26 @@ export class AttemptLimiter {
   ): Promise<T> {
     try {
       const value = await attempt();
-      this.#counter.settleSuccess(limits, admissions);
+      this.#counter.settle(limits, admissions, true);
       return value;
     } catch (error) {
       const isGuess = error instanceof AuthError && GUESSES.has(error.code);
-      if (!isGuess) this.#counter.takeBack(admissions);
+      if (!isGuess) this.#counter.settle(limits, admissions, false);
       throw error;
     }
   }
 }
 
 /** The attempts at one account in this process: more at once would only wait for the same counts. */
-class AccountQueue {
-  readonly #semaphore = new Semaphore(ACCOUNT_CONCURRENCY, ACCOUNT_QUEUE, () => tooManyAttempts(1));
-  readonly #running = new Set<Promise<unknown>>();
-  #successes = 0;
-
+interface AccountQueue {
+  readonly semaphore: Semaphore;
+  readonly running: Set<Promise<unknown>>;
   /** Attempts that have succeeded so far. */
-  get successes(): number {
-    return this.#successes;
-  }
+  successes: number;
+}
 
-  get isFull(): boolean {
-    return this.#semaphore.isFull;
-  }
-
-  get isIdle(): boolean {
-    return this.#semaphore.running === 0;
-  }
-
-  /** @throws AuthError `too_many_attempts` where too many wait already */
-  run<T>(attempt: () => Promise<T>): Promise<T> {
-    return this.#semaphore.run(attempt);
-  }
-
-  /** Counts an attempt as running until it is done, and as a success if it has a value then. */
-  async watch<T extends object>(attempt: Promise<T>): Promise<T> {
-    this.#running.add(attempt);
-    try {
-      const outcome = await attempt;
-      if ('value' in outcome) this.#successes += 1;
-      return outcome;
-    } finally {
-      this.#running.delete(attempt);
-    }
-  }
-
-  /** Resolves when all attempts that are running now are done. */
-  async othersDone(): Promise<void> {
-    await Promise.allSettled(this.#running);
-  }
+function newQueue(): AccountQueue {
+  const refusal = () => tooManyAttempts(1);
+  const semaphore = new Semaphore(ACCOUNT_CONCURRENCY, ACCOUNT_QUEUE, refusal);
+  return { semaphore, running: new Set(), successes: 0 };
 }

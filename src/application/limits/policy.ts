@@ -10,8 +10,12 @@ export const LONGEST_WAIT = 15 * 60;
 
 /** A limit on attempts: so many are free, then one is let in after each wait. */
 export interface Limit {
-  /** What is counted. No text that a client sends for one key can produce another. */
+  /** The key that attempts are counted under. No text a client sends for one key can produce another. */
   readonly key: string;
+  /** The key that is present while a wait lasts. */
+  readonly gateKey: string;
+  /** The key that the waits so far are counted under. */
+  readonly waitsKey: string;
   /** Attempts before the first wait. */
   readonly free: number;
   /** Seconds after which the count starts at zero again. */
@@ -31,7 +35,7 @@ export interface Limit {
  */
 export function passwordLimits(email: string, address: string | undefined): readonly Limit[] {
   const account = {
-    key: keyOf('account', email),
+    ...keysOf('account', email),
     free: 10,
     window: DAY,
     onSuccess: 'clear',
@@ -39,26 +43,27 @@ export function passwordLimits(email: string, address: string | undefined): read
   if (address === undefined) return [account];
   const network = networkOf(address);
   return [
-    { ...account, key: keyOf('account', email, network), free: 7 },
+    { ...account, ...keysOf('account', email, network), free: 7 },
     { ...account, isSkippedDuringWait: true },
-    { key: keyOf('passwords', network), free: 300, window: HOUR, onSuccess: 'uncount' },
+    { ...keysOf('passwords', network), free: 300, window: HOUR, onSuccess: 'uncount' },
   ];
 }
 
 /** The limit on registrations from one network. All count: "already registered" tells something too. */
 export function registrationLimits(address: string | undefined): readonly Limit[] {
   if (address === undefined) return [];
-  const key = keyOf('registrations', networkOf(address));
-  return [{ key, free: 1_000, window: HOUR, onSuccess: 'count' }];
+  const keys = keysOf('registrations', networkOf(address));
+  return [{ ...keys, free: 1_000, window: HOUR, onSuccess: 'count' }];
 }
 
 /** The limit on invalid refresh tokens from one network. */
 export function refreshLimits(address: string | undefined): readonly Limit[] {
   if (address === undefined) return [];
-  const key = keyOf('refresh tokens', networkOf(address));
-  return [{ key, free: 1_000, window: HOUR, onSuccess: 'uncount' }];
+  const keys = keysOf('refresh tokens', networkOf(address));
+  return [{ ...keys, free: 1_000, window: HOUR, onSuccess: 'uncount' }];
 }
 
-function keyOf(...parts: readonly string[]): string {
-  return JSON.stringify(parts);
+function keysOf(...parts: readonly string[]): Pick<Limit, 'key' | 'gateKey' | 'waitsKey'> {
+  const text = JSON.stringify(parts);
+  return { key: `count ${text}`, gateKey: `gate ${text}`, waitsKey: `waits ${text}` };
 }

@@ -4,7 +4,8 @@ export class Semaphore {
   readonly #maxWaiting: number;
   readonly #refusal: () => Error;
   readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  /** Tasks that run now. */
+  running = 0;
 
   /** @param refusal makes the error for a task that finds the queue full */
   constructor(concurrency: number, maxWaiting: number, refusal: () => Error) {
@@ -13,22 +14,19 @@ export class Semaphore {
     this.#refusal = refusal;
   }
 
-  get running(): number {
-    return this.#running;
-  }
-
+  /** Tasks that wait for their turn. */
   get waiting(): number {
     return this.#waiting.length;
   }
 
   /** Whether the next task has to wait. */
   get isFull(): boolean {
-    return this.#running >= this.#concurrency;
+    return this.running >= this.#concurrency;
   }
 
   /** @throws the refusal where the queue is full; and whatever the task throws */
   async run<T>(task: () => Promise<T>): Promise<T> {
-    if (!this.isFull) this.#running += 1;
+    if (!this.isFull) this.running += 1;
     else if (this.#waiting.length >= this.#maxWaiting) throw this.#refusal();
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
@@ -37,7 +35,7 @@ export class Semaphore {
       // The place goes to the next task in the queue, or is free again.
       const next = this.#waiting.shift();
       if (next) next();
-      else this.#running -= 1;
+      else this.running -= 1;
     }
   }
 }
