@@ -24,7 +24,6 @@ import {
   noAttempts,
   withSpare,
 } from './adapters/memory/memory-repositories.ts';
-import { Pruner } from './adapters/process/pruning.ts';
 import { Readiness } from './adapters/process/readiness.ts';
 import {
   type AuditLog,
@@ -33,6 +32,7 @@ import {
   intercept,
   type Policy,
   type Ports,
+  PruneAll,
   randomIds,
   systemClock,
 } from './application/index.ts';
@@ -50,7 +50,7 @@ export interface Parts extends Omit<Ports, 'events'> {
   readonly policy: Policy;
   readonly auth: EmbeddedAuth;
   readonly readiness: Readiness;
-  readonly pruning: Pruner;
+  readonly pruneAll: PruneAll;
   readonly log: Log;
   /** Undefined where no audit records are kept. */
   readonly auditLog: AuditLog | undefined;
@@ -148,20 +148,20 @@ export async function compose(
     },
     // A look-up like that of each request; no user has this id.
     readiness: (part) => new Readiness(() => part('users').findById(0)),
-    pruning: (part) =>
-      new Pruner({
-        sessions: part('sessions'),
-        attempts: part('attempts'),
-        clock: part('clock'),
-        auditLog: part('auditLog'),
-        auditRetention: config.auditRetention,
-        clockAhead: async () => {
-          const knex = part('knex');
-          return knex ? clockAhead(knex, () => part('clock').now()) : 0;
+    pruneAll: (part) =>
+      new PruneAll(
+        {
+          sessions: part('sessions'),
+          attempts: part('attempts'),
+          clock: part('clock'),
+          auditLog: part('auditLog'),
+          clockAhead: async () => {
+            const knex = part('knex');
+            return knex ? clockAhead(knex, () => part('clock').now()) : 0;
+          },
         },
-        alert: (text) => log.alert(text),
-        report: (fault) => log.error(fault),
-      }),
+        config.auditRetention,
+      ),
     app: (part) =>
       expressApp(part('auth'), {
         usersAccess: config.usersAccess,

@@ -18,7 +18,10 @@ import { migrate } from './adapters/knex/migrate.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
 import { nameFault } from './adapters/log/faults.ts';
 import type { Log } from './adapters/log/log.ts';
+import { ClocksApart } from './application/index.ts';
 import { compose, type Part, type Parts } from './composition.ts';
+
+const HOUR_MS = 60 * 60 * 1000;
 
 export interface Service {
   readonly url: string;
@@ -66,7 +69,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
     maxConnections,
   });
   const shown = metrics && (await showMetrics(config, metrics));
-  const stopPruning = composition.part('pruning').start();
+  const stopPruning = pruneEveryHour(composition.part);
   const stopAttending = knex && attend(knex);
   return {
     url: urlOf(server.address()),
@@ -81,6 +84,32 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       await composition.close();
       await shown?.close();
     },
+  };
+}
+
+/** Prunes now and every hour; returns how to stop it. */
+function pruneEveryHour(part: Part): () => void {
+  const pruneAll = part('pruneAll');
+  const log = part('log');
+  let isStopped = false;
+  let isRunning = false;
+  const prune = async () => {
+    if (isRunning) return;
+    isRunning = true;
+    try {
+      await pruneAll.execute(() => isStopped);
+    } catch (fault) {
+      if (fault instanceof ClocksApart) log.alert(`${fault.message}: nothing is pruned`);
+      else log.error(fault);
+    } finally {
+      isRunning = false;
+    }
+  };
+  const timer = setInterval(() => void prune(), HOUR_MS).unref();
+  void prune();
+  return () => {
+    isStopped = true;
+    clearInterval(timer);
   };
 }
 

@@ -29,11 +29,10 @@ import {
   EndSession,
   type ListedSession,
   ListSessions,
-  PruneExpired,
-  type Pruning,
   type SessionEnding,
 } from './manage-sessions.ts';
 import type { Clock, IdGenerator, Policy, Ports } from './ports.ts';
+import { PruneExpired, type Pruning } from './prune.ts';
 import { type Refreshed, type Refreshing, RefreshToken } from './refresh-token.ts';
 import { RegisterUser, type Registration } from './register-user.ts';
 import type { SignedIn } from './tokens.ts';
@@ -67,7 +66,6 @@ export {
   type UserCreationPorts,
   type UserName,
 } from './administer-users.ts';
-export type { AuditLog, AuditRecord } from './audit.ts';
 export { type Authorization, Authorize, type Bearer, type Identity } from './authorize.ts';
 export { type ListQuery, ListUsers, type UserList } from './list-users.ts';
 export { type AuthListener, Listeners } from './listeners.ts';
@@ -84,14 +82,14 @@ export {
   EndSession,
   type ListedSession,
   ListSessions,
-  PruneExpired,
-  type Pruning,
   type SessionEnding,
 } from './manage-sessions.ts';
 export { StoreUnwritable } from './ports.ts';
 export type {
   AccessClaims,
   AttemptCounter,
+  AuditLog,
+  AuditRecord,
   Clock,
   Count,
   EventPublisher,
@@ -109,6 +107,14 @@ export type {
   UserRepository,
   Verdict,
 } from './ports.ts';
+export {
+  ClocksApart,
+  PruneAll,
+  type PruneAllPorts,
+  type Pruned,
+  PruneExpired,
+  type Pruning,
+} from './prune.ts';
 export {
   type Refreshed,
   type Refreshing,

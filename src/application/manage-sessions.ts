@@ -61,28 +61,3 @@ export class EndSession {
     events.publish('loggedOut', { userId: user.id, sessionId: input.sessionId });
   }
 }
-
-/** How much is removed at a time. */
-export interface Pruning {
-  /** Sessions, and as many counts of attempts; 1,000 unless given. */
-  readonly limit?: number;
-}
-
-/** Removes what has expired, a bounded part at a time; any number of processes may run it. */
-export class PruneExpired {
-  readonly #ports: Pick<Ports, 'sessions' | 'attempts' | 'clock'>;
-
-  constructor(ports: Pick<Ports, 'sessions' | 'attempts' | 'clock'>) {
-    this.#ports = ports;
-  }
-
-  /** Resolves to the number of sessions and counts of attempts that it removed: less than `limit`, if all. */
-  async execute({ limit = 1_000 }: Pruning = {}): Promise<number> {
-    const { sessions, attempts, clock } = this.#ports;
-    const [ended, passed] = await Promise.all([
-      sessions.removeExpired(clock.now(), limit),
-      attempts.removeExpired(limit),
-    ]);
-    return ended + passed;
-  }
-}
