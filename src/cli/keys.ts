@@ -3,9 +3,9 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readConfig } from '../adapters/config/config.ts';
 import { developmentSecretPath } from '../adapters/config/kept-secret.ts';
-import { readKeyFile } from '../adapters/config/keys.ts';
+import { readKeyFile } from '../adapters/config/key-files.ts';
 import { isListable } from '../adapters/config/reader.ts';
-import { keyObject, verifyKey } from '../adapters/jwt/keys.ts';
+import { keyObject, verifyKey } from '../adapters/jwt/verify-key.ts';
 import { Refused, type Report } from './terminal.ts';
 
 export type KeyType = 'es256' | 'rs256' | 'secret';

@@ -1,8 +1,16 @@
 import type { KeyObject } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { defaultPolicy } from '../../application/index.ts';
+import {
+  ACCESS_TOKEN_TTL,
+  HASH_COST,
+  HASH_QUEUE,
+  REFRESH_TOKEN_TTL,
+} from '../../domain/defaults.ts';
+import type { UsersAccess } from '../http/contract/operations.ts';
+import type { LogLevel } from '../log/log.ts';
 import type { StoreTarget } from './database-url.ts';
-import { isPem, weaknessOfSecret } from './keys.ts';
+import { isPem, weaknessOfSecret } from './key-files.ts';
 import { isListable, Reader } from './reader.ts';
 
 export type Profile = 'development' | 'production';
@@ -30,7 +38,7 @@ export interface Config {
   readonly accessTokenTtl: number;
   readonly refreshTokenTtl: number;
   readonly refreshRotation: boolean;
-  readonly usersAccess: 'public' | 'authenticated' | 'admin' | 'disabled';
+  readonly usersAccess: UsersAccess;
   /** Exact origins, such as `https://app.example.com`. */
   readonly corsOrigins: readonly string[];
   readonly passwordMinLength: number;
@@ -44,7 +52,7 @@ export interface Config {
   };
   /** `auto`: by who reads. */
   readonly logFormat: 'text' | 'json' | 'auto';
-  readonly logLevel: 'error' | 'warn' | 'info';
+  readonly logLevel: LogLevel;
   /** Where audit records go. */
   readonly audit: 'off' | 'log' | 'table';
   readonly auditRetention: number;
@@ -133,8 +141,8 @@ function configOf(read: Reader, { signs }: { readonly signs: boolean }): Config 
     jwtPreviousKeys: [...previousSecrets, ...read.publicKeys('JWT_PREVIOUS_KEY_FILES')],
     jwtIssuer: read.text('JWT_ISSUER', 'portcullis'),
     jwtAudience: read.text('JWT_AUDIENCE', 'portcullis'),
-    accessTokenTtl: read.duration('ACCESS_TOKEN_TTL', 15 * 60),
-    refreshTokenTtl: read.duration('REFRESH_TOKEN_TTL', 30 * 86_400),
+    accessTokenTtl: read.duration('ACCESS_TOKEN_TTL', ACCESS_TOKEN_TTL),
+    refreshTokenTtl: read.duration('REFRESH_TOKEN_TTL', REFRESH_TOKEN_TTL),
     refreshRotation: read.one('REFRESH_ROTATION', ['on', 'off'], 'off') === 'on',
     usersAccess: read.one(
       'USERS_ACCESS',
@@ -151,16 +159,16 @@ function configOf(read: Reader, { signs }: { readonly signs: boolean }): Config 
     passwordBlocklist:
       read.one('PASSWORD_BLOCKLIST', ['on', 'off'], production ? 'on' : 'off') === 'on',
     argon2: {
-      memoryKib: read.integer('ARGON2_MEMORY_KIB', 19_456, 8, 4 * 1024 * 1024),
-      passes: read.integer('ARGON2_PASSES', 2, 1, 1_000),
-      parallelism: read.integer('ARGON2_PARALLELISM', 1, 1, 255),
+      memoryKib: read.integer('ARGON2_MEMORY_KIB', HASH_COST.memoryKib, 8, 4 * 1024 * 1024),
+      passes: read.integer('ARGON2_PASSES', HASH_COST.passes, 1, 1_000),
+      parallelism: read.integer('ARGON2_PARALLELISM', HASH_COST.parallelism, 1, 255),
       concurrency: read.integer(
         'HASH_CONCURRENCY',
         Math.max(1, Math.floor(availableParallelism() / workers)),
         1,
         1_024,
       ),
-      queue: read.integer('HASH_QUEUE', 64, 0, 1_000_000),
+      queue: read.integer('HASH_QUEUE', HASH_QUEUE, 0, 1_000_000),
     },
     logFormat: read.one('LOG_FORMAT', ['text', 'json', 'auto'], 'auto'),
     logLevel: read.one('LOG_LEVEL', ['error', 'warn', 'info'], 'info'),

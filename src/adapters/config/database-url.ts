@@ -1,27 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { readSmallFile } from './keys.ts';
+import type { DatabaseTarget, DatabaseTls } from '../knex/connection/target.ts';
+import { readSmallFile } from './key-files.ts';
 
 /** Where users and sessions are kept. */
-export type StoreTarget =
-  | { readonly kind: 'memory' }
-  | { readonly kind: 'sqlite'; readonly path: string }
-  | {
-      readonly kind: 'mysql';
-      readonly hosts: readonly { readonly host: string; readonly port: number }[];
-      readonly user: string;
-      readonly password: string;
-      readonly database: string;
-      /** Absent: nothing is encrypted. */
-      readonly tls?: DatabaseTls;
-    };
-
-interface DatabaseTls {
-  /** What must be right about the server's certificate: nothing, who signed it, or its name as well. */
-  readonly verify: 'nothing' | 'authority' | 'identity';
-  /** Whose signature counts, in PEM; without it that of any authority that Node knows. */
-  readonly ca?: string;
-}
+export type StoreTarget = { readonly kind: 'memory' } | DatabaseTarget;
 
 const DEVELOPMENT_DATABASE = 'sqlite:data/portcullis.sqlite';
 

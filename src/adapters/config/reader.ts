@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { isOrigin } from '../../domain/options.ts';
 import { readStore, type StoreTarget } from './database-url.ts';
-import { readKeyFile } from './keys.ts';
+import { readKeyFile } from './key-files.ts';
 
 /** Reads variables one by one and gathers what is wrong with them. */
 export class Reader {

@@ -1,27 +1,18 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { type Around, AuthError } from '../../application/index.ts';
+import { observeOutcome } from '../../application/calls.ts';
+import type { Around } from '../../application/index.ts';
+import type { Answered } from '../http/hosts/server.ts';
+import type { PoolLoad } from '../knex/connection/open.ts';
 
-/** What is looked at when somebody reads the metrics. */
+type AnsweredRequest = Pick<Answered, 'method' | 'route' | 'status' | 'seconds'>;
+
+/** The gauges, which are read when somebody reads the metrics. */
 export interface Sources {
   readonly hashing: () => { readonly running: number; readonly waiting: number } | undefined;
   /** Undefined where there is no database. */
   readonly pool: () => PoolLoad | undefined;
   readonly connections: () => number;
   readonly maxConnections: number;
-}
-
-interface PoolLoad {
-  readonly used: number;
-  readonly free: number;
-  readonly waiting: number;
-}
-
-/** A request that has been answered; undefined where it is of no route, or was given up. */
-interface Answered {
-  readonly method: string;
-  readonly route: string | undefined;
-  readonly status: number | undefined;
-  readonly seconds: number;
 }
 
 /** From half a millisecond, which takes a token, to the 5 s within which all is answered. */
@@ -65,21 +56,13 @@ export class Metrics {
   }
 
   /** For `intercept`. */
-  readonly around: Around = async (useCase, call) => {
-    let outcome = 'fault';
-    try {
-      const result = await call();
-      outcome = 'success';
-      return result;
-    } catch (error) {
-      if (error instanceof AuthError) outcome = error.code;
-      throw error;
-    } finally {
+  readonly around: Around = (useCase, call) =>
+    observeOutcome(call, (outcome) => {
       this.#useCases.inc({ use_case: snakeCase(useCase), outcome });
-    }
-  };
+    });
 
-  readonly onAnswered = ({ method, route, status, seconds }: Answered): void => {
+  /** For the `onAnswered` of `httpServer`. */
+  readonly onAnswered = ({ method, route, status, seconds }: AnsweredRequest): void => {
     this.#requests.observe(
       {
         method: METHODS.has(method) ? method : 'other',
