@@ -1,6 +1,7 @@
 /**
- * Everything that the product refuses, by its code. A code says what happened; the sentence and
- * the status for it belong to whoever talks to the caller (`adapters/http/contract/messages.ts` over HTTP).
+ * Everything that the product refuses, by its code. A code says what happened; the sentence and the
+ * status for it belong to whoever talks to the caller (`adapters/http/contract/messages.ts` over
+ * HTTP).
  */
 export type AuthErrorCode =
   | 'missing_fields'
@@ -43,5 +44,15 @@ export class AuthError extends Error {
     super(code);
     this.code = code;
     this.limit = limit;
+  }
+}
+
+/** The name of a thrown value if it is one word: its text may be private, or hold a line break. */
+export function errorName(error: unknown): string {
+  try {
+    const name: unknown = error instanceof Error ? error.name : typeof error;
+    return typeof name === 'string' && /^\w{1,100}$/.test(name) ? name : 'Error';
+  } catch {
+    return 'Error'; // A getter or proxy that throws.
   }
 }
