@@ -2,7 +2,9 @@ import type { AuthEventName, AuthEvents } from '../domain/events.ts';
 import type { Listeners } from './listeners.ts';
 import type { AuditRecord } from './ports.ts';
 
-/** How each event is recorded; null: it is not. A new event does not compile until it is named here. */
+/**
+ * How each event is recorded; null: it is not. A new event does not compile until it is named here.
+ */
 const OUTCOMES: Readonly<Record<AuthEventName, AuditRecord['outcome'] | null>> = {
   registered: 'success',
   loggedIn: 'success',

@@ -1,8 +1,8 @@
 import { AuthError, type AuthErrorCode } from '../domain/errors.ts';
 
 /**
- * Settles as `work` does; after `ms` milliseconds as `expire` does, which may throw. The work itself
- * goes on. Costs one promise and one timer: every HTTP request passes through here.
+ * Settles as `work` does; after `ms` milliseconds as `expire` does, which may throw. The work
+ * itself goes on. Costs one promise and one timer: every HTTP request passes through here.
  */
 export function withDeadline<T>(work: Promise<T>, ms: number, expire: () => T): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -17,7 +17,9 @@ export function withDeadline<T>(work: Promise<T>, ms: number, expire: () => T): 
   });
 }
 
-/** How the call of a use case ended: well, with a refusal, or with a fault of a part of the system. */
+/**
+ * How the call of a use case ended: well, with a refusal, or with a fault of a part of the system.
+ */
 export type CallOutcome = 'success' | AuthErrorCode | 'fault';
 
 /** Makes a call and passes on what it gives or throws, after telling `observe` how it ended. */

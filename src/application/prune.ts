@@ -1,6 +1,9 @@
 import type { AuditLog, Ports } from './ports.ts';
 
-/** Sessions, counts or records per batch: the database holds no lock for longer than one batch takes. */
+/**
+ * Sessions, counts or records per batch: the database holds no lock for longer than one batch
+ * takes.
+ */
 const BATCH_SIZE = 1_000;
 /** Seconds by which the clocks of the store and of this process may differ. */
 const MAX_CLOCK_SKEW = 60;
@@ -46,14 +49,16 @@ export interface Pruned {
   readonly auditRecords: number;
 }
 
-/** The clocks differ too much, and nothing was removed: a wrong clock would remove live sessions. */
+/**
+ * The clocks differ too much, and nothing was removed: a wrong clock would remove live sessions.
+ */
 export class ClocksApart extends Error {
   override readonly name = 'ClocksApart';
 }
 
 /**
- * Removes everything that has expired, and the audit records past their retention. The service runs it
- * every hour. Any number of processes may run it.
+ * Removes everything that has expired, and the audit records past their retention. The service runs
+ * it every hour. Any number of processes may run it.
  */
 export class PruneAll {
   readonly #ports: PruneAllPorts;

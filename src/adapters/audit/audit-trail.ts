@@ -22,9 +22,9 @@ export interface AuditTrailOptions {
 }
 
 /**
- * Writes audit records into a log, in batches, after the request: no request waits for it or fails with
- * it. A killed process loses the records of the last 200 ms. While the log fails, 10,000 records wait;
- * those beyond that are lost, and the loss is reported as an alert.
+ * Writes audit records into a log, in batches, after the request: no request waits for it or fails
+ * with it. A killed process loses the records of the last 200 ms. While the log fails, 10,000
+ * records wait; those beyond that are lost, and the loss is reported as an alert.
  */
 export class AuditTrail {
   readonly #options: AuditTrailOptions;
@@ -101,8 +101,8 @@ export class AuditTrail {
 }
 
 /**
- * Makes UUIDs of version 7 (RFC 9562), each greater than the one before. They keep the records of one
- * millisecond in order, and are cheap to insert, at the end of the index.
+ * Makes UUIDs of version 7 (RFC 9562), each greater than the one before. They keep the records of
+ * one millisecond in order, and are cheap to insert, at the end of the index.
  */
 function orderedIds(): (date: Date) => string {
   let time = 0;

@@ -2,18 +2,20 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { MIN_RSA_BITS, signingAlgorithm } from '../../domain/signing-keys.ts';
 
-/** Bytes. A key of 16,384 bits has 13 KB. */
-const MAX_KEY_FILE = 64 * 1024;
+/** A key of 16,384 bits has 13 KB. */
+const MAX_KEY_FILE_BYTES = 64 * 1024;
 
 /** PKCS #8, and the older form of OpenSSL's own. */
 const ENCRYPTED = /^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m;
 
-/** Reads a PEM file. Returns its key if it can sign or verify tokens, else what is wrong with it. */
+/**
+ * Reads a PEM file. Returns its key if it can sign or verify tokens, else what is wrong with it.
+ */
 export function readKeyFile(path: string, type: 'private' | 'public'): KeyObject | string {
   if (isPem(path)) return 'holds a key: it takes the path of its file';
   // The message does not show the path: it may be the key itself, given by mistake.
   if (!existsSync(path)) return `names a file that is not there (seen from ${process.cwd()})`;
-  const pem = readSmallFile(path, MAX_KEY_FILE);
+  const pem = readSmallFile(path, MAX_KEY_FILE_BYTES);
   if (pem === undefined) return `${path} cannot be read, as a file of at most 64 KiB`;
   if (ENCRYPTED.test(pem)) return `${path} is encrypted: it must have no passphrase`;
   const read = type === 'private' ? createPrivateKey : createPublicKey;

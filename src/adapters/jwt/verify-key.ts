@@ -70,8 +70,8 @@ function thumbprint(members: readonly (readonly [name: string, value: string])[]
 }
 
 /**
- * An HMAC, since a plain hash would let anybody test guesses of the secret faster than on a token. The
- * label has no dot, so it can never equal the signed part of a token.
+ * An HMAC, since a plain hash would let anybody test guesses of the secret faster than on a token.
+ * The label has no dot, so it can never equal the signed part of a token.
  */
 function nameOfSecret(secret: KeyObject): string {
   const name = createHmac('sha256', secret).update('portcullis key id').digest();

@@ -9,17 +9,17 @@ type AnsweredRequest = Pick<Answered, 'method' | 'route' | 'status' | 'seconds'>
 /** The gauges, which are read when somebody reads the metrics. */
 export interface Sources {
   readonly hashing: () => { readonly running: number; readonly waiting: number } | undefined;
-  /** Undefined where there is no database. */
+  /** Undefined if there is no database. */
   readonly pool: () => PoolLoad | undefined;
   readonly connections: () => number;
   readonly maxConnections: number;
 }
 
-/** From half a millisecond, which takes a token, to the 5 s within which all is answered. */
-const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+/** Histogram bounds in seconds: from the check of a token to the deadline of a request. */
+const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS']);
 
-/** What one process counts and measures, under names as Prometheus has them. Labels have few values, whoever asks. */
+/** The Prometheus metrics of one process. No client can add values to the labels. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests = this.#histogram(
@@ -49,7 +49,7 @@ export class Metrics {
       help: 'The version that runs',
       labelNames: ['version', 'node'],
       registers: [this.#registry],
-      aggregator: 'first', // Of several workers as of one: it counts nothing.
+      aggregator: 'first', // All workers have the same version: nothing to add up.
     });
     buildInfo.set({ version, node: process.versions.node }, 1);
     this.#gauge('portcullis_processes', 'Processes that serve').set(1);
@@ -100,18 +100,18 @@ export class Metrics {
     }
   }
 
-  /** As Prometheus reads it. */
+  /** In the text format of Prometheus. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }
 
-  /** For another process to add up. */
+  /** For the first process, which adds up those of all workers. */
   json(): Promise<readonly object[]> {
     return this.#registry.getMetricsAsJSON();
   }
 
   #histogram(name: string, help: string, labelNames: readonly string[] = []): Histogram {
-    const buckets = SECONDS;
+    const buckets = BUCKETS;
     return new Histogram({ name, help, labelNames, buckets, registers: [this.#registry] });
   }
 

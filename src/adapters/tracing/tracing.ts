@@ -9,12 +9,14 @@ import {
 import { observeOutcome } from '../../application/calls.ts';
 import type { Around } from '../../application/index.ts';
 
-// Makes OpenTelemetry spans for the SDK that the operator has registered. A span holds the name of the use
-// case and its outcome, and nothing about the caller.
+// Makes OpenTelemetry spans for the SDK that the operator has registered. A span holds the name of
+// the use case and its outcome, and nothing about the caller.
 
 const tracer = trace.getTracer('portcullis');
 
-/** For `intercept`: makes a span of each call. A refusal is not marked as an error of the service. */
+/**
+ * For `intercept`: makes a span of each call. A refusal is not marked as an error of the service.
+ */
 export const around: Around = (useCase, call) =>
   tracer.startActiveSpan(`portcullis.${useCase}`, (span) =>
     observeOutcome(call, (outcome) => {
