@@ -24,7 +24,6 @@ import {
   noAttempts,
   withFallback,
 } from './adapters/memory/memory-repositories.ts';
-import { Pruner } from './adapters/process/pruning.ts';
 import { Readiness } from './adapters/process/readiness.ts';
 import {
   type AuditLog,
@@ -33,37 +32,38 @@ import {
   intercept,
   type Policy,
   type Ports,
+  PruneAll,
   randomIds,
   systemClock,
 } from './application/index.ts';
 
-/** What a composition holds, by name. */
+/** The parts of the product, by name. */
 export interface Parts extends Omit<Ports, 'events'> {
-  /** Its public keys, if it has any, are those that the service shows. */
+  /** The service publishes its public keys, if it has any. */
   readonly tokens: Ports['tokens'] & Pick<EndpointOptions, 'publicKeys'>;
   readonly hasher: Ports['hasher'] & Partial<Pick<Argon2Hasher, 'load' | 'measure'>>;
-  /** Undefined where the store is memory. */
+  /** Undefined if the store is memory. */
   readonly knex: Knex | undefined;
-  /** Where attempts are counted, if not by `knex`: the same database, by commits that cost less. */
+  /** For counting attempts on SQLite: the same file, with cheaper commits. Else undefined. */
   readonly counts: Knex | undefined;
   readonly repositories: Pick<Ports, 'users' | 'sessions' | 'attempts'>;
   readonly policy: Policy;
   readonly auth: EmbeddedAuth;
   readonly readiness: Readiness;
-  readonly pruning: Pruner;
+  readonly pruneAll: PruneAll;
   readonly log: Log;
-  /** Undefined where no audit records are kept. */
+  /** Undefined if no audit records are kept. */
   readonly auditLog: AuditLog | undefined;
-  /** Undefined where there is no such log. */
+  /** Undefined if there is no audit log. */
   readonly auditTrail: AuditTrail | undefined;
-  /** Undefined where nothing is measured. */
+  /** Undefined if METRICS_PORT is not set. */
   readonly metrics: Metrics | undefined;
   readonly app: Express;
 }
 
 /**
- * Puts the product together: every part as the settings say, unless `overrides` has another.
- * Each composition has a container of its own, so that any number can live in one process.
+ * Composes the product: each part is made from the settings, unless `overrides` holds one. Each
+ * composition has its own container, so several can live in one process.
  */
 export async function compose(
   config: Config,
@@ -146,22 +146,22 @@ export async function compose(
       const measured = metrics ? intercept(auth, metrics.around) : auth;
       return tracing ? intercept(measured, tracing.around) : measured;
     },
-    // A look-up like that of each request; no user has this id.
+    // The look-up that each request makes. No user has this id.
     readiness: (part) => new Readiness(() => part('users').findById(0)),
-    pruning: (part) =>
-      new Pruner({
-        sessions: part('sessions'),
-        attempts: part('attempts'),
-        clock: part('clock'),
-        auditLog: part('auditLog'),
-        auditRetention: config.auditRetention,
-        clockAhead: async () => {
-          const knex = part('knex');
-          return knex ? clockAhead(knex, () => part('clock').now()) : 0;
+    pruneAll: (part) =>
+      new PruneAll(
+        {
+          sessions: part('sessions'),
+          attempts: part('attempts'),
+          clock: part('clock'),
+          auditLog: part('auditLog'),
+          clockAhead: async () => {
+            const knex = part('knex');
+            return knex ? clockAhead(knex, () => part('clock').now()) : 0;
+          },
         },
-        alert: (text) => log.alert(text),
-        report: (fault) => log.error(fault),
-      }),
+        config.auditRetention,
+      ),
     app: (part) =>
       expressApp(part('auth'), {
         usersAccess: config.usersAccess,
@@ -180,10 +180,10 @@ export async function compose(
   return new Composition(container.createChildContainer(), recipes, overrides);
 }
 
-export type Part = <Name extends keyof Parts>(name: Name) => Parts[Name];
-type Recipes = { readonly [Name in keyof Parts]: (part: Part) => Parts[Name] };
+export type GetPart = <Name extends keyof Parts>(name: Name) => Parts[Name];
+type Recipes = { readonly [Name in keyof Parts]: (part: GetPart) => Parts[Name] };
 
-/** The parts, each made when first asked for. */
+/** Makes each part when it is first asked for. */
 export class Composition {
   readonly #container: DependencyContainer;
 
@@ -195,16 +195,16 @@ export class Composition {
     for (const [name, part] of Object.entries(overrides)) child.register(name, { useValue: part });
   }
 
-  readonly part: Part = (name) => this.#container.resolve(name);
+  readonly part: GetPart = (name) => this.#container.resolve(name);
 
-  /** Closes what the parts hold open. */
+  /** Writes the waiting audit records, then closes the database connections. */
   async close(): Promise<void> {
     await this.part('auditTrail')?.close();
     await Promise.all([this.part('knex')?.destroy(), this.part('counts')?.destroy()]);
   }
 }
 
-/** Beside the database, or in `data/` where that is a server; with memory, good for this run only. */
+/** Reads or makes the secret of development. With memory it lasts for this run only. */
 function developmentSecret(store: Config['store']): string {
   if (store.kind === 'memory') return randomUUID() + randomUUID();
   return keptSecret(developmentSecretPath(store));
@@ -220,16 +220,13 @@ async function newMetrics(): Promise<Metrics> {
 
 const UNREADABLE_HASH = 'a stored password hash cannot be read: its user cannot sign in';
 
-/**
- * Whether an SDK of OpenTelemetry is there, as `node --require` of one brings it. The package through which it
- * is reached need not be loaded to find that out.
- */
+/** Whether an OpenTelemetry SDK is registered, without loading `@opentelemetry/api` to find out. */
 function hasTracing(): boolean {
   const registered: unknown = Reflect.get(globalThis, Symbol.for('opentelemetry.js.api.1'));
   return typeof registered === 'object' && registered !== null && 'trace' in registered;
 }
 
-/** Where LOG_FORMAT does not say: JSON in production, unless a person reads. */
+/** With LOG_FORMAT=auto: JSON in production, unless the output is a terminal. */
 export function openLog({ profile, logFormat, logLevel }: Config): Log | Promise<Log> {
   const isRead = process.stdout.isTTY || profile === 'development';
   const isJson = logFormat === 'json' || (logFormat === 'auto' && !isRead);

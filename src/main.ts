@@ -10,16 +10,16 @@ import { type Log, textLog } from './adapters/log/log.ts';
 import { openLog } from './composition.ts';
 import { serve, type Service, showText, urlOf } from './serve.ts';
 
-/** Milliseconds in which requests that clients have sent already are on their way. */
-const LAST_CALL = 300;
+/** How long requests may be under way that clients have sent already. */
+const LAST_CALL_MS = 300;
 
-/** Run directly: serves until SIGTERM or SIGINT; a second one ends at once. */
+/** Serves until SIGTERM or SIGINT. A second signal ends the process at once. */
 async function main(): Promise<void> {
-  // As many frames as the line of a fault shows. A refusal is an error too, and each frame costs.
+  // The log shows three frames. Each refusal is an Error, and each frame costs time.
   Error.stackTraceLimit = 3;
-  // A reader of the output that went away must not take the service with it.
+  // A closed output pipe must not end the service.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
-  // What nobody caught: Node would print all of it, as it is.
+  // Node would print the whole error, which may hold private data.
   let log = textLog();
   process.on('uncaughtException', (fault) => {
     log.error(fault);
@@ -35,18 +35,18 @@ async function main(): Promise<void> {
     if (stopping) process.exit(1);
     stopping = true;
     if (!isWorker()) log.info('Stopping');
-    serving.then((service) => service.stop(LAST_CALL)).then(() => process.exit(0), fail);
+    serving.then((service) => service.stop(LAST_CALL_MS)).then(() => process.exit(0), fail);
   };
   if (isWorker()) {
-    // Twice where all processes of the service get it: from whoever stops them, and from the first one.
+    // It comes twice if the whole group is signalled: the first process passes it on.
     process.once('SIGTERM', stop).on('SIGTERM', () => {});
-    process.on('SIGINT', () => {}); // Of a terminal, which sends it to the whole group.
-    stopWhenAlone(stop); // Nobody is left to replace this one, or to stop it.
+    process.on('SIGINT', () => {}); // A terminal sends it to the whole group.
+    stopWhenAlone(stop);
   } else {
     process.on('SIGTERM', stop).on('SIGINT', stop);
   }
   const { url, metricsUrl } = await serving;
-  lowerPoolPriority().catch((fault: unknown) => log.error(fault)); // It serves without, too.
+  lowerPoolPriority().catch((fault: unknown) => log.error(fault)); // Optional.
   if (!stopping && !isWorker()) {
     const connections = affordableConnections(config.maxConnections);
     const summary = summaryOf(config, { url, metricsUrl, connections });
@@ -54,7 +54,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Serves by processes that share nothing but the port and the database. */
+/** Serves with worker processes that share only the port and the database. */
 async function superviseWorkers(
   config: Config,
   log: Log,

@@ -18,22 +18,24 @@ import { migrate } from './adapters/knex/migrate.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
 import { nameFault } from './adapters/log/faults.ts';
 import type { Log } from './adapters/log/log.ts';
-import { compose, type Part, type Parts } from './composition.ts';
+import { ClocksApart } from './application/index.ts';
+import { compose, type GetPart, type Parts } from './composition.ts';
+
+const HOUR_MS = 60 * 60 * 1000;
 
 export interface Service {
   readonly url: string;
-  /** Where Prometheus reads; undefined where it does not, or where the first process shows it. */
+  /** Undefined if metrics are off, or if the first process shows those of this worker. */
   readonly metricsUrl: string | undefined;
-  readonly part: Part;
+  readonly part: GetPart;
   /**
-   * Says that it is not ready, goes on for the delay of the settings, lets requests under way finish, within
-   * their grace, and closes everything. For
-   * `lastCall` milliseconds, none unless given, it still answers what comes on its connections.
+   * Reports not ready, waits for SHUTDOWN_DELAY, lets open requests finish within SHUTDOWN_GRACE,
+   * then closes everything. Open connections may send new requests for `lastCallMs` (default: 0).
    */
-  readonly stop: (lastCall?: number) => Promise<void>;
+  readonly stop: (lastCallMs?: number) => Promise<void>;
 }
 
-/** Brings the database up to date and serves. */
+/** Migrates the database and serves. */
 export async function serve(config: Config, overrides: Partial<Parts> = {}): Promise<Service> {
   const { store, host, port, shutdownDelay, shutdownGrace, workers } = config;
   const composition = await compose(config, overrides);
@@ -49,7 +51,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
   const log = composition.part('log');
   const server = httpServer(app, {
     maxConnections,
-    onAnswered: config.accessLog ? alsoLogging(log, metrics?.onAnswered) : metrics?.onAnswered,
+    onAnswered: config.accessLog ? withAccessLog(log, metrics?.onAnswered) : metrics?.onAnswered,
     withAddresses: config.accessLog,
     ...messageClasses(app),
   });
@@ -66,26 +68,52 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
     maxConnections,
   });
   const shown = metrics && (await showMetrics(config, metrics));
-  const stopPruning = composition.part('pruning').start();
+  const stopPruning = pruneEveryHour(composition.part);
   const stopAttending = knex && attend(knex);
   return {
     url: urlOf(server.address()),
     metricsUrl: shown?.url,
     part: composition.part,
-    async stop(lastCall = 0) {
+    async stop(lastCallMs = 0) {
       stopPruning();
       composition.part('readiness').stop();
       if (shutdownDelay > 0) await sleep(shutdownDelay * 1000);
       stopAttending?.();
-      await drain(server, lastCall, shutdownGrace * 1000);
+      await drain(server, lastCallMs, shutdownGrace * 1000);
       await composition.close();
       await shown?.close();
     },
   };
 }
 
-/** Before the first request, whose time is to tell nothing. The service does without where it cannot be done. */
-async function measureStoredHashes({ argon2 }: Config, part: Part): Promise<void> {
+/** Prunes now and every hour; returns how to stop it. */
+function pruneEveryHour(part: GetPart): () => void {
+  const pruneAll = part('pruneAll');
+  const log = part('log');
+  let isStopped = false;
+  let isRunning = false;
+  const prune = async () => {
+    if (isRunning) return;
+    isRunning = true;
+    try {
+      await pruneAll.execute(() => isStopped);
+    } catch (fault) {
+      if (fault instanceof ClocksApart) log.alert(`${fault.message}: nothing is pruned`);
+      else log.error(fault);
+    } finally {
+      isRunning = false;
+    }
+  };
+  const timer = setInterval(() => void prune(), HOUR_MS).unref();
+  void prune();
+  return () => {
+    isStopped = true;
+    clearInterval(timer);
+  };
+}
+
+/** Measures foreign hashes before the first request, so that no refusal is faster than others. */
+async function measureStoredHashes({ argon2 }: Config, part: GetPart): Promise<void> {
   const knex = part('knex');
   if (knex === undefined) return;
   try {
@@ -95,8 +123,8 @@ async function measureStoredHashes({ argon2 }: Config, part: Part): Promise<void
   }
 }
 
-/** A line for each request, of nothing that a client has written. */
-function alsoLogging(
+/** Logs a line for each request. It holds nothing that a client has written. */
+function withAccessLog(
   log: Log,
   onAnswered: (answered: Answered) => void = () => {},
 ): typeof onAnswered {
@@ -112,7 +140,7 @@ export interface ShownMetrics {
   readonly close: () => Promise<void>;
 }
 
-/** On a port of their own; a worker tells the first process, which shows those of all. */
+/** Shows the metrics on a port of their own. A worker sends them to the first process instead. */
 async function showMetrics(config: Config, metrics: Metrics): Promise<ShownMetrics | undefined> {
   if (!isWorker()) return showText(config, () => metrics.text());
   const { answerWith } = await import('./adapters/metrics/worker-metrics.ts');
@@ -120,7 +148,7 @@ async function showMetrics(config: Config, metrics: Metrics): Promise<ShownMetri
   return undefined;
 }
 
-/** Shows a text to Prometheus, where the settings say. */
+/** Serves a text to Prometheus, if METRICS_PORT is set. */
 export async function showText(
   { metrics: target }: Config,
   text: () => Promise<string>,
@@ -134,7 +162,7 @@ export async function showText(
   return { url: `${urlOf(address)}/metrics`, close };
 }
 
-/** On a pool of its own, since a migration may take longer than any request. */
+/** Uses a pool of its own, without the time limits of requests. */
 async function migrateStore(
   store: Exclude<Config['store'], { kind: 'memory' }>,
   withAudit: boolean,
@@ -148,7 +176,7 @@ async function migrateStore(
   }
 }
 
-/** As a person would type it. */
+/** The URL of an address, as a person would type it. */
 export function urlOf(address: string | AddressInfo | null): string {
   if (address === null || typeof address === 'string') return String(address);
   const { address: host, family, port } = address;

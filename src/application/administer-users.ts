@@ -9,10 +9,16 @@ import type { Policy, Ports } from './ports.ts';
 /** A user, named by their id or by any spelling of their email. */
 export type UserRef = { readonly id: UserId } | { readonly email: string };
 
+/** @deprecated Use `UserRef`. */
+export type UserName = UserRef;
+
 /** The input of `DisableUser`, `EnableUser` and `DeleteUser`. */
 export interface UserIdInput {
   readonly userId: UserId;
 }
+
+/** @deprecated Use `UserIdInput`. */
+export type UserChange = UserIdInput;
 
 /** The input of `CreateUser`. */
 export interface CreateUserInput {
@@ -23,15 +29,24 @@ export interface CreateUserInput {
   readonly role?: Role | undefined;
 }
 
+/** @deprecated Use `CreateUserInput`. */
+export type UserCreation = CreateUserInput;
+
 /** The input of `SetRole`. */
 export interface SetRoleInput extends UserIdInput {
   readonly role: Role;
 }
 
+/** @deprecated Use `SetRoleInput`. */
+export type RoleChange = SetRoleInput;
+
 /** The input of `SetPassword`. */
 export interface SetPasswordInput extends UserIdInput {
   readonly password: string;
 }
+
+/** @deprecated Use `SetPasswordInput`. */
+export type PasswordSetting = SetPasswordInput;
 
 /** The ports of `CreateUser`. */
 export type UserCreationPorts = Pick<Ports, 'users' | 'hasher' | 'clock' | 'events'>;

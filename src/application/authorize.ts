@@ -14,6 +14,9 @@ export interface AuthorizeInput extends Bearer {
   readonly role?: Role | undefined;
 }
 
+/** @deprecated Use `AuthorizeInput`. */
+export type Authorization = AuthorizeInput;
+
 /** A user who acts, and in which session. Only a verified token says who that is. */
 export interface Identity {
   readonly user: UserRecord;

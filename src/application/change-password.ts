@@ -18,6 +18,9 @@ export interface ChangePasswordInput extends Bearer {
   readonly address?: string | undefined;
 }
 
+/** @deprecated Use `ChangePasswordInput`. */
+export type PasswordChanging = ChangePasswordInput;
+
 /** Gives the bearer's account a new password. */
 export class ChangePassword {
   readonly #ports: AccountPorts;

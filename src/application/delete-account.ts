@@ -16,6 +16,9 @@ export interface DeleteAccountInput extends Bearer {
   readonly address?: string | undefined;
 }
 
+/** @deprecated Use `DeleteAccountInput`. */
+export type AccountDeletion = DeleteAccountInput;
+
 /** Erases the bearer's account. */
 export class DeleteAccount {
   readonly #ports: AccountPorts;

@@ -7,6 +7,9 @@ export interface EndSessionInput extends Bearer {
   readonly sessionId: string;
 }
 
+/** @deprecated Use `EndSessionInput`. */
+export type SessionEnding = EndSessionInput;
+
 /** Ends one session of the bearer, this one or another. */
 export class EndSession {
   readonly #ports: IdentifyPorts & Pick<Ports, 'sessions' | 'events'>;

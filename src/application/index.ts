@@ -24,26 +24,36 @@ import { RefreshToken } from './refresh-token.ts';
 import { RegisterUser } from './register-user.ts';
 
 export { canonicalEmail, type Email, type PasswordPolicy } from '../domain/credentials.ts';
-export { AuthError, type AuthErrorCode } from '../domain/errors.ts';
+export { AuthError, type AuthErrorCode, StoreUnwritable } from '../domain/errors.ts';
 export type * from '../domain/events.ts';
 export { type FirstSession, isExpired, isWithin, type Session } from '../domain/session.ts';
 export type { Account, NewAccount, Role, User, UserId, UserRecord } from '../domain/user.ts';
 export * from './administer-users.ts';
-export type { AuditLog, AuditRecord } from './audit.ts';
-export { Authorize, type AuthorizeInput, type Bearer, type Identity } from './authorize.ts';
-export { ChangePassword, type ChangePasswordInput } from './change-password.ts';
-export { DeleteAccount, type DeleteAccountInput } from './delete-account.ts';
-export { EndSession, type EndSessionInput } from './end-session.ts';
-export { StoreUnwritable } from './errors.ts';
+export {
+  Authorize,
+  type Authorization,
+  type AuthorizeInput,
+  type Bearer,
+  type Identity,
+} from './authorize.ts';
+export {
+  ChangePassword,
+  type PasswordChanging,
+  type ChangePasswordInput,
+} from './change-password.ts';
+export { DeleteAccount, type AccountDeletion, type DeleteAccountInput } from './delete-account.ts';
+export { EndSession, type SessionEnding, type EndSessionInput } from './end-session.ts';
 export { type AuthListener, Listeners } from './listeners.ts';
 export { type ListedSession, ListSessions } from './list-sessions.ts';
-export { ListUsers, type ListUsersInput, type UserList } from './list-users.ts';
-export { Login, type LoginInput } from './login.ts';
+export { ListUsers, type ListQuery, type ListUsersInput, type UserList } from './list-users.ts';
+export { Login, type Credentials, type LoginInput } from './login.ts';
 export { Logout, LogoutAll, type LogoutInput } from './logout.ts';
 export type { SignedIn, SignInOrigin, TokenPair } from './open-session.ts';
 export type {
   AccessClaims,
   AttemptCounter,
+  AuditLog,
+  AuditRecord,
   Clock,
   Count,
   EventPublisher,
@@ -62,15 +72,28 @@ export type {
   Verdict,
 } from './ports.ts';
 export type { AccountPorts } from './prove-password.ts';
-export { PruneExpired, type PruneExpiredInput } from './prune.ts';
+export {
+  ClocksApart,
+  PruneAll,
+  type PruneAllPorts,
+  type Pruned,
+  PruneExpired,
+  type Pruning,
+  type PruneExpiredInput,
+} from './prune.ts';
 export {
   type Refreshed,
   type RefreshPorts,
   RefreshToken,
+  type Refreshing,
   type RefreshTokenInput,
 } from './refresh-token.ts';
-export { type RegisterPorts, RegisterUser, type RegisterUserInput } from './register-user.ts';
-export type * from './renamed.ts';
+export {
+  type RegisterPorts,
+  RegisterUser,
+  type Registration,
+  type RegisterUserInput,
+} from './register-user.ts';
 
 /** The policy of development: passwords of 8 characters, no list of common ones, no rotation. */
 export const defaultPolicy: Policy = { passwordMinLength: 8 };

@@ -17,6 +17,9 @@ export interface ListUsersInput {
   readonly email?: string;
 }
 
+/** @deprecated Use `ListUsersInput`. */
+export type ListQuery = ListUsersInput;
+
 /** A list of users. */
 export interface UserList<Listed extends User = User> {
   /** The users by ascending id, a page at a time. */

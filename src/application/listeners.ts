@@ -1,3 +1,4 @@
+import { errorName } from '../domain/errors.ts';
 import type { AuthEventName, AuthEvents } from '../domain/events.ts';
 import type { EventPublisher } from './ports.ts';
 
@@ -71,17 +72,7 @@ export class Listeners implements EventPublisher {
     if (event !== 'listenerFailed' && this.#registry.listenerFailed.size > 0) {
       this.publish('listenerFailed', { event, error });
     } else {
-      console.error(`portcullis: a listener of ${event} failed: ${kindOf(error)}`);
+      console.error(`portcullis: a listener of ${event} failed: ${errorName(error)}`);
     }
-  }
-}
-
-/** Its name alone, if that is one word: the text may hold what is private, or another line. */
-function kindOf(error: unknown): string {
-  try {
-    const name: unknown = error instanceof Error ? error.name : typeof error;
-    return typeof name === 'string' && /^\w{1,100}$/.test(name) ? name : 'Error';
-  } catch {
-    return 'Error'; // What was thrown throws when it is looked at.
   }
 }

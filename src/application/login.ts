@@ -12,6 +12,9 @@ export interface LoginInput extends SignInOrigin {
   readonly password: string;
 }
 
+/** @deprecated Use `LoginInput`. */
+export type Credentials = LoginInput;
+
 /** Checks a password and starts a session. */
 export class Login {
   readonly #ports: Ports;

@@ -1,4 +1,4 @@
-import { AuthError } from '../domain/errors.ts';
+import { AuthError, StoreUnwritable } from '../domain/errors.ts';
 import { deviceLabel, type Session, startSession } from '../domain/session.ts';
 import {
   type Account,
@@ -7,7 +7,6 @@ import {
   type User,
   type UserRecord,
 } from '../domain/user.ts';
-import { StoreUnwritable } from './errors.ts';
 import type { Ports } from './ports.ts';
 
 /** The two tokens of a session. */

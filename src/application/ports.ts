@@ -263,3 +263,33 @@ export interface EventPublisher {
   /** Returns at once and never throws: no listener can delay or fail a request. */
   publish<Name extends AuthEventName>(name: Name, event: AuthEvents[Name]): void;
 }
+
+/** What is recorded of an event. It holds no name, email, token or password. */
+export interface AuditRecord {
+  /** Unique: a record that is appended twice is kept once. */
+  readonly id: string;
+  readonly date: Date;
+  /** The name of the event, as `auth.on` takes it. */
+  readonly event: AuthEventName;
+  readonly outcome: 'success' | 'failure';
+  /** The code of the refusal; null for a success. */
+  readonly reason: string | null;
+  /** The user that the event is about; null if no account was proved. */
+  readonly userId: UserId | null;
+  /** For a refused sign-in: the SHA-256 of the canonical email, in hexadecimal. */
+  readonly account: string | null;
+  readonly sessionId: string | null;
+  /** The IP address of the client, if the caller gave it. */
+  readonly address: string | null;
+}
+
+/** Stores audit records. */
+export interface AuditLog {
+  /** Stores all of them, or stores none and rejects. */
+  append(records: readonly AuditRecord[]): Promise<void>;
+  /**
+   * Removes the oldest `limit` records dated before `before`, plus those of the same millisecond as the
+   * last of these. Resolves to how many were removed.
+   */
+  prune(before: Date, limit: number): Promise<number>;
+}

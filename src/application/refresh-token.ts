@@ -26,6 +26,9 @@ export interface RefreshTokenInput {
   readonly address?: string | undefined;
 }
 
+/** @deprecated Use `RefreshTokenInput`. */
+export type Refreshing = RefreshTokenInput;
+
 /** The ports of `RefreshToken`. */
 export type RefreshPorts = Pick<
   Ports,

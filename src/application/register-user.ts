@@ -13,6 +13,9 @@ export interface RegisterUserInput extends SignInOrigin {
   readonly confirmPassword: string;
 }
 
+/** @deprecated Use `RegisterUserInput`. */
+export type Registration = RegisterUserInput;
+
 /** The ports of `RegisterUser`. */
 export type RegisterPorts = Pick<
   Ports,

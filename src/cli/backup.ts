@@ -5,7 +5,7 @@ import { faultOf } from '../adapters/knex/connection/retry.ts';
 import { readDatabase } from './harness.ts';
 import { refuseDatabase, Refused, type Report, untilSignal } from './terminal.ts';
 
-/** Writes all that is in the database to a file. */
+/** Writes the whole database to a file. */
 export async function runBackup(file: string): Promise<Report> {
   const store = readDatabase(process.env);
   const { users, taken } = await refusing(() => backUp(store, file, untilSignal()));
@@ -18,7 +18,7 @@ export async function runBackup(file: string): Promise<Report> {
   return { lines, data: { file, users, taken, bytes } };
 }
 
-/** Brings the database back to what a file holds. */
+/** Replaces the content of the database by that of a backup. */
 export async function runRestore(
   file: string,
   options: { readonly replace?: true | undefined; readonly withoutSessions?: true | undefined },

@@ -6,15 +6,15 @@ import {
   InvalidArgumentError,
   Option,
 } from '@commander-js/extra-typings';
-import { Refused, tell } from './terminal.ts';
+import { Refused, runCommand } from './terminal.ts';
 
-// What each command does is loaded when it is asked for.
+// The code of each command is loaded when the command runs.
 
 const ROLES = ['user', 'admin'] as const;
 const KEY_TYPES = ['es256', 'rs256', 'secret'] as const;
 const FORMATS = ['csv', 'jsonl'] as const;
 
-/** Every command, with its options and its help. What was asked for wrongly is thrown as a CommanderError. */
+/** All commands, with their options and help. Wrong usage throws a CommanderError. */
 export function portcullis(): CommandUnknownOpts {
   const program = new Command('portcullis')
     .description('Runs and looks after Portcullis, by the settings of the environment.')
@@ -39,19 +39,21 @@ Exit codes: 0 done, and all in order; 1 not done, or not in order; 2 it was aske
 
   withJson(program.command('migrate'))
     .description('make the tables, or bring them up to date')
-    .action((options) => tell(options, async () => (await import('./migrate.ts')).runMigrate()));
+    .action((options) =>
+      runCommand(options, async () => (await import('./migrate.ts')).runMigrate()),
+    );
 
   withJson(program.command('doctor'))
     .description('say what is unsafe in the settings and the live database')
     .action((options) =>
-      tell(options, async () => (await import('./doctor.ts')).examineAll(process.env)),
+      runCommand(options, async () => (await import('./doctor.ts')).examineAll(process.env)),
     );
 
   withJson(program.command('backup'))
     .description('write the whole database to a new file, while the service runs')
     .argument('<file>', 'made with mode 0600, never overwritten')
     .action((file, options) =>
-      tell(options, async () => (await import('./backup.ts')).runBackup(file)),
+      runCommand(options, async () => (await import('./backup.ts')).runBackup(file)),
     );
 
   withJson(program.command('restore'))
@@ -60,7 +62,7 @@ Exit codes: 0 done, and all in order; 1 not done, or not in order; 2 it was aske
     .option('--replace', 'throw away what is in the database')
     .option('--without-sessions', 'sign everybody out')
     .action((file, options) =>
-      tell(options, async () => (await import('./backup.ts')).runRestore(file, options)),
+      runCommand(options, async () => (await import('./backup.ts')).runRestore(file, options)),
     );
 
   addUsers(program.command('users').description('list, create, change, import and export users'));
@@ -70,7 +72,9 @@ Exit codes: 0 done, and all in order; 1 not done, or not in order; 2 it was aske
     .description(
       'remove expired sessions, counts of attempts and audit records now; the service does so every hour',
     )
-    .action((options) => tell(options, async () => (await import('./prune.ts')).pruneSessions()));
+    .action((options) =>
+      runCommand(options, async () => (await import('./prune.ts')).pruneSessions()),
+    );
 
   addKeys(program.command('keys').description('make and rotate the keys that sign tokens'));
 
@@ -89,13 +93,15 @@ Exit codes: 0 done, and all in order; 1 not done, or not in order; 2 it was aske
       ] as const),
     )
     .action((url, options) =>
-      tell(options, async () => (await import('./conformance.ts')).runConformance(url, options)),
+      runCommand(options, async () =>
+        (await import('./conformance.ts')).runConformance(url, options),
+      ),
     );
-  strictly(program);
+  reportWrongUsage(program);
   return program;
 }
 
-/** Its manifest is as far from here in `dist`, and in an image, as in the source. */
+/** The manifest has the same relative path in the source, in `dist` and in an image. */
 function versionOfPackage(): string {
   const path = join(import.meta.dirname, '../../package.json');
   const manifest: unknown = JSON.parse(readFileSync(path, 'utf8'));
@@ -111,14 +117,14 @@ function addUsers(users: Command): void {
     .option('--after <id>', 'only those with a greater id', wholeNumber())
     .option('--limit <count>', 'at most so many, up to 10000', wholeNumber({ min: 1, max: 10_000 }))
     .action((options) =>
-      tell(options, async () => (await import('./users.ts')).listUsers(options)),
+      runCommand(options, async () => (await import('./users.ts')).listUsers(options)),
     );
 
   withJson(users.command('show'))
     .description('show a user')
     .argument('<user>', USER)
     .action((user, options) =>
-      tell(options, async () => (await import('./users.ts')).showUser(user)),
+      runCommand(options, async () => (await import('./users.ts')).showUser(user)),
     );
 
   withJson(users.command('create'))
@@ -128,21 +134,23 @@ function addUsers(users: Command): void {
     .addOption(new Option('--role <role>', 'user unless given').choices(ROLES))
     .option('--password-stdin', PASSWORD_STDIN)
     .action((email, username, options) =>
-      tell(options, async () => (await import('./users.ts')).createUser(email, username, options)),
+      runCommand(options, async () =>
+        (await import('./users.ts')).createUser(email, username, options),
+      ),
     );
 
   withJson(users.command('disable'))
     .description('shut a user out, and end their sessions')
     .argument('<user>', USER)
     .action((user, options) =>
-      tell(options, async () => (await import('./users.ts')).disableUser(user)),
+      runCommand(options, async () => (await import('./users.ts')).disableUser(user)),
     );
 
   withJson(users.command('enable'))
     .description('let a disabled user in again')
     .argument('<user>', USER)
     .action((user, options) =>
-      tell(options, async () => (await import('./users.ts')).enableUser(user)),
+      runCommand(options, async () => (await import('./users.ts')).enableUser(user)),
     );
 
   withJson(users.command('delete'))
@@ -150,7 +158,7 @@ function addUsers(users: Command): void {
     .argument('<user>', USER)
     .option('--yes', 'do not ask')
     .action((user, options) =>
-      tell(options, async () => (await import('./users.ts')).deleteUser(user, options)),
+      runCommand(options, async () => (await import('./users.ts')).deleteUser(user, options)),
     );
 
   withJson(users.command('set-password'))
@@ -158,7 +166,7 @@ function addUsers(users: Command): void {
     .argument('<user>', USER)
     .option('--password-stdin', PASSWORD_STDIN)
     .action((user, options) =>
-      tell(options, async () => (await import('./users.ts')).setPassword(user, options)),
+      runCommand(options, async () => (await import('./users.ts')).setPassword(user, options)),
     );
 
   withJson(users.command('set-role'))
@@ -166,7 +174,7 @@ function addUsers(users: Command): void {
     .argument('<user>', USER)
     .argument('<role>', ROLES.join(' or '), oneOf(ROLES))
     .action((user, role, options) =>
-      tell(options, async () => (await import('./users.ts')).setRole(user, role)),
+      runCommand(options, async () => (await import('./users.ts')).setRole(user, role)),
     );
 
   withJson(users.command('import'))
@@ -182,7 +190,9 @@ PBKDF2 and argon2 are taken over, and replaced when their users next sign in. A 
 reported with its number, and the exit code is 1; the others are imported all the same.`,
     )
     .action((file, options) =>
-      tell(options, async () => (await import('./import-users.ts')).importUsers(file, options)),
+      runCommand(options, async () =>
+        (await import('./import-users.ts')).importUsers(file, options),
+      ),
     );
 
   withJson(users.command('export'))
@@ -199,7 +209,7 @@ reported with its number, and the exit code is 1; the others are imported all th
       'so that it can be imported; keep it as you keep the database',
     )
     .action((file, options) =>
-      tell(options, async () => {
+      runCommand(options, async () => {
         if (file === '-' && options.json) {
           throw new Refused(
             '- and --json both want standard output: the users are lines of JSON as it is',
@@ -219,7 +229,7 @@ function addKeys(keys: Command): void {
     .argument('<file>', 'made with mode 0600, never overwritten')
     .addOption(new Option('--type <type>', 'its kind').choices(KEY_TYPES).default('es256' as const))
     .action((file, options) =>
-      tell(options, async () => (await import('./keys.ts')).generateKey(file, options.type)),
+      runCommand(options, async () => (await import('./keys.ts')).generateKey(file, options.type)),
     );
 
   withJson(keys.command('rotate'))
@@ -231,7 +241,7 @@ function addKeys(keys: Command): void {
         .default('es256' as const),
     )
     .action((file, options) =>
-      tell(options, async () =>
+      runCommand(options, async () =>
         (await import('./keys.ts')).rotateKey(file, options.type, process.env),
       ),
     );
@@ -260,8 +270,8 @@ function oneOf<T extends string>(choices: readonly T[]): (text: string) => T {
   };
 }
 
-/** So that whoever asked wrongly is told how to ask, and every such exit has one code. */
-function strictly(command: CommandUnknownOpts): void {
+/** Shows the help after wrong usage, and gives it one exit code. */
+function reportWrongUsage(command: CommandUnknownOpts): void {
   command.exitOverride().showHelpAfterError().helpCommand(false);
-  for (const each of command.commands) strictly(each);
+  for (const each of command.commands) reportWrongUsage(each);
 }

@@ -1,7 +1,7 @@
 import { conformance, type ConformanceOptions } from '../testing/index.ts';
 import { Refused, type Report } from './terminal.ts';
 
-/** Plays the documented contract to a server, of this product or any other. */
+/** Tests a server of any product against the documented contract. */
 export async function runConformance(
   url: string,
   options: Pick<ConformanceOptions, 'usersAccess'> & { readonly everything?: true | undefined },
@@ -28,6 +28,6 @@ function casesFor(...given: Parameters<typeof conformance>): ReturnType<typeof c
   try {
     return conformance(...given);
   } catch (fault) {
-    throw fault instanceof TypeError ? new Refused(fault.message, 2) : fault; // Of what is no URL.
+    throw fault instanceof TypeError ? new Refused(fault.message, 2) : fault; // It is no URL.
   }
 }

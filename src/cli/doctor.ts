@@ -1,5 +1,4 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { totalmem } from 'node:os';
 import {
   type Config,
@@ -8,25 +7,17 @@ import {
   readConfig,
 } from '../adapters/config/config.ts';
 import { Argon2Hasher } from '../adapters/argon2/argon2-hasher.ts';
-import { hashPrefix, readCost } from '../adapters/argon2/phc.ts';
+import { hashPrefix } from '../adapters/argon2/phc.ts';
 import { developmentSecretPath } from '../adapters/config/kept-secret.ts';
 import { openForInspection } from '../adapters/knex/connection/open.ts';
-import { type DatabaseFacts, inspectDatabase } from '../adapters/knex/operator/inspection.ts';
+import { inspectDatabase } from '../adapters/knex/operator/inspection.ts';
 import { legacyHashes } from '../adapters/argon2/legacy-hashes.ts';
 import { nameFault } from '../adapters/log/faults.ts';
+import { examineDatabase, isLoopback } from './examine-database.ts';
+import { type Finding, note, ok, unsafe } from './finding.ts';
 import type { Report } from './terminal.ts';
 
-/** Something that was looked at. What is unsafe, or may be, says how to mend it. */
-interface Finding {
-  readonly grade: 'ok' | 'note' | 'UNSAFE';
-  readonly text: string;
-}
-
-const ok = (text: string): Finding => ({ grade: 'ok', text });
-const note = (text: string): Finding => ({ grade: 'note', text });
-const unsafe = (text: string): Finding => ({ grade: 'UNSAFE', text });
-
-/** Looks at the settings and at the database behind them, and changes nothing. */
+/** Examines the settings and the database they name, without changing anything. */
 async function examine(env: NodeJS.ProcessEnv): Promise<readonly Finding[]> {
   let config: Config;
   try {
@@ -43,9 +34,9 @@ async function examine(env: NodeJS.ProcessEnv): Promise<readonly Finding[]> {
   ];
 }
 
-/** In development: what production would refuse. What has been chosen is judged, what is missing told. */
+/** In development, reports what production would refuse; of a missing setting only a note. */
 function examineProfile({ profile, warnings, notices }: Config, env: NodeJS.ProcessEnv): Finding[] {
-  // The others are examined with what they are of.
+  // The other notices are repeated by the examinations below.
   const told = notices.filter((notice) => notice.startsWith('JWT_')).map(note);
   if (profile === 'production') return [ok('NODE_ENV is production'), ...told];
   const findings = [note('NODE_ENV is not production: what is unsafe is taken, with a warning')];
@@ -118,7 +109,7 @@ function examineSettings(config: Config): Finding[] {
   return findings;
 }
 
-/** Files that hold secrets are their owner's alone. */
+/** Checks that only the owner can read the files that hold secrets. */
 function examineFiles({ store, jwtKey }: Config, env: NodeJS.ProcessEnv): Finding[] {
   const files: string[] = [];
   if (store.kind === 'sqlite') files.push(store.path);
@@ -138,6 +129,9 @@ function holdsPrivateKey(path: string): boolean {
   return existsSync(path) && readFileSync(path, 'utf8').includes('PRIVATE KEY-----');
 }
 
+/** How late a record may be removed, in seconds: the service prunes every hour. */
+const PRUNING_DELAY = 2 * 60 * 60;
+
 async function examineStore(config: Config): Promise<Finding[]> {
   const { store } = config;
   if (store.kind === 'memory') return [note('memory: every user is lost at a restart')];
@@ -149,7 +143,7 @@ async function examineStore(config: Config): Promise<Finding[]> {
     const prefix = hashPrefix(config.argon2);
     const hasher = new Argon2Hasher({ ...config.argon2, legacyHashes: legacyHashes() });
     const reads = (hash: string) => hasher.reads(hash);
-    const auditBefore = new Date(Date.now() - (config.auditRetention + PRUNED_WITHIN) * 1000);
+    const auditBefore = new Date(Date.now() - (config.auditRetention + PRUNING_DELAY) * 1000);
     return examineDatabase(config, await inspectDatabase(knex, { prefix, reads, auditBefore }));
   } catch (fault) {
     return [unsafe(`DATABASE_URL cannot be used: ${nameFault(fault)}`)];
@@ -158,177 +152,7 @@ async function examineStore(config: Config): Promise<Finding[]> {
   }
 }
 
-/** Seconds: the service does so every hour. */
-const PRUNED_WITHIN = 2 * 60 * 60;
-
-function examineDatabase(config: Config, facts: DatabaseFacts): Finding[] {
-  const { store } = config;
-  const findings: Finding[] = [];
-  const { pendingSteps, hasUsers, clockAhead, cipher } = facts;
-  findings.push(
-    pendingSteps.length === 0
-      ? ok('the tables are up to date')
-      : note(
-          `${pendingSteps.join(', ')} still to be made: at the next start, or by npx portcullis migrate`,
-        ),
-  );
-  if (hasUsers) findings.push(...examineUsers(config, facts));
-  findings.push(...examineRoles(config, facts), ...examineAudit(config, facts));
-  if (store.kind === 'mysql') {
-    findings.push(
-      Math.abs(clockAhead) <= CLOCKS_APART
-        ? ok(`the clocks here and of the database are ${Math.abs(clockAhead).toFixed(1)} s apart`)
-        : unsafe(
-            `the database's clock is ${clockAhead.toFixed(0)} s ahead of this one: tokens and limits` +
-              ' need clocks that agree; set both by NTP',
-          ),
-      facts.isDurable
-        ? ok('what the database commits survives its crash')
-        : unsafe(
-            'innodb_flush_log_at_trx_commit is not 1: a crash loses accounts that were acknowledged',
-          ),
-      ...examineConnection(store, cipher),
-    );
-  }
-  return findings;
-}
-
-function examineUsers(config: Config, facts: DatabaseFacts): Finding[] {
-  const { hasUniqueEmail, comparesBytes, hashes } = facts;
-  return [
-    hasUniqueEmail
-      ? ok('each email can be stored once')
-      : unsafe(
-          'users.email has no unique key, and can be registered twice: remove duplicates, then' +
-            ' CREATE UNIQUE INDEX users_email ON users (email)',
-        ),
-    comparesBytes
-      ? ok('emails are compared by their bytes')
-      : unsafe(
-          'users.email has a collation under which different emails are equal: make it' +
-            ' utf8mb4_nopad_bin (MariaDB), utf8mb4_0900_bin (MySQL) or BINARY (SQLite)',
-        ),
-    ...examineHashes(config, hashes),
-  ];
-}
-
-function examineRoles({ usersAccess }: Config, { roles }: DatabaseFacts): Finding[] {
-  const findings: Finding[] = [];
-  if (roles && roles.unknown > 0) {
-    findings.push(
-      note(
-        `${roles.unknown} users have a role that is none, and count as user:` +
-          ' npx portcullis users set-role USER user, or admin',
-      ),
-    );
-  }
-  if (usersAccess !== 'admin') return findings;
-  if (roles && roles.admins > 0) return [...findings, ok(`${roles.admins} users are admin`)];
-  const nobody = note(
-    'USERS_ACCESS=admin, and no user is admin: npx portcullis users set-role USER admin makes the' +
-      ' first of them, users create EMAIL NAME --role admin a new one',
-  );
-  return [...findings, nobody];
-}
-
-function examineAudit({ audit: kept }: Config, { audit }: DatabaseFacts): Finding[] {
-  if (audit === undefined) {
-    return kept === 'table' ? [note('audit_events is still to be made: at the next start')] : [];
-  }
-  if (kept !== 'table') {
-    if (audit.isEmpty) return [];
-    return [
-      note(
-        'audit_events holds records of before, and AUDIT is not table: nothing removes them after' +
-          ' AUDIT_RETENTION; AUDIT=table npx portcullis sessions prune does, or drop the table',
-      ),
-    ];
-  }
-  if (audit.past === 0) return [ok('no audit record is older than AUDIT_RETENTION')];
-  const count = audit.past < 10_000 ? audit.past : '10000 or more';
-  return [
-    note(
-      `${count} audit records are older than AUDIT_RETENTION: the service removes them every hour,` +
-        ' npx portcullis sessions prune now',
-    ),
-  ];
-}
-
-/** Seconds: the leeway that tokens have. */
-const CLOCKS_APART = 5;
-
-function examineConnection(
-  { hosts, tls }: Extract<Config['store'], { kind: 'mysql' }>,
-  cipher: string | undefined,
-): Finding[] {
-  if (hosts.every(({ host }) => isLoopback(host))) return [ok('the database is on this machine')];
-  if (cipher === undefined) {
-    return [
-      unsafe(
-        'the connection to the database is not encrypted: add ?ssl-mode=VERIFY_IDENTITY to DATABASE_URL',
-      ),
-    ];
-  }
-  return tls?.verify === 'identity'
-    ? [ok(`the connection to the database is encrypted (${cipher})`)]
-    : [
-        unsafe(
-          'whoever is in between can pretend to be the database: ssl-mode=VERIFY_IDENTITY in DATABASE_URL',
-        ),
-      ];
-}
-
-function examineHashes(
-  { argon2 }: Config,
-  { areAll, unreadable, legacy, others }: DatabaseFacts['hashes'],
-): Finding[] {
-  const findings: Finding[] = [];
-  const number = (count: number) => (areAll ? `${count}` : `${count} or more`);
-  if (unreadable > 0) {
-    findings.push(
-      unsafe(
-        `${number(unreadable)} users have a password_hash that cannot be read: they cannot sign in`,
-      ),
-    );
-  }
-  if (legacy > 0) {
-    findings.push(
-      note(
-        `${number(legacy)} users have the hash of another system: renewed when they next sign in`,
-      ),
-    );
-  }
-  const costs = others.flatMap((beginning) => readCost(`${beginning}$`) ?? []);
-  const dear = costs.filter(
-    ({ memoryKib, passes, isCurrent }) =>
-      isCurrent && memoryKib >= argon2.memoryKib && passes >= argon2.passes,
-  );
-  if (dear.length > 0) {
-    findings.push(
-      note(
-        `${number(dear.length)} users have a dearer hash than ARGON2_* make: it is kept, and every` +
-          ' refused sign-in takes as long as it does',
-      ),
-    );
-  }
-  const weak = costs.filter((cost) => !cost.isCurrent || isBelowOwaspFloor(cost));
-  if (weak.length > 0) {
-    findings.push(
-      note(
-        `${number(weak.length)} users have a hash below OWASP's floor: renewed when they next sign in`,
-      ),
-    );
-  }
-  if (findings.length === 0) findings.push(ok("stored hashes are at or above OWASP's floor"));
-  return findings;
-}
-
-function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true;
-  return isIP(host) === 4 && host.startsWith('127.');
-}
-
-/** Says what is unsafe in the settings and the live database, and changes nothing. */
+/** Reports what is unsafe in the settings and the live database, without changing anything. */
 export async function examineAll(env: NodeJS.ProcessEnv): Promise<Report> {
   const findings = await examine(env);
   const count = (grade: Finding['grade']) =>

@@ -17,16 +17,16 @@ import { refuseOutdated } from './harness.ts';
 import { Refused, type Report, untilSignal, write } from './terminal.ts';
 import { csvField, type Format } from './user-file.ts';
 
-export interface Exporting {
+export interface ExportOptions {
   readonly format: Format;
   readonly withPasswordHashes?: true | undefined;
 }
 
-/** Writes all users, as `users import` reads them. Hashes are among it only where that is asked for. */
+/** Writes all users in the format of `users import`, with password hashes only on request. */
 export async function exportUsers(
   target: DatabaseTarget,
   path: string,
-  options: Exporting,
+  options: ExportOptions,
 ): Promise<Report> {
   refuseOutdated.file(target);
   const { format, withPasswordHashes: withHashes = false } = options;
@@ -50,7 +50,7 @@ export async function exportUsers(
   }
 }
 
-/** Whole or not there, and its owner's alone. */
+/** Writes the whole file or none, readable by its owner only. */
 async function writeWhole(file: string, text: AsyncGenerator<string>): Promise<void> {
   const draft = `${file}.${randomUUID()}.partial`;
   try {

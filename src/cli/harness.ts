@@ -10,7 +10,7 @@ import { textLog } from '../adapters/log/log.ts';
 import type { Composition } from '../composition.ts';
 import { refuseDatabase, Refused, type Report } from './terminal.ts';
 
-/** The database of the settings, of which nothing else need be set. */
+/** The database of DATABASE_URL. No other setting is needed. */
 export function readDatabase(env: NodeJS.ProcessEnv): DatabaseTarget {
   const store = readStore(env);
   if (typeof store === 'string') throw new Refused(`DATABASE_URL ${store}`);
@@ -19,20 +19,20 @@ export function readDatabase(env: NodeJS.ProcessEnv): DatabaseTarget {
 }
 
 /**
- * Gives a command the parts of the service by the settings that matter to these, on tables that are up to
- * date: it makes none, and no file.
+ * Gives a command the parts of the service. Refuses if the tables are not up to date: it makes no
+ * table and no file.
  */
 export async function withParts(
   use: (part: Composition['part']) => Promise<Report>,
 ): Promise<Report> {
   const settings = readAdministrationConfig(process.env);
-  // No command gives or takes a token: the key of the service is not looked for, nor one made and kept.
+  // No command issues or reads a token, so a random key replaces that of the service.
   const config = { ...settings, jwtKey: randomBytes(48).toString('base64url') };
   const { store } = config;
   if (store.kind === 'memory') throw new Refused('DATABASE_URL is memory: nothing is kept');
   refuseOutdated.file(store);
   const { compose } = await import('../composition.ts');
-  // Apart from what the command says, which is on standard output.
+  // Standard output belongs to the report of the command.
   const composition = await compose(config, { log: textLog(config.logLevel, process.stderr) });
   try {
     const knex = composition.part('knex');
@@ -44,14 +44,14 @@ export async function withParts(
   }
 }
 
-/** Tables are made by `migrate` and by the service alone; and no file, by a slip of the pen. */
+/** Checks before a command: only `migrate` and the service make tables or a database file. */
 export const refuseOutdated = {
   file(target: DatabaseTarget): void {
     if (target.kind === 'mysql' || existsSync(target.path)) return;
     throw new Refused(`${target.path} is not there: portcullis migrate makes it`);
   },
   async tables(knex: Knex): Promise<void> {
-    if ((await stepsToMake(knex)).length === 0) return;
+    if ((await pendingMigrations(knex)).length === 0) return;
     throw new Refused('the tables are not up to date: portcullis migrate makes them so');
   },
   async auditTable(knex: Knex): Promise<void> {
@@ -60,7 +60,7 @@ export const refuseOutdated = {
   },
 };
 
-/** What is asked first, and tells whether the database can be used at all. */
-export async function stepsToMake(knex: Knex): Promise<readonly string[]> {
+/** The migrations that are missing. @throws Refused if the database cannot be used */
+export async function pendingMigrations(knex: Knex): Promise<readonly string[]> {
   return pendingSteps(knex).catch(refuseDatabase);
 }

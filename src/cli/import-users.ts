@@ -21,15 +21,15 @@ import { readDatabase, refuseOutdated } from './harness.ts';
 import { Progress, Refused, type Report, type Screen, untilSignal, write } from './terminal.ts';
 import { type Fields, type FileLine, type Format, readUserFile } from './user-file.ts';
 
-export interface Importing {
+export interface ImportOptions {
   readonly format?: Format | undefined;
   readonly again?: true | undefined;
 }
 
-/** The command: says which lines were refused, all of them, however many runs it took. */
+/** Runs `users import`. Reports every refused line, also those of earlier runs. */
 export async function importUsers(
   path: string,
-  options: Importing & { readonly json?: true | undefined },
+  options: ImportOptions & { readonly json?: true | undefined },
 ): Promise<Report> {
   const target = readDatabase(process.env);
   const work = { ...options, signal: untilSignal(), screen: process.stderr };
@@ -37,14 +37,14 @@ export async function importUsers(
 }
 
 /**
- * Brings the users of a file in, with the hashes that they have, and gives `use` what became of it. However it
- * ends, the same again goes on where it was; which file it is, its content tells.
+ * Imports the users of a file with their password hashes, and passes the result to `use`. After an
+ * interruption, the same call continues; the file is recognised by its content.
  * @throws Refused
  */
 export async function importFile<T>(
   target: DatabaseTarget,
   path: string,
-  options: Importing & { readonly signal: AbortSignal; readonly screen: Screen },
+  options: ImportOptions & { readonly signal: AbortSignal; readonly screen: Screen },
   use: (done: UserImport) => Promise<T>,
 ): Promise<T> {
   refuseOutdated.file(target);
@@ -75,8 +75,8 @@ async function openFile(path: string): Promise<FileHandle> {
 }
 
 /**
- * What cannot be read twice, in a file without a name: nobody else can open it, and nothing of it is
- * left, however this process ends.
+ * Copies standard input, which cannot be read twice, to a file without a name. Nobody else can open
+ * it, and nothing is left when this process ends.
  */
 async function keep(input: AsyncIterable<Buffer | string>): Promise<FileHandle> {
   const path = join(tmpdir(), `portcullis-${randomUUID()}`);
@@ -86,10 +86,10 @@ async function keep(input: AsyncIterable<Buffer | string>): Promise<FileHandle> 
   return file;
 }
 
-/** Not by a stream, which closes the file where its reader stops early. */
+/** Reads without a stream, which would close the file if its reader stops early. */
 async function* contentOf(file: FileHandle): AsyncGenerator<Buffer> {
   for (let position = 0; ; ) {
-    const buffer = Buffer.alloc(CHUNK);
+    const buffer = Buffer.alloc(CHUNK_BYTES);
     const { bytesRead } = await file.read({ buffer, position });
     if (bytesRead === 0) return;
     position += bytesRead;
@@ -97,8 +97,7 @@ async function* contentOf(file: FileHandle): AsyncGenerator<Buffer> {
   }
 }
 
-/** Bytes. */
-const CHUNK = 64 * 1024;
+const CHUNK_BYTES = 64 * 1024;
 
 async function hashOf(file: FileHandle): Promise<string> {
   const hash = createHash('sha256');
@@ -106,13 +105,17 @@ async function hashOf(file: FileHandle): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Milliseconds between two transactions, in which others get at the database. */
-const BREATH = 5;
+/** The pause between two transactions, in which others can use the database. */
+const PAUSE_MS = 5;
 
 async function run(
   work: UserImport,
   file: FileHandle,
-  { format, signal, screen }: Importing & { readonly signal: AbortSignal; readonly screen: Screen },
+  {
+    format,
+    signal,
+    screen,
+  }: ImportOptions & { readonly signal: AbortSignal; readonly screen: Screen },
 ): Promise<void> {
   const { size } = await file.stat();
   const before = work.progress;
@@ -135,7 +138,7 @@ async function run(
       );
       if (signal.aborted)
         throw new Refused(`stopped after line ${line}: the same again goes on there`);
-      await sleep(BREATH);
+      await sleep(PAUSE_MS);
     }
     await work.finish();
   } finally {
@@ -168,10 +171,10 @@ function toImported({ line, fields }: FileLine, reads: (hash: string) => boolean
   }
 }
 
-/** No column holds more. */
-const MAX_HASH = 255;
+/** The width of the column. */
+const MAX_HASH_LENGTH = 255;
 
-/** By the rules of a registration, but for the password, of which there is only a hash. */
+/** Applies the rules of a registration, except those on the password. */
 function toAccount(fields: Fields, reads: (hash: string) => boolean): ImportedLine['account'] {
   const field = (name: string) => fields.get(name)?.trim() || undefined;
   const [username, email, hash] = ['username', 'email', 'password_hash'].map(field);
@@ -179,9 +182,9 @@ function toAccount(fields: Fields, reads: (hash: string) => boolean): ImportedLi
     throw new AuthError('missing_fields');
   }
   const identity = { username: parseUsername(username), email: parseEmail(email) };
-  // Django names its hasher before what that makes.
+  // Django writes the name of its hasher in front of the hash.
   const passwordHash = hash.replace(/^(?:argon2(?=\$argon2)|bcrypt\$(?=\$2))/, '');
-  if (passwordHash.length > MAX_HASH || !reads(passwordHash)) {
+  if (passwordHash.length > MAX_HASH_LENGTH || !reads(passwordHash)) {
     return 'password_hash is of no known kind, damaged, or too dear to be checked';
   }
   const role = field('role') ?? 'user';
@@ -197,10 +200,10 @@ function toAccount(fields: Fields, reads: (hash: string) => boolean): ImportedLi
 
 const DATE = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:?\d\d)?)?$/;
 
-/** Without a zone it is UTC. */
+/** Parses a date. Without a zone it is UTC. */
 function readDate(text: string): Date | undefined {
   const [, day = '', time = '00:00', zone = 'Z'] = DATE.exec(text) ?? [];
-  // The 30th of February would be taken for a day of March.
+  // Date takes the 30th of February for a day in March.
   const midnight = new Date(`${day}T00:00Z`);
   if (Number.isNaN(midnight.getTime()) || !midnight.toISOString().startsWith(day)) return undefined;
   const date = new Date(`${day}T${time}${zone}`);

@@ -3,14 +3,14 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readConfig } from '../adapters/config/config.ts';
 import { developmentSecretPath } from '../adapters/config/kept-secret.ts';
-import { readKeyFile } from '../adapters/config/keys.ts';
+import { readKeyFile } from '../adapters/config/key-files.ts';
 import { isListable } from '../adapters/config/reader.ts';
-import { keyObject, verifyKey } from '../adapters/jwt/keys.ts';
+import { keyObject, verifyKey } from '../adapters/jwt/verify-key.ts';
 import { Refused, type Report } from './terminal.ts';
 
 export type KeyType = 'es256' | 'rs256' | 'secret';
 
-/** Makes a key, in a file of its own. */
+/** Makes a key and writes it to a file. */
 export async function generateKey(file: string, type: KeyType): Promise<Report> {
   refuseUnlistable(file);
   const { algorithm, kid } = verifyKey(makeKey(file, type));
@@ -46,7 +46,7 @@ function makeKey(file: string, type: KeyType): KeyObject {
   return privateKey;
 }
 
-/** A key that is overwritten is lost, and everybody with it is signed out. */
+/** Never overwrites a file: losing a key would sign everybody out. */
 function writePrivately(file: string, content: string): void {
   try {
     writeFileSync(file, content, { flag: 'wx', mode: 0o600, flush: true });
@@ -58,7 +58,7 @@ function writePrivately(file: string, content: string): void {
 
 const UNLISTABLE = 'a comma, or white space at its beginning or end';
 
-/** While keys change it is an item of JWT_PREVIOUS_KEY_FILES. */
+/** The path becomes an item of JWT_PREVIOUS_KEY_FILES during a rotation. */
 function refuseUnlistable(file: string): void {
   if (!isListable(file)) {
     throw new Refused(
@@ -67,7 +67,7 @@ function refuseUnlistable(file: string): void {
   }
 }
 
-/** What signs now has to go on to verify, as an item of a list. */
+/** The current signer must go on to verify, as an item of a list. */
 function refuseUnlistableSigner(env: NodeJS.ProcessEnv): void {
   const [signer, secret] = [env['JWT_PRIVATE_KEY_FILE'], env['JWT_SECRET']];
   if (signer) {
@@ -84,7 +84,7 @@ function refuseUnlistableSigner(env: NodeJS.ProcessEnv): void {
   );
 }
 
-/** The settings of a step, as they are to be. What is a secret stands as the variable that holds it now. */
+/** The settings that a step needs. A secret is written as the variable that holds it now. */
 interface Step {
   readonly step: 1 | 2 | 3;
   readonly set: Readonly<Record<string, string>>;
@@ -92,8 +92,8 @@ interface Step {
 }
 
 /**
- * Says what the next of the three steps is by which the key in `file`, made if it is not there, becomes the one
- * that signs: which step that is, the settings tell. It changes none of them: they are the operator's.
+ * Reports the next of the three steps of a rotation to the key in `file`, which is made if it is
+ * missing. The settings tell which step that is. It does not change them.
  */
 export async function rotateKey(
   file: string,
@@ -165,7 +165,7 @@ function nextStep(file: string, env: NodeJS.ProcessEnv, keptSecret: string): Ste
   return { step: 2, set, unset: unset.filter((name) => env[name]) };
 }
 
-/** As a shell takes it for one word. */
+/** Quotes a text as one word of a shell. */
 function quote(text: string): string {
   return /^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

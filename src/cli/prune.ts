@@ -1,12 +1,12 @@
-import { ClocksApart } from '../adapters/process/pruning.ts';
+import { ClocksApart } from '../application/index.ts';
 import { withParts } from './harness.ts';
 import { Refused, type Report } from './terminal.ts';
 
-/** Removes at once what the service removes every hour. */
+/** Removes now what the service removes every hour. */
 export function pruneSessions(): Promise<Report> {
   return withParts(async (part) => {
-    const { sessions, attempts, auditRecords } = await part('pruning')
-      .prune()
+    const { sessions, attempts, auditRecords } = await part('pruneAll')
+      .execute()
       .catch((fault: unknown) => {
         throw fault instanceof ClocksApart ? new Refused(fault.message) : fault;
       });

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-/** Serves as `npm start` does: by the built file, or in a checkout that is not built by the source. */
+/** Serves as `npm start` does. Runs the built file, or the source if there is no build. */
 export async function runService(): Promise<void> {
   const built = join(import.meta.dirname, '../service/main.cjs');
-  // It is what runs from here on; its workers are begun by that name.
+  // Workers are started by this name.
   process.argv.splice(1, process.argv.length, built);
   if (existsSync(built)) {
     createRequire(built)(built);

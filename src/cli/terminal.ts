@@ -5,19 +5,19 @@ import { answerTo } from '../adapters/http/contract/messages.ts';
 import { nameFault, printable } from '../adapters/log/faults.ts';
 import { AuthError } from '../application/index.ts';
 
-/** What a command has to say on standard output: `lines` to people, or `data` to programs (`--json`). */
+/** What a command prints on standard output: `lines`, or with `--json` `data`. */
 export interface Report {
   readonly lines: readonly string[];
-  /** Undefined: it has been printed already. */
+  /** Undefined if the command has printed its output itself. */
   readonly data: unknown;
-  /** The command was done, and what it found is not in order: exit code 1. */
+  /** True if the command ran but found something wrong: exit code 1. */
   readonly failed?: boolean;
 }
 
-/** What was asked for cannot be done, or must not; the message says why and what to do. */
+/** The command cannot or must not be done. The message says why, and what to do. */
 export class Refused extends Error {
   override readonly name = 'Refused';
-  /** 2 where it was asked for wrongly. */
+  /** 2 for wrong usage. */
   readonly exitCode: 1 | 2;
 
   constructor(message: string, exitCode: 1 | 2 = 1) {
@@ -26,13 +26,13 @@ export class Refused extends Error {
   }
 }
 
-/** Names the setting, of which the fault itself says nothing; never its value, which holds a password. */
+/** Names the setting, never its value, which holds a password. */
 export function refuseDatabase(fault: unknown): never {
   throw new Refused(`DATABASE_URL cannot be used: ${nameFault(fault)}`);
 }
 
-/** Runs a command and says what came of it. The exit code is 0 where all is well. */
-export async function tell(
+/** Runs a command, prints its report or why it failed, and sets the exit code. */
+export async function runCommand(
   { json }: { readonly json?: true | undefined },
   command: () => Promise<Report>,
 ): Promise<void> {
@@ -49,17 +49,17 @@ export async function tell(
   }
 }
 
-/** In the words that HTTP has for it, where that is a refusal. */
+/** Describes a failure. A refusal has the same words as over HTTP. */
 function reasonsOf(fault: unknown): readonly string[] {
   if (fault instanceof Refused) return [fault.message];
   if (fault instanceof ConfigError) return fault.faults;
   if (fault instanceof AuthError) return [answerTo(fault).message];
-  // Of a file, whose path is what was asked for: no secret of anybody's.
+  // An error of the file system: its path is an argument of the command, and no secret.
   const path = fault instanceof Error && 'path' in fault ? `${String(fault.path)}: ` : '';
   return [`${path}${nameFault(fault)}`];
 }
 
-/** Prints, and waits for a reader that is slower. */
+/** Prints, and waits for a slow reader. */
 export async function write(text: string): Promise<void> {
   await new Promise<void>((resolve) => {
     if (process.stdout.write(text)) resolve();
@@ -67,7 +67,7 @@ export async function write(text: string): Promise<void> {
   });
 }
 
-/** Aborted by the signals that end a process: what has been begun is taken away, or kept, before it ends. */
+/** Aborted by the signals that end a process, so that a command can clean up first. */
 export function untilSignal(): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -76,12 +76,12 @@ export function untilSignal(): AbortSignal {
   return controller.signal;
 }
 
-/** Bytes: no password is longer, with a line break at its end. */
-const MAX_PASSWORD_INPUT = 4_096;
+/** More than any password with its line break. */
+const MAX_PASSWORD_BYTES = 4_096;
 
 /**
- * A new password, which no argument may hold, since every user of a machine sees those: the first line
- * of standard input, or what is typed twice without being shown.
+ * Reads a new password: from standard input, or typed twice without being shown. Never from an
+ * argument, which every user of the machine can see.
  */
 export async function readPassword(fromStdin: boolean): Promise<string> {
   if (fromStdin) return readLine();
@@ -96,7 +96,7 @@ async function readLine(): Promise<string> {
   for await (const part of process.stdin) {
     if (!Buffer.isBuffer(part)) continue;
     length += part.length;
-    if (length > MAX_PASSWORD_INPUT) throw new Refused('standard input holds more than a password');
+    if (length > MAX_PASSWORD_BYTES) throw new Refused('standard input holds more than a password');
     parts.push(part);
   }
   const text = Buffer.concat(parts)
@@ -126,7 +126,7 @@ async function askUnseen(question: string): Promise<string> {
   }
 }
 
-/** Asks before what cannot be undone. Where there is no terminal, `--yes` has to say it. */
+/** Asks before something that cannot be undone. Without a terminal, `--yes` is needed. */
 export async function confirm(question: string): Promise<void> {
   const { stdin, stderr } = process;
   if (!stdin.isTTY)
@@ -140,19 +140,19 @@ export async function confirm(question: string): Promise<void> {
   }
 }
 
-/** Where progress is shown: standard error, so that what a command says stays by itself. */
+/** Where progress is shown: standard error, so that standard output holds the report alone. */
 export interface Screen {
   readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;
 }
 
-const BAR = 24;
-/** Milliseconds between two pictures on a terminal, and two lines elsewhere. */
-const REDRAW = 100;
-const NEXT_LINE = 5_000;
+const BAR_COLUMNS = 24;
+/** How often the bar is redrawn on a terminal, and a line printed elsewhere. */
+const REDRAW_MS = 100;
+const LINE_MS = 5_000;
 
-/** A bar on a terminal; elsewhere a line now and then, and at each tenth. */
+/** Shows a bar on a terminal; elsewhere prints a line every five seconds and at each tenth. */
 export class Progress {
   readonly #screen: Screen;
   #shownAt = Number.NEGATIVE_INFINITY;
@@ -162,17 +162,17 @@ export class Progress {
     this.#screen = screen;
   }
 
-  /** `share` of the whole, from 0 to 1. */
+  /** @param share from 0 to 1 */
   show(share: number, text: string): void {
     const now = performance.now();
     const tenth = Math.floor(share * 10);
     if (!this.#screen.isTTY) {
-      if (tenth === this.#tenth && now - this.#shownAt < NEXT_LINE) return;
+      if (tenth === this.#tenth && now - this.#shownAt < LINE_MS) return;
       this.#screen.write(printable(`${Math.floor(share * 100)} %, ${text}`) + '\n');
     } else {
-      if (share < 1 && now - this.#shownAt < REDRAW) return;
-      const filled = Math.round(share * BAR);
-      const bar = '█'.repeat(filled) + '░'.repeat(BAR - filled);
+      if (share < 1 && now - this.#shownAt < REDRAW_MS) return;
+      const filled = Math.round(share * BAR_COLUMNS);
+      const bar = '█'.repeat(filled) + '░'.repeat(BAR_COLUMNS - filled);
       const line = printable(`${bar} ${String(Math.floor(share * 100)).padStart(3)} %  ${text}`);
       this.#screen.write(`\r\u001B[K${line.slice(0, (this.#screen.columns || 80) - 1)}`);
     }

@@ -4,29 +4,29 @@ import { Refused } from './terminal.ts';
 
 export type Format = 'csv' | 'jsonl';
 
-/** A line that holds a user: their fields by name, or what is wrong with it. */
+/** A line of the file: the fields of a user by name, or what is wrong with the line. */
 export interface FileLine {
   readonly line: number;
   readonly fields: Fields | string;
-  /** Of the file, up to its end. */
+  /** The size of the file up to the end of this line. */
   readonly bytes: number;
 }
 
 export type Fields = ReadonlyMap<string, string>;
 
-/** What a user can have, named as on the wire. `id` is what an export says: a new one is given. */
+/** The fields of a user, named as on the wire. The `id` of an export is ignored. */
 const KNOWN = ['id', 'username', 'email', 'role', 'disabled', 'date_created', 'password_hash'];
 const NEEDED = ['username', 'email', 'password_hash'];
 
-/** Lines that are read together. */
-const BATCH = 256;
-/** Bytes: more than all fields can have. */
-const MAX_LINE = 16 * 1024;
+/** Lines per batch. */
+const BATCH_SIZE = 256;
+/** More than all fields together can have. */
+const MAX_LINE_BYTES = 16 * 1024;
 
 /**
- * The users of a file, some lines at a time, in flat memory however long the file or a line is. A line is a user:
- * no field can hold a line break, so that a quote which is not closed spoils its own line alone.
- * @throws Refused for a CSV file without a header that names what is needed, and for a JSON array
+ * Reads the users of a file in batches, in flat memory. Each line is a user, and no field can hold
+ * a line break, so an unclosed quote affects its own line only.
+ * @throws Refused for a CSV file without the required columns, and for a JSON array
  */
 export async function* readUserFile(
   source: AsyncIterable<Buffer>,
@@ -61,17 +61,17 @@ function sniff({ text }: RawLine): Format {
 interface RawLine {
   readonly line: number;
   readonly bytes: number;
-  /** Undefined where it is too long, or no UTF-8. */
+  /** Undefined if the line is too long, or not UTF-8. */
   readonly text: string | undefined;
 }
 
-/** Without those that are empty. */
+/** Skips empty lines. */
 async function* inBatches(source: AsyncIterable<Buffer>): AsyncGenerator<RawLine[]> {
   let lines: RawLine[] = [];
   for await (const line of split(source)) {
     if (line.text?.trim() === '') continue;
     lines.push(line);
-    if (lines.length < BATCH) continue;
+    if (lines.length < BATCH_SIZE) continue;
     yield lines;
     lines = [];
   }
@@ -84,12 +84,13 @@ async function* split(source: AsyncIterable<Buffer>): AsyncGenerator<RawLine> {
   let rest: Buffer[] = [];
   let length = 0;
   const take = (part: Buffer): RawLine => {
-    const whole = length + part.length > MAX_LINE ? undefined : Buffer.concat([...rest, part]);
+    const whole =
+      length + part.length > MAX_LINE_BYTES ? undefined : Buffer.concat([...rest, part]);
     rest = [];
     length = 0;
     line += 1;
     const text = whole && isUtf8(whole) ? whole.toString('utf8') : undefined;
-    // A byte order mark, as some programs begin a file.
+    // Some programs begin a file with a byte order mark.
     return { line, bytes, text: line === 1 ? text?.replace(/^\uFEFF/, '') : text };
   };
   for await (const chunk of source) {
@@ -103,13 +104,13 @@ async function* split(source: AsyncIterable<Buffer>): AsyncGenerator<RawLine> {
     const tail = chunk.subarray(from);
     bytes += tail.length;
     length += tail.length;
-    if (length <= MAX_LINE) rest.push(tail);
+    if (length <= MAX_LINE_BYTES) rest.push(tail);
     else rest = [];
   }
   if (length > 0) yield take(Buffer.alloc(0));
 }
 
-const UNREADABLE = `it is no UTF-8, or longer than ${MAX_LINE} bytes`;
+const UNREADABLE = `it is no UTF-8, or longer than ${MAX_LINE_BYTES} bytes`;
 
 function csvReader(header: RawLine): (lines: readonly RawLine[]) => readonly FileLine[] {
   const [names = []] = records([header.text ?? '']) ?? [];
@@ -140,7 +141,7 @@ function csvReader(header: RawLine): (lines: readonly RawLine[]) => readonly Fil
   };
 }
 
-/** The record of each line; undefined where one of them cannot be read, or goes on in the next. */
+/** The record of each line; undefined if a line is not a whole record. */
 function records(lines: readonly string[]): readonly (readonly string[])[] | undefined {
   try {
     const found: readonly (readonly string[])[] = parse(
@@ -166,7 +167,7 @@ function fieldsOfJson(text: string | undefined): Fields | string {
   const fields = new Map<string, string>();
   for (const [name, member] of Object.entries<unknown>({ ...value })) {
     if (!KNOWN.includes(name)) return `it has a member that is none of ${KNOWN.join(', ')}`;
-    if (member === null) continue; // As many exports say that there is nothing.
+    if (member === null) continue; // Many exports write null for a missing value.
     const isWhole = typeof member === 'number' && Number.isSafeInteger(member);
     if (typeof member !== 'string' && typeof member !== 'boolean' && !isWhole) {
       return `${name} must be a text`;
@@ -184,7 +185,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** A field as CSV has it (RFC 4180). */
+/** Quotes a field for CSV (RFC 4180), if it needs that. */
 export function csvField(text: string): string {
   return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -14,7 +14,7 @@ function lineOf({ id, username, email, role, disabled, dateCreated }: UserRecord
   return `${String(id).padEnd(8)}${date}  ${state.padEnd(16)}${email.padEnd(36)}  ${username}`;
 }
 
-/** What is done to a user who is named by their id or by their email. */
+/** Finds the user by id or email, and passes it to `use`. */
 async function withUser(
   name: string,
   use: (auth: EmbeddedAuth, user: UserRecord) => Promise<Report>,
@@ -30,14 +30,14 @@ function done(what: string, user: UserRecord): Report {
   return { lines: [`${what}: ${user.email} (${user.id})`], data: onTheWire(user) };
 }
 
-export interface Listing {
+interface ListOptions {
   readonly after?: number | undefined;
   readonly limit?: number | undefined;
   readonly json?: true | undefined;
 }
 
-/** Prints them as they come, so that a million takes no more memory than one. */
-export async function listUsers({ after, limit, json }: Listing): Promise<Report> {
+/** Prints page by page, in flat memory. */
+export async function listUsers({ after, limit, json }: ListOptions): Promise<Report> {
   let count = 0;
   return withParts(async (part) => {
     const { pages, next } = await part('auth').listUsers({
@@ -74,12 +74,16 @@ export function showUser(name: string): Promise<Report> {
   });
 }
 
-export interface Creation {
+interface CreateOptions {
   readonly role?: Role | undefined;
   readonly passwordStdin?: true | undefined;
 }
 
-export function createUser(email: string, username: string, options: Creation): Promise<Report> {
+export function createUser(
+  email: string,
+  username: string,
+  options: CreateOptions,
+): Promise<Report> {
   return withParts(async (part) => {
     const password = await readPassword(options.passwordStdin ?? false);
     const user = await part('auth').createUser({ email, username, password, role: options.role });

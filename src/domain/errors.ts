@@ -45,3 +45,25 @@ export class AuthError extends Error {
     this.limit = limit;
   }
 }
+
+/** The name of a thrown value if it is one word: its text may be private, or hold a line break. */
+export function errorName(error: unknown): string {
+  try {
+    const name: unknown = error instanceof Error ? error.name : typeof error;
+    return typeof name === 'string' && /^\w{1,100}$/.test(name) ? name : 'Error';
+  } catch {
+    return 'Error'; // A getter or proxy that throws.
+  }
+}
+
+/**
+ * Rejection of a write while its store takes none: it is read-only, or the disk is full. Nothing of the
+ * write was done, and reads go on. `cause` is the error of the store.
+ */
+export class StoreUnwritable extends Error {
+  override readonly name = 'StoreUnwritable';
+
+  constructor(cause: unknown) {
+    super('the store takes no writes', { cause });
+  }
+}

@@ -297,7 +297,10 @@ for (const name of STORES) {
       const kept = { removed: 0, sessions: 0, attempts: 0, audit_records: 0 };
       const most = { ...kept, removed: attempts + 1, sessions: 1, attempts };
       assert.equal(await json(['sessions', 'prune'], audited), most, 'a year has not passed');
-      await knex('audit_events').update({ date_created: long });
+      const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString();
+      await knex('audit_events').update({ date_created: daysAgo(364) });
+      assert.equal(await json(['sessions', 'prune'], audited), kept, '365 days have not passed');
+      await knex('audit_events').update({ date_created: daysAgo(366) });
       assert.equal(await json(['sessions', 'prune'], env), kept, 'no records are kept here');
       const said = await done(['sessions', 'prune'], audited);
       assert.is(

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hash, verify } from '@node-rs/argon2';
 import { AuthError, type PasswordHasher, type Verdict } from '../../application/index.ts';
 import { Semaphore } from '../../application/limits/queue.ts';
-import { checkOptions } from '../../application/options.ts';
+import { checkOptions } from '../../domain/options.ts';
+import { HASH_COST, HASH_QUEUE } from '../../domain/defaults.ts';
 import {
   MAX_DELAY_MS,
   MAX_KINDS,
@@ -70,8 +71,9 @@ export class Argon2Hasher implements PasswordHasher {
 
   /** @throws RangeError for an option that is none, no number, or too small */
   constructor(options: Argon2Options = {}) {
-    const { memoryKib = 19_456, passes = 2, parallelism = 1 } = options;
-    const { concurrency = availableParallelism(), queue = 64 } = options;
+    const { memoryKib = HASH_COST.memoryKib, passes = HASH_COST.passes } = options;
+    const { parallelism = HASH_COST.parallelism } = options;
+    const { concurrency = availableParallelism(), queue = HASH_QUEUE } = options;
     const numbers = { parallelism, memoryKib, passes, concurrency, queue };
     checkOptions(options, [...Object.keys(numbers), ...CALLBACKS]);
     checkNumbers(numbers);

@@ -1,41 +1,18 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type {
-  AuditLog,
-  AuditRecord,
-  AuthEventName,
-  AuthEvents,
-  EmbeddedAuth,
-} from '../../application/index.ts';
+import { listenForAudit } from '../../application/audit.ts';
+import { withDeadline } from '../../domain/calls.ts';
+import type { AuditLog, AuditRecord, EmbeddedAuth } from '../../application/index.ts';
 
-/** Records that wait to be written, at most: a log that takes none must not fill the memory. */
+/** The most records that wait in memory while the log accepts none. */
 const MAX_WAITING = 10_000;
-/** Records that are written at once, at most. */
-const BATCH = 200;
-/** Milliseconds in which records are gathered; and after a failure, before the next try. */
-const GATHERING = 200;
-const AFTER_FAILURE = 2_000;
-/** Milliseconds for what is left, at the end. */
-const LAST_TRY = 2_000;
-
-/** What is kept. Not a refresh: it says no more than the sign-in before it, and there are many. */
-const KEPT = [
-  'registered',
-  'loggedIn',
-  'loginRejected',
-  'refreshTokenReused',
-  'loggedOut',
-  'loggedOutEverywhere',
-  'passwordChanged',
-  'passwordChangeRejected',
-  'accountDeleted',
-  'accountDeletionRejected',
-  'userCreated',
-  'roleChanged',
-  'userDisabled',
-  'userEnabled',
-  'passwordSet',
-] as const;
+/** The most records per call of `append`. */
+const BATCH_SIZE = 200;
+/** How long records are gathered before they are written. */
+const GATHER_MS = 200;
+/** The pause before the next try, after a failure. */
+const RETRY_MS = 2_000;
+/** How long `close` may take. */
+const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface AuditTrailOptions {
   readonly log: AuditLog;
@@ -45,9 +22,9 @@ export interface AuditTrailOptions {
 }
 
 /**
- * Writes what has been committed into a log, after the fact and in batches: no request waits for it, and
- * none fails by it. What has not been written when the process is killed is lost, a fifth of a second of it
- * at most; and so is what comes while the log takes nothing and 10,000 records wait, which is told of.
+ * Writes audit records into a log, in batches, after the request: no request waits for it or fails
+ * with it. A killed process loses the records of the last 200 ms. While the log fails, 10,000
+ * records wait; those beyond that are lost, and the loss is reported as an alert.
  */
 export class AuditTrail {
   readonly #options: AuditTrailOptions;
@@ -61,25 +38,20 @@ export class AuditTrail {
     this.#options = options;
   }
 
-  /** Writes of everything from now on. */
+  /** Records the events of `auth` from now on. */
   listen(auth: Pick<EmbeddedAuth, 'on'>): void {
-    for (const name of KEPT) {
-      auth.on(name, (event) => {
-        const date = this.#options.now();
-        this.#add({ id: this.#nextId(date), date, ...recordOf(name, event) });
-      });
-    }
+    listenForAudit(auth, sha256, (entry) => {
+      const date = this.#options.now();
+      this.#add({ id: this.#nextId(date), date, ...entry });
+    });
   }
 
-  /** Writes what is left, if it can be done soon. */
+  /** Writes the records that wait, or gives up after two seconds: a log may never answer. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
-    const late = new AbortController();
-    const end = sleep(LAST_TRY, undefined, { signal: late.signal }).catch(() => {});
-    await Promise.race([this.#writeRest(), end]); // A log can be one that never answers.
-    late.abort();
+    await withDeadline(this.#writeRest(), CLOSE_TIMEOUT_MS, () => undefined);
     this.#lost += this.#waiting.splice(0).length;
-    this.#tellOfLoss();
+    this.#reportLoss();
   }
 
   async #writeRest(): Promise<void> {
@@ -91,7 +63,7 @@ export class AuditTrail {
   #add(record: AuditRecord): void {
     if (this.#waiting.length >= MAX_WAITING) this.#lost += 1;
     else this.#waiting.push(record);
-    this.#schedule(GATHERING);
+    this.#schedule(GATHER_MS);
   }
 
   #schedule(ms: number): void {
@@ -101,36 +73,36 @@ export class AuditTrail {
     }, ms).unref();
   }
 
-  /** One batch at a time; resolves to whether it is written. */
+  /** Writes one batch at a time. Resolves to whether it was written. */
   #write(): Promise<boolean> {
     this.#writing ??= this.#writeBatch().finally(() => (this.#writing = undefined));
     return this.#writing;
   }
 
   async #writeBatch(): Promise<boolean> {
-    const batch = this.#waiting.slice(0, BATCH);
+    const batch = this.#waiting.slice(0, BATCH_SIZE);
     try {
       await this.#options.log.append(batch);
     } catch (fault) {
       this.#options.report(fault);
-      this.#schedule(AFTER_FAILURE);
+      this.#schedule(RETRY_MS);
       return false;
     }
     this.#waiting.splice(0, batch.length);
-    this.#tellOfLoss();
+    this.#reportLoss();
     if (this.#waiting.length > 0) this.#schedule(0);
     return true;
   }
 
-  #tellOfLoss(): void {
+  #reportLoss(): void {
     if (this.#lost > 0) this.#options.alert(`${this.#lost} audit records are lost`);
     this.#lost = 0;
   }
 }
 
 /**
- * UUIDs of version 7 (RFC 9562), each greater than the one before: in their order are the records of one
- * millisecond as well, and they are added at the end of an index.
+ * Makes UUIDs of version 7 (RFC 9562), each greater than the one before. They keep the records of
+ * one millisecond in order, and are cheap to insert, at the end of the index.
  */
 function orderedIds(): (date: Date) => string {
   let time = 0;
@@ -146,19 +118,6 @@ function orderedIds(): (date: Date) => string {
   };
 }
 
-function recordOf(
-  name: AuthEventName,
-  event: AuthEvents[(typeof KEPT)[number]],
-): Omit<AuditRecord, 'id' | 'date'> {
-  const isFailure = 'code' in event || name === 'refreshTokenReused';
-  const email = 'email' in event ? event.email : undefined;
-  return {
-    event: name,
-    outcome: isFailure ? 'failure' : 'success',
-    reason: 'code' in event ? event.code : null,
-    userId: 'user' in event ? event.user.id : 'userId' in event ? event.userId : null,
-    account: email === undefined ? null : createHash('sha256').update(email).digest('hex'),
-    sessionId: 'sessionId' in event ? event.sessionId : null,
-    address: ('address' in event ? event.address : undefined) ?? null,
-  };
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }

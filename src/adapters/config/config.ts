@@ -1,8 +1,16 @@
 import type { KeyObject } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { defaultPolicy } from '../../application/index.ts';
+import {
+  ACCESS_TOKEN_TTL,
+  HASH_COST,
+  HASH_QUEUE,
+  REFRESH_TOKEN_TTL,
+} from '../../domain/defaults.ts';
+import type { UsersAccess } from '../http/contract/operations.ts';
+import type { LogLevel } from '../log/log.ts';
 import type { StoreTarget } from './database-url.ts';
-import { isPem, weaknessOfSecret } from './keys.ts';
+import { isPem, weaknessOfSecret } from './key-files.ts';
 import { isListable, Reader } from './reader.ts';
 
 export type Profile = 'development' | 'production';
@@ -16,21 +24,21 @@ export interface Config {
   readonly maxConnections: number;
   /** Processes that serve. */
   readonly workers: number;
-  /** Where Prometheus reads; undefined: nowhere. */
+  /** Where metrics are served; undefined: nowhere. */
   readonly metrics: { readonly host: string; readonly port: number } | undefined;
   readonly store: StoreTarget;
   /** Connections to MySQL or MariaDB at once, of each worker. */
   readonly databasePool: number;
-  /** What signs: a private key, or a secret. Undefined in development only: then a secret is made and kept. */
+  /** The signing key: private, or a secret. Undefined in development if a secret is to be made. */
   readonly jwtKey: KeyObject | string | undefined;
-  /** What only verifies: secrets, and public keys. */
+  /** Secrets and public keys that only verify. */
   readonly jwtPreviousKeys: readonly (KeyObject | string)[];
   readonly jwtIssuer: string;
   readonly jwtAudience: string;
   readonly accessTokenTtl: number;
   readonly refreshTokenTtl: number;
   readonly refreshRotation: boolean;
-  readonly usersAccess: 'public' | 'authenticated' | 'admin' | 'disabled';
+  readonly usersAccess: UsersAccess;
   /** Exact origins, such as `https://app.example.com`. */
   readonly corsOrigins: readonly string[];
   readonly passwordMinLength: number;
@@ -42,30 +50,32 @@ export interface Config {
     readonly concurrency: number;
     readonly queue: number;
   };
-  /** `auto`: by who reads. */
+  /** `auto`: JSON in production, unless the output is a terminal. */
   readonly logFormat: 'text' | 'json' | 'auto';
-  readonly logLevel: 'error' | 'warn' | 'info';
+  readonly logLevel: LogLevel;
   /** Where audit records go. */
   readonly audit: 'off' | 'log' | 'table';
   readonly auditRetention: number;
   /** Whether each request is a line of the log. */
   readonly accessLog: boolean;
-  /** Whether there are pages for people, beside the API. */
+  /** Whether the hosted pages are served beside the API. */
   readonly pages: boolean;
   /** Whether attempts are limited. */
   readonly rateLimit: boolean;
-  /** The number of proxies in front whose X-Forwarded-For is believed, or their addresses (0: none). */
+  /**
+   * The number of proxies in front whose X-Forwarded-For is believed, or their addresses (0: none).
+   */
   readonly trustProxy: number | readonly string[];
-  /** Between the word that no more requests should come, and the end of listening. */
+  /** From reporting not ready until the server stops listening. */
   readonly shutdownDelay: number;
   readonly shutdownGrace: number;
-  /** What is good enough for development only, a sentence each. */
+  /** What production would refuse, a sentence each. */
   readonly warnings: readonly string[];
-  /** What may not have been meant so, in either profile; a sentence each. */
+  /** What may be a mistake in either profile, a sentence each. */
   readonly notices: readonly string[];
 }
 
-/** Every fault of the settings, a line each that names the variable and shows no secret. */
+/** The faults of the settings: a line each, which names the variable and shows no secret. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly faults: readonly string[];
@@ -76,7 +86,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** OWASP's weakest sound choices for argon2id, as memory in KiB by number of passes. */
+/** OWASP's minimum for argon2id: memory in KiB by number of passes. */
 const OWASP_FLOOR: Readonly<Record<number, number>> = {
   1: 47_104,
   2: 19_456,
@@ -86,24 +96,24 @@ const OWASP_FLOOR: Readonly<Record<number, number>> = {
 const OWASP_FLOOR_MANY_PASSES = 7_168;
 
 /**
- * Reads the settings of the README from the environment. An empty value is one that is not set.
+ * Reads all settings from the environment. An empty value counts as not set.
  * @throws ConfigError
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   return configOf(new Reader(env), { signs: true });
 }
 
-/** What matters where users and sessions are looked after, and nobody is served or given a token. */
-const OF_ADMINISTRATION =
+/** The settings that commands on users and sessions read. They need no key, port or origin. */
+const ADMINISTRATION_SETTINGS =
   /^(?:NODE_ENV|DATABASE_|PASSWORD_|ARGON2_|HASH_|AUDIT|RATE_LIMIT$|LOG_LEVEL$)/;
 
 /**
- * The settings of that; all others are as if they were not set, and no key need be there.
+ * Reads the settings that commands on users and sessions need, and ignores all others.
  * @throws ConfigError
  */
 export function readAdministrationConfig(env: NodeJS.ProcessEnv): Config {
-  const heeded = Object.entries(env).filter(([name]) => OF_ADMINISTRATION.test(name));
-  return configOf(new Reader(Object.fromEntries(heeded)), { signs: false });
+  const used = Object.entries(env).filter(([name]) => ADMINISTRATION_SETTINGS.test(name));
+  return configOf(new Reader(Object.fromEntries(used)), { signs: false });
 }
 
 function configOf(read: Reader, { signs }: { readonly signs: boolean }): Config {
@@ -133,8 +143,8 @@ function configOf(read: Reader, { signs }: { readonly signs: boolean }): Config 
     jwtPreviousKeys: [...previousSecrets, ...read.publicKeys('JWT_PREVIOUS_KEY_FILES')],
     jwtIssuer: read.text('JWT_ISSUER', 'portcullis'),
     jwtAudience: read.text('JWT_AUDIENCE', 'portcullis'),
-    accessTokenTtl: read.duration('ACCESS_TOKEN_TTL', 15 * 60),
-    refreshTokenTtl: read.duration('REFRESH_TOKEN_TTL', 30 * 86_400),
+    accessTokenTtl: read.duration('ACCESS_TOKEN_TTL', ACCESS_TOKEN_TTL),
+    refreshTokenTtl: read.duration('REFRESH_TOKEN_TTL', REFRESH_TOKEN_TTL),
     refreshRotation: read.one('REFRESH_ROTATION', ['on', 'off'], 'off') === 'on',
     usersAccess: read.one(
       'USERS_ACCESS',
@@ -151,16 +161,16 @@ function configOf(read: Reader, { signs }: { readonly signs: boolean }): Config 
     passwordBlocklist:
       read.one('PASSWORD_BLOCKLIST', ['on', 'off'], production ? 'on' : 'off') === 'on',
     argon2: {
-      memoryKib: read.integer('ARGON2_MEMORY_KIB', 19_456, 8, 4 * 1024 * 1024),
-      passes: read.integer('ARGON2_PASSES', 2, 1, 1_000),
-      parallelism: read.integer('ARGON2_PARALLELISM', 1, 1, 255),
+      memoryKib: read.integer('ARGON2_MEMORY_KIB', HASH_COST.memoryKib, 8, 4 * 1024 * 1024),
+      passes: read.integer('ARGON2_PASSES', HASH_COST.passes, 1, 1_000),
+      parallelism: read.integer('ARGON2_PARALLELISM', HASH_COST.parallelism, 1, 255),
       concurrency: read.integer(
         'HASH_CONCURRENCY',
         Math.max(1, Math.floor(availableParallelism() / workers)),
         1,
         1_024,
       ),
-      queue: read.integer('HASH_QUEUE', 64, 0, 1_000_000),
+      queue: read.integer('HASH_QUEUE', HASH_QUEUE, 0, 1_000_000),
     },
     logFormat: read.one('LOG_FORMAT', ['text', 'json', 'auto'], 'auto'),
     logLevel: read.one('LOG_LEVEL', ['error', 'warn', 'info'], 'info'),
@@ -198,7 +208,7 @@ function configOf(read: Reader, { signs }: { readonly signs: boolean }): Config 
     ...(secret === undefined ? [] : [['JWT_SECRET', secret, !hasKeyFile] as const]),
     ...previousSecrets.map((each, i) => [`JWT_PREVIOUS_SECRETS (${i + 1})`, each, true] as const),
   ];
-  // What production refuses, development takes with a warning of the same words.
+  // Development accepts what production refuses, with a warning of the same words.
   const refuse = (name: string, problem: string) => {
     if (production) read.fault(name, problem);
     else warnings.push(`${name} ${problem}`);
@@ -227,8 +237,8 @@ function configOf(read: Reader, { signs }: { readonly signs: boolean }): Config 
     notices.push('anybody may guess passwords without a limit (RATE_LIMIT=off)');
   }
   if (config.usersAccess === 'public') {
-    const said = 'GET /users shows every name and email to anybody (USERS_ACCESS=public)';
-    (production ? notices : warnings).push(said);
+    const warning = 'GET /users shows every name and email to anybody (USERS_ACCESS=public)';
+    (production ? notices : warnings).push(warning);
   }
   if (read.faults.length > 0 || config.store === undefined) throw new ConfigError(read.faults);
   return { ...config, store: config.store, warnings, notices };
@@ -236,7 +246,7 @@ function configOf(read: Reader, { signs }: { readonly signs: boolean }): Config 
 
 const HOLDS_KEY = 'holds a key: JWT_PRIVATE_KEY_FILE takes the path of its file';
 
-/** Whether a hash is cheaper than OWASP's cheapest sound choice. */
+/** Whether a hash is weaker than OWASP's minimum. */
 export function isBelowOwaspFloor({
   memoryKib,
   passes,

@@ -1,31 +1,14 @@
 import { X509Certificate } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { readSmallFile } from './keys.ts';
+import type { DatabaseTarget, DatabaseTls } from '../knex/connection/target.ts';
+import { readSmallFile } from './key-files.ts';
 
 /** Where users and sessions are kept. */
-export type StoreTarget =
-  | { readonly kind: 'memory' }
-  | { readonly kind: 'sqlite'; readonly path: string }
-  | {
-      readonly kind: 'mysql';
-      readonly hosts: readonly { readonly host: string; readonly port: number }[];
-      readonly user: string;
-      readonly password: string;
-      readonly database: string;
-      /** Absent: nothing is encrypted. */
-      readonly tls?: DatabaseTls;
-    };
-
-interface DatabaseTls {
-  /** What must be right about the server's certificate: nothing, who signed it, or its name as well. */
-  readonly verify: 'nothing' | 'authority' | 'identity';
-  /** Whose signature counts, in PEM; without it that of any authority that Node knows. */
-  readonly ca?: string;
-}
+export type StoreTarget = { readonly kind: 'memory' } | DatabaseTarget;
 
 const DEVELOPMENT_DATABASE = 'sqlite:data/portcullis.sqlite';
 
-/** What the environment names as the database, or what is wrong with it; nothing else need be set. */
+/** Reads DATABASE_URL: returns the store, or what is wrong with the setting. */
 export function readStore(env: NodeJS.ProcessEnv): StoreTarget | string {
   const url = env['DATABASE_URL'];
   if (url) return parseStore(url);
@@ -33,7 +16,7 @@ export function readStore(env: NodeJS.ProcessEnv): StoreTarget | string {
   return parseStore(DEVELOPMENT_DATABASE);
 }
 
-/** The target of a DATABASE_URL, or what is wrong with it (never the text: it holds a password). */
+/** Returns the store, or what is wrong: never the URL itself, which holds a password. */
 function parseStore(url: string): StoreTarget | string {
   if (url === 'memory:') return { kind: 'memory' };
   if (url.startsWith('sqlite:')) {
@@ -41,7 +24,7 @@ function parseStore(url: string): StoreTarget | string {
     if (path === '' || path === ':memory:') {
       return 'must name a file: sqlite:PATH (or memory: for nothing that lasts)';
     }
-    // To open a pipe would keep the start waiting.
+    // Opening a pipe could block for ever.
     const isOther = statSync(path, { throwIfNoEntry: false })?.isFile() === false;
     return isOther ? 'names something that is no file' : { kind: 'sqlite', path };
   }
@@ -71,10 +54,10 @@ const MYSQL_URL =
   'must be memory:, sqlite:PATH or mysql://user:password@host[:port][,host2[:port2]…]/database[?ssl-mode=…]' +
   ' (percent-encode special characters in the password)';
 
-/** Bytes. All the authorities of a system have some 250 KB. */
-const MAX_CA_FILE = 4 * 1024 * 1024;
+/** The certificates of all authorities that a system knows have some 250 KB. */
+const MAX_CA_BYTES = 4 * 1024 * 1024;
 
-/** MySQL's names. Its own default, PREFERRED, is missing: whoever is in between can turn it off. */
+/** MySQL's names. PREFERRED, its default, is left out: an attacker in between can turn it off. */
 const SSL_MODES = new Map<string, DatabaseTls['verify'] | undefined>([
   ['DISABLED', undefined],
   ['REQUIRED', 'nothing'],
@@ -82,7 +65,7 @@ const SSL_MODES = new Map<string, DatabaseTls['verify'] | undefined>([
   ['VERIFY_IDENTITY', 'identity'],
 ]);
 
-/** What the options of the URL ask for (undefined: no TLS), or what is wrong with them. */
+/** Parses the options of the URL: returns undefined for no TLS, a text for what is wrong. */
 function parseTls(query: string): DatabaseTls | undefined | string {
   const options = new Map<string, string>();
   for (const option of query.split('&')) {
@@ -102,8 +85,8 @@ function parseTls(query: string): DatabaseTls | undefined | string {
     return 'has an ssl-ca, at which only ssl-mode=VERIFY_CA and VERIFY_IDENTITY look';
   }
   try {
-    const ca = readSmallFile(file, MAX_CA_FILE) ?? '';
-    void new X509Certificate(ca); // Throws where there is none; TLS would trust nobody, and not say why.
+    const ca = readSmallFile(file, MAX_CA_BYTES) ?? '';
+    void new X509Certificate(ca); // Throws if there is none. TLS would reject every server, without a reason.
     return { verify, ca };
   } catch {
     return 'has an ssl-ca that is not there, or cannot be read as certificates in PEM';

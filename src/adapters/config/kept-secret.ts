@@ -11,24 +11,24 @@ import {
 import { dirname, join } from 'node:path';
 import type { StoreTarget } from './database-url.ts';
 
-/** Where it is kept: beside the database, or in `data/` where that is a server. */
+/** Beside the database file, or in `data/` if the database is a server. */
 export function developmentSecretPath(store: StoreTarget): string {
   return join(store.kind === 'sqlite' ? dirname(store.path) : 'data', 'portcullis.jwt-secret');
 }
 
 /**
- * The secret that development signs with: made once, kept in `path` with mode 0600, so that tokens
- * survive a restart. Of several processes that start at once, all get the same.
+ * The secret that development signs with. It is made once and kept in `path` with mode 0600, so
+ * that tokens survive a restart. Processes that start at once get the same secret.
  */
 export function keptSecret(path: string): string {
   if (!existsSync(path)) makeSecret(path);
-  chmodSync(path, 0o600); // Whoever copied the file here may have been less careful.
+  chmodSync(path, 0o600); // A copy of the file may have another mode.
   const secret = readFileSync(path, 'utf8');
   if (Buffer.byteLength(secret) < 32) throw new Error(`${path} holds no secret: remove it`);
   return secret;
 }
 
-/** Whole or not at all: written aside, then linked into place, which only one process can do. */
+/** Writes a draft, then links it into place: only one process can succeed. */
 function makeSecret(path: string): void {
   if (!existsSync(dirname(path))) mkdirSync(dirname(path), { mode: 0o700 });
   const draft = `${path}.${randomUUID()}`;

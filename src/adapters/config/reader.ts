@@ -1,11 +1,11 @@
 import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
-import { isOrigin } from '../../application/options.ts';
+import { isOrigin } from '../../domain/options.ts';
 import { readStore, type StoreTarget } from './database-url.ts';
-import { readKeyFile } from './keys.ts';
+import { readKeyFile } from './key-files.ts';
 
-/** Reads variables one by one and gathers what is wrong with them. */
+/** Reads variables one by one, and collects their faults. */
 export class Reader {
   readonly faults: string[] = [];
   readonly #env: NodeJS.ProcessEnv;
@@ -14,7 +14,7 @@ export class Reader {
     this.#env = env;
   }
 
-  /** Whether a variable whose name starts so has a fault: then there is no sense in comparing it. */
+  /** Whether a variable with one of these prefixes has a fault, and cannot be compared. */
   hasFault(...names: readonly string[]): boolean {
     return this.faults.some((fault) => names.some((name) => fault.startsWith(name)));
   }
@@ -31,7 +31,7 @@ export class Reader {
     return this.optional(name) ?? otherwise;
   }
 
-  /** The items of a list, which commas alone part: white space could as well be of an item. */
+  /** The items of a list, separated by commas alone: white space could be part of an item. */
   list(name: string): readonly string[] {
     const items = this.optional(name)?.split(',') ?? [];
     if (items.every(isListable)) return items;
@@ -39,13 +39,13 @@ export class Reader {
     return [];
   }
 
-  /** The key in the file that is named. */
+  /** The key in the file that the variable names. */
   privateKey(name: string): KeyObject | undefined {
     const path = this.optional(name);
     return path === undefined ? undefined : this.#key(name, path, 'private');
   }
 
-  /** The keys in a list of files, of private ones their public half. */
+  /** The public keys in a list of files; of a private key its public half. */
   publicKeys(name: string): readonly KeyObject[] {
     const paths = this.list(name);
     return paths.flatMap((path, i) => this.#key(`${name} (${i + 1})`, path, 'public') ?? []);
@@ -106,7 +106,7 @@ export class Reader {
     return 0;
   }
 
-  /** Names separated by commas, each written as a browser writes the origin of a page. */
+  /** Origins separated by commas, each written as browsers write them. */
   origins(name: string): readonly string[] {
     const origins = this.optional(name)?.split(',') ?? [];
     const wrong = origins.findIndex((origin) => !isOrigin(origin)) + 1;
@@ -127,24 +127,24 @@ export class Reader {
   }
 }
 
-/** Whether a list of the settings can hold it as one item. */
+/** Whether an item can stand in a list of the settings. */
 export function isListable(item: string): boolean {
   return item !== '' && item === item.trim() && !item.includes(',');
 }
 
 /**
- * An IP address, or a network of them that can be somebody's own: no larger than 10.0.0.0/8 or
- * fc00::/7, and nowhere near all of IPv4 in its IPv6 form.
+ * An IP address, or a network that one owner can have: no larger than 10.0.0.0/8 or fc00::/7, nor
+ * than a /8 of IPv4 addresses mapped to IPv6.
  */
 function isNetwork(text: string): boolean {
   const [address = '', bits, ...rest] = text.split('/');
   const version = isIP(address);
   if (version === 0 || rest.length > 0) return false;
   if (bits === undefined) return true;
-  const [least, most] = version === 4 ? [8, 32] : address.startsWith('::') ? [104, 128] : [7, 128];
-  return /^[1-9]\d{0,2}$/.test(bits) && Number(bits) >= least && Number(bits) <= most;
+  const [minBits, maxBits] =
+    version === 4 ? [8, 32] : address.startsWith('::') ? [104, 128] : [7, 128];
+  return /^[1-9]\d{0,2}$/.test(bits) && Number(bits) >= minBits && Number(bits) <= maxBits;
 }
 
-/** Neither `null`, which any page can be, nor anything with `*`: who may use the API is said by name. */
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 const MAX_DURATION = 3_650 * 86_400;

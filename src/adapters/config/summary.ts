@@ -1,16 +1,16 @@
 import type { Config } from './config.ts';
 import { developmentSecretPath } from './kept-secret.ts';
 
-/** Where it can be reached, and what that allows. */
+/** How the service can be reached. */
 export interface Served {
   readonly url: string;
-  /** Where Prometheus reads, if anywhere. */
+  /** Undefined if no metrics are served. */
   readonly metricsUrl: string | undefined;
-  /** At once, as far as the system lets. */
+  /** The most connections that the limits of the system allow. */
   readonly connections: number;
 }
 
-/** What it runs on, and what is only good for development. */
+/** The lines printed at the start: address, store, and warnings. */
 export function summaryOf(config: Config, served: Served): readonly string[] {
   const { url, metricsUrl, connections } = served;
   const { store, profile, jwtKey, workers } = config;

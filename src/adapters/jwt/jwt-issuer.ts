@@ -2,9 +2,10 @@
 import type { KeyObject } from 'node:crypto';
 import jsonwebtoken from 'jsonwebtoken';
 import type { AccessClaims, TokenClaims, TokenIssuer } from '../../application/index.ts';
-import { checkOptions } from '../../application/options.ts';
+import { checkOptions } from '../../domain/options.ts';
+import { ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL } from '../../domain/defaults.ts';
 import { type VerifiedToken, VerifiedTokens } from './verified-tokens.ts';
-import { keyObject, type PublicJwk, type VerifyKey, verifyKey } from './keys.ts';
+import { keyObject, type PublicJwk, type VerifyKey, verifyKey } from './verify-key.ts';
 
 export type { PublicJwk };
 
@@ -76,7 +77,7 @@ export class JwtIssuer implements TokenIssuer {
   constructor(options: JwtOptions) {
     checkOptions(options, OPTIONS);
     const { audience = 'portcullis', issuer = 'portcullis' } = options;
-    const { accessTokenTtl = 15 * 60, refreshTokenTtl = 30 * 24 * 60 * 60 } = options;
+    const { accessTokenTtl = ACCESS_TOKEN_TTL, refreshTokenTtl = REFRESH_TOKEN_TTL } = options;
     for (const [name, ttl] of Object.entries({ accessTokenTtl, refreshTokenTtl })) {
       if (Number.isSafeInteger(ttl) && ttl > 0) continue;
       throw new RangeError(`${name} must be a whole number of seconds, not ${String(ttl)}`);

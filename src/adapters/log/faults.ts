@@ -1,12 +1,13 @@
 /**
- * A fault in one line, with where it came from. The text of an error that has a code comes from a
- * driver and can hold values of the statement (an email, a hash), so only its code is shown.
+ * Describes a fault in one line, with its first stack frames. An error with a code comes from a
+ * driver, and its text can hold values of the statement (an email, a hash), so only the code is
+ * shown.
  */
 export function describeFault(fault: unknown): string {
   return printable([nameFault(fault), ...framesOf(fault)].join(' '));
 }
 
-/** A fault in a few words. */
+/** Describes a fault without its stack. */
 export function nameFault(fault: unknown): string {
   if (fault instanceof AggregateError) {
     return printable(`${fault.message}: ${fault.errors.map(nameFault).join('; ')}`);
@@ -17,7 +18,7 @@ export function nameFault(fault: unknown): string {
   return printable(`${fault.name} ${code || JSON.stringify(fault.message)}${why}`);
 }
 
-/** The first three. They come after the message, which can hold lines that look like some. */
+/** The first three frames. The message is skipped: it can hold lines that look like frames. */
 function framesOf(fault: unknown): string[] {
   if (!(fault instanceof Error) || !fault.stack?.includes(fault.message)) return [];
   const { stack, message } = fault;
@@ -31,8 +32,8 @@ function framesOf(fault: unknown): string[] {
 const MAX_LENGTH = 2_000;
 
 /**
- * The text as a part of one line: whoever wrote it can neither begin another line nor steer the
- * terminal that shows it, by line breaks, escapes, marks of direction and the like.
+ * Escapes line breaks, control characters and marks of direction, so that a text can neither begin
+ * another line nor control the terminal that shows it.
  */
 export function printable(text: string): string {
   return text

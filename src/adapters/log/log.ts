@@ -1,12 +1,12 @@
 import type { AuditLog, AuditRecord } from '../../application/index.ts';
 import { describeFault, printable } from './faults.ts';
 
-/** What is noted beside a message. A log takes these and no others, so that nothing else gets into it. */
+/** Fields beside a message. A log accepts no others, so that nothing private gets into it. */
 export interface Fields {
-  /** Of a request, in its reply too (`X-Request-Id`). */
+  /** The id of the request, also in its reply (`X-Request-Id`). */
   readonly requestId?: string | undefined;
   readonly method?: string;
-  /** As the table of endpoints has it: what a client has written there is not shown. */
+  /** The path in the table of endpoints, never the one that the client wrote. */
   readonly route?: string | undefined;
   readonly status?: number | undefined;
   readonly milliseconds?: number;
@@ -14,21 +14,23 @@ export interface Fields {
   readonly address?: string | undefined;
 }
 
-/** For operators: each call is one line, which nobody can forge, and for which nobody waits. */
+/**
+ * The log of the service. Each call writes one line, which no text can forge, and returns at once.
+ */
 export interface Log {
   info(message: string, fields?: Fields): void;
-  /** Somebody should look at it. */
+  /** Something that an operator should look at. */
   alert(message: string, fields?: Fields): void;
-  /** Whatever the level is. */
+  /** Written at every level. */
   audit(record: AuditRecord): void;
-  /** Of a fault only what `describeFault` shows. */
+  /** Writes what `describeFault` returns, and nothing else of the fault. */
   error(fault: unknown, fields?: Fields): void;
 }
 
 export const LOG_LEVELS = ['error', 'warn', 'info'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Audit records as lines of a log, which go as they come: there is nothing to remove. */
+/** An audit log that writes records as lines of a log. It keeps none, so it never prunes. */
 export function auditInto(log: Pick<Log, 'audit'>): AuditLog {
   return {
     async append(records) {
@@ -40,7 +42,7 @@ export function auditInto(log: Pick<Log, 'audit'>): AuditLog {
 
 type Output = Pick<NodeJS.WriteStream, 'write' | 'writableLength'>;
 
-/** Lines for people: what is well on `output`, the standard one unless given, all else on that for errors. */
+/** Lines for people: `info` and `audit` go to `output`, all else to standard error. */
 export function textLog(level: LogLevel = 'info', output: Output = process.stdout): Log {
   const toOutput = outputTo(output, describeDropped);
   const toStderr = outputTo(process.stderr, describeDropped);
@@ -83,11 +85,11 @@ function textOf(fields: Fields = {}): string {
     address && `from ${address}`,
     requestId && `request ${requestId}`,
   ];
-  const said = words.filter((word) => word !== undefined && word !== false && word !== '');
-  return said.length > 0 ? ` [${said.join(', ')}]` : '';
+  const shown = words.filter((word) => word !== undefined && word !== false && word !== '');
+  return shown.length > 0 ? ` [${shown.join(', ')}]` : '';
 }
 
-/** Lines of JSON for programs, by pino; on the standard output unless another is given. */
+/** Lines of JSON, written by pino. */
 export async function jsonLog(
   level: LogLevel = 'info',
   output: Output = process.stdout,
@@ -125,7 +127,7 @@ function recordOf({ requestId, method, route, status, milliseconds, address }: F
   };
 }
 
-/** Named as in the table. When it happened is a little before the line is written. */
+/** Names the fields as the table of audit records does. */
 function auditOf(record: AuditRecord) {
   const { id, date, event, outcome, reason, userId, account, sessionId, address } = record;
   return {
@@ -141,14 +143,16 @@ function auditOf(record: AuditRecord) {
   };
 }
 
-/** Bytes of lines that wait for their reader, at most: one that does not read must not fill the memory. */
-const MAX_UNREAD = 64 * 1024;
+/**
+ * Lines are dropped while a slow reader has more than this unread: they must not fill the memory.
+ */
+const MAX_UNREAD_BYTES = 64 * 1024;
 
-/** Writes lines; drops them while nobody reads those before, and says so afterwards. */
+/** Writes lines. Drops them while nobody reads, and reports how many afterwards. */
 function outputTo(stream: Output, describe: (dropped: number) => string): (line: string) => void {
   let dropped = 0;
   return (line) => {
-    if (stream.writableLength > MAX_UNREAD) {
+    if (stream.writableLength > MAX_UNREAD_BYTES) {
       dropped += 1;
       return;
     }

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 
 /** Readers at once: one or two are usual. */
 const MAX_CONNECTIONS = 20;
-const TIMEOUT = 10_000;
+const TIMEOUT_MS = 10_000;
 const TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 export interface MetricsServer {
@@ -12,9 +12,8 @@ export interface MetricsServer {
 }
 
 /**
- * Shows the metrics at GET /metrics, on a port of its own: they are nobody's business who uses the API.
- * Whoever reads while another reads gets the same.
- * @throws where nothing can listen there
+ * Serves the metrics at GET /metrics, on a port of their own, which clients of the API need not
+ * reach. Concurrent readers share one reading. Rejects if the address cannot be used.
  */
 export async function serveMetrics(
   { host, port }: { readonly host: string; readonly port: number },
@@ -22,7 +21,11 @@ export async function serveMetrics(
 ): Promise<MetricsServer> {
   let reading: Promise<string> | undefined;
   const readOnce = () => (reading ??= read().finally(() => (reading = undefined)));
-  const limits = { headersTimeout: TIMEOUT, requestTimeout: TIMEOUT, keepAliveTimeout: 60_000 };
+  const limits = {
+    headersTimeout: TIMEOUT_MS,
+    requestTimeout: TIMEOUT_MS,
+    keepAliveTimeout: 60_000,
+  };
   const server = createServer(limits, (request, response) => {
     const [path] = (request.url ?? '').split('?');
     if (path !== '/metrics') return response.writeHead(404).end();

@@ -1,34 +1,25 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { type Interceptor, AuthError } from '../../application/index.ts';
+import { observeOutcome } from '../../domain/calls.ts';
+import type { Interceptor } from '../../application/index.ts';
+import type { Answered } from '../http/hosts/server.ts';
+import type { PoolLoad } from '../knex/connection/open.ts';
 
-/** What is looked at when somebody reads the metrics. */
+type AnsweredRequest = Pick<Answered, 'method' | 'route' | 'status' | 'seconds'>;
+
+/** The gauges, which are read when somebody reads the metrics. */
 export interface Sources {
   readonly hashing: () => { readonly running: number; readonly waiting: number } | undefined;
-  /** Undefined where there is no database. */
+  /** Undefined if there is no database. */
   readonly pool: () => PoolLoad | undefined;
   readonly connections: () => number;
   readonly maxConnections: number;
 }
 
-interface PoolLoad {
-  readonly used: number;
-  readonly free: number;
-  readonly waiting: number;
-}
-
-/** A request that has been answered; undefined where it is of no route, or was given up. */
-interface Answered {
-  readonly method: string;
-  readonly route: string | undefined;
-  readonly status: number | undefined;
-  readonly seconds: number;
-}
-
-/** From half a millisecond, which takes a token, to the 5 s within which all is answered. */
-const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+/** Histogram bounds in seconds: from the check of a token to the deadline of a request. */
+const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS']);
 
-/** What one process counts and measures, under names as Prometheus has them. Labels have few values, whoever asks. */
+/** The Prometheus metrics of one process. No client can add values to the labels. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests = this.#histogram(
@@ -58,28 +49,20 @@ export class Metrics {
       help: 'The version that runs',
       labelNames: ['version', 'node'],
       registers: [this.#registry],
-      aggregator: 'first', // Of several workers as of one: it counts nothing.
+      aggregator: 'first', // All workers have the same version: nothing to add up.
     });
     buildInfo.set({ version, node: process.versions.node }, 1);
     this.#gauge('portcullis_processes', 'Processes that serve').set(1);
   }
 
   /** For `intercept`. */
-  readonly around: Interceptor = async (useCase, call) => {
-    let outcome = 'fault';
-    try {
-      const result = await call();
-      outcome = 'success';
-      return result;
-    } catch (error) {
-      if (error instanceof AuthError) outcome = error.code;
-      throw error;
-    } finally {
+  readonly around: Interceptor = (useCase, call) =>
+    observeOutcome(call, (outcome) => {
       this.#useCases.inc({ use_case: snakeCase(useCase), outcome });
-    }
-  };
+    });
 
-  readonly onAnswered = ({ method, route, status, seconds }: Answered): void => {
+  /** For the `onAnswered` of `httpServer`. */
+  readonly onAnswered = ({ method, route, status, seconds }: AnsweredRequest): void => {
     this.#requests.observe(
       {
         method: METHODS.has(method) ? method : 'other',
@@ -117,18 +100,18 @@ export class Metrics {
     }
   }
 
-  /** As Prometheus reads it. */
+  /** In the text format of Prometheus. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }
 
-  /** For another process to add up. */
+  /** For the first process, which adds up those of all workers. */
   json(): Promise<readonly object[]> {
     return this.#registry.getMetricsAsJSON();
   }
 
   #histogram(name: string, help: string, labelNames: readonly string[] = []): Histogram {
-    const buckets = SECONDS;
+    const buckets = BUCKETS;
     return new Histogram({ name, help, labelNames, buckets, registers: [this.#registry] });
   }
 

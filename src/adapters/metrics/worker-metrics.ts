@@ -4,14 +4,14 @@ import { AggregatorRegistry, type Registry } from 'prom-client';
 const ASK = 'portcullis:metrics?';
 const ANSWER = 'portcullis:metrics';
 
-/** Milliseconds for a worker to answer; of one that is busier what it last said is shown. */
-const PATIENCE = 1_000;
+/** How long a worker may take to answer. Of one that is busier, the last answer is shown. */
+const ANSWER_TIMEOUT_MS = 1_000;
 
 interface Metric {
   readonly type?: unknown;
 }
 
-/** Has a worker tell the first process what it has measured, when that asks. */
+/** Makes a worker send its metrics to the first process when that asks. */
 export function answerWith(read: () => Promise<readonly object[]>): void {
   process.on('message', (message) => {
     if (message !== ASK) return;
@@ -20,8 +20,8 @@ export function answerWith(read: () => Promise<readonly object[]>): void {
 }
 
 /**
- * What all workers have measured, added up. What a worker had counted when it was last asked stays in the
- * sums after its end: a sum that falls would be taken for a restart, and all of it counted once more.
+ * The sum of the metrics of all workers. The last counts of a worker that ended stay in the sum:
+ * Prometheus would take a counter that falls for a restart.
  */
 export class WorkerMetrics {
   readonly #last = new Map<number, readonly Metric[]>();
@@ -51,7 +51,7 @@ function sumOf(all: readonly (readonly Metric[])[]): Registry {
   return AggregatorRegistry.aggregate([...all]);
 }
 
-/** Resolves when it has answered, or will not. */
+/** Resolves when the worker has answered, ended or timed out. */
 function ask(worker: Worker): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
@@ -63,7 +63,7 @@ function ask(worker: Worker): Promise<void> {
     const listen = (message: unknown) => {
       if (metricsIn(message)) end();
     };
-    const late = setTimeout(end, PATIENCE);
+    const late = setTimeout(end, ANSWER_TIMEOUT_MS);
     worker
       .on('message', listen)
       .once('exit', end)

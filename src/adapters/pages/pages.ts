@@ -1,22 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
+import type { Endpoint, EndpointReply } from '../http/contract/endpoints.ts';
 
-/** A row of the endpoint table that has a page, or a part of one. */
-export interface PageRow {
-  readonly method: 'GET';
-  readonly path: string;
-  readonly failure: string;
-  readonly handle: (auth: unknown, asked: PageRequest) => Promise<PageReply>;
-}
-
-export interface PageRequest {
-  readonly header: (name: string) => string | undefined;
-}
-
-export interface PageReply {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+interface PageReply extends EndpointReply {
   readonly body: string;
 }
 
@@ -94,7 +81,7 @@ const DEFAULT_LENGTH = 'At least 8 characters';
  * The pages and what they are made of, each read when it is first asked for, and then kept.
  * @param passwordMinLength in code points; what the forms for a new password say beforehand
  */
-export function pages(passwordMinLength = 8): readonly PageRow[] {
+export function pages(passwordMinLength = 8): readonly Endpoint[] {
   const length = DEFAULT_LENGTH.replace('8', String(passwordMinLength));
   return Object.entries(TARGETS).map(([path, { file, location }]) => ({
     method: 'GET',
@@ -113,16 +100,16 @@ function redirect(location: string): PageReply {
   };
 }
 
-function fileAnswers(file: string, length: string): PageRow['handle'] {
+function fileAnswers(file: string, length: string): Endpoint['handle'] {
   let kept: Promise<PageReply> | undefined;
-  return async (_auth, asked) => {
+  return async (_auth, input) => {
     kept ??= readPage(file, length);
     const page = await kept.catch((fault: unknown) => {
       kept = undefined; // It may be read the next time.
       throw fault;
     });
     const { ETag: tag = '' } = page.headers;
-    const isKnown = namesTag(asked.header('if-none-match') ?? '', tag);
+    const isKnown = namesTag(input.header('if-none-match') ?? '', tag);
     return isKnown ? { ...page, status: 304, body: '' } : page;
   };
 }

@@ -1,16 +1,18 @@
-/** Milliseconds in which what is asked must answer: less than what most probes wait. */
-const PATIENCE = 800;
+import { withDeadline } from '../../domain/calls.ts';
 
-/** Milliseconds for which an answer is kept: however many ask, the database is asked once in that time. */
-const KEPT_FOR = 1_000;
+/** How long the probe may take: less than most load balancers wait. */
+const PROBE_TIMEOUT_MS = 800;
 
-/** Whether requests should come here, as `isReady` of a host wants it. */
+/** How long an answer is reused: the database is probed at most once in that time. */
+const ANSWER_TTL_MS = 1_000;
+
+/** Whether this process should get requests: the `isReady` of a host. */
 export class Readiness {
   readonly #probe: () => Promise<unknown>;
   #answer: Promise<boolean> | undefined;
   #isStopping = false;
 
-  /** `probe` rejects, or takes too long, where what requests need is not there. */
+  /** `probe` rejects, or takes too long, if something that requests need is missing. */
   constructor(probe: () => Promise<unknown>) {
     this.#probe = probe;
   }
@@ -18,27 +20,23 @@ export class Readiness {
   /** Never rejects, and takes less than a second. */
   readonly isReady = async (): Promise<boolean> => {
     if (this.#isStopping) return false;
-    this.#answer ??= this.#ask();
+    this.#answer ??= this.#runProbe();
     return (await this.#answer) && !this.#isStopping;
   };
 
-  /** From now on it is not ready. */
+  /** Makes `isReady` answer false from now on. */
   stop(): void {
     this.#isStopping = true;
   }
 
-  /** One that hangs is not asked again before it has come to an end: it would hold one more connection. */
-  #ask(): Promise<boolean> {
+  /** A probe that hangs is not repeated until it ends: each one holds a database connection. */
+  #runProbe(): Promise<boolean> {
     const work = (async () => this.#probe())().then(
       () => true,
       () => false,
     );
-    const kept = new Promise((resolve) => setTimeout(resolve, KEPT_FOR).unref());
+    const kept = new Promise((resolve) => setTimeout(resolve, ANSWER_TTL_MS).unref());
     void Promise.all([work, kept]).then(() => (this.#answer = undefined));
-    let late: NodeJS.Timeout | undefined;
-    const isLate = new Promise<false>((resolve) => {
-      late = setTimeout(() => resolve(false), PATIENCE);
-    });
-    return Promise.race([work, isLate]).finally(() => clearTimeout(late));
+    return withDeadline(work, PROBE_TIMEOUT_MS, () => false);
   }
 }

@@ -1,22 +1,22 @@
 import cluster, { type Address, type Worker } from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Milliseconds before a worker that ended is replaced; doubled while those in its place end soon, too. */
-const FIRST_PAUSE = 100;
-const LONGEST_PAUSE = 10_000;
-/** A worker that lasted so long, in ms, had nothing wrong with its start. */
-const STEADY = 10_000;
-/** Milliseconds beyond the grace for what is left of a stop. */
-const STOP_PATIENCE = 5_000;
+/** The backoff before a worker is restarted; doubled while workers end soon. */
+const MIN_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 10_000;
+/** A worker that ran this long has started well: the backoff begins anew. */
+const STEADY_MS = 10_000;
+/** How much longer than the grace workers may take to stop. */
+const STOP_MARGIN_MS = 5_000;
 
-/** What is told of workers, a line each. */
-type Tell = (line: string) => void;
+/** Reports what happens to workers, a line each. */
+type Report = (line: string) => void;
 
-/** Processes of this same program that share one port; the system, not this one, does their work. */
+/** Processes of this program that share one port. */
 export interface Workers {
   /** Where they listen. */
   readonly address: Address;
-  /** Tells all to stop, and waits; those that take longer than `grace` seconds and some are ended. */
+  /** Stops all workers. Kills those that take more than `grace` seconds and a margin. */
   readonly stop: (grace: number) => Promise<void>;
 }
 
@@ -25,7 +25,7 @@ export function isWorker(): boolean {
   return cluster.isWorker;
 }
 
-/** Has a worker stop, in its own time, when the process that started it is gone. Node would exit at once. */
+/** Stops a worker gracefully when its parent process is gone. Node would exit at once. */
 export function stopWhenAlone(stop: () => void): void {
   const { worker } = cluster;
   worker?.once('disconnect', () => {
@@ -35,22 +35,22 @@ export function stopWhenAlone(stop: () => void): void {
 }
 
 /**
- * Starts `count` workers, the first one alone, so that what keeps all from starting is found, and said,
- * once. From then on a worker that ends is replaced.
- * @throws WorkerEnded where the first one ends before it listens
+ * Starts `count` workers: first one alone, so that a fault of all is reported once. From then on a
+ * worker that ends is restarted.
+ * @throws WorkerEnded if the first one ends before it listens
  */
-export async function startWorkers(count: number, tell: Tell): Promise<Workers> {
+export async function startWorkers(count: number, report: Report): Promise<Workers> {
   const workers = new Set<Worker>();
   const stopping = new AbortController();
 
   const replace = async (worker: Worker, pause: number, how: string) => {
     if (stopping.signal.aborted) return;
-    tell(`worker ${worker.process.pid} ended (${how}); another starts in ${pause / 1000} s`);
+    report(`worker ${worker.process.pid} ended (${how}); another starts in ${pause / 1000} s`);
     await sleep(pause, undefined, { signal: stopping.signal }).catch(() => {});
-    if (!stopping.signal.aborted) void start(Math.min(2 * pause, LONGEST_PAUSE));
+    if (!stopping.signal.aborted) void start(Math.min(2 * pause, MAX_BACKOFF_MS));
   };
-  /** `pause`: before it is replaced, should it end soon. */
-  const start = (pause = FIRST_PAUSE): Promise<Address> => {
+  /** @param pause the backoff if it ends soon, in ms */
+  const start = (pause = MIN_BACKOFF_MS): Promise<Address> => {
     const worker = cluster.fork();
     const started = performance.now();
     workers.add(worker);
@@ -58,14 +58,14 @@ export async function startWorkers(count: number, tell: Tell): Promise<Workers> 
       worker.once('listening', resolve);
       worker.once('exit', (code, signal) => {
         workers.delete(worker);
-        const isSteady = performance.now() - started > STEADY;
-        const wait = isSteady ? FIRST_PAUSE : pause;
+        const isSteady = performance.now() - started > STEADY_MS;
+        const wait = isSteady ? MIN_BACKOFF_MS : pause;
         if (isServing) void replace(worker, wait, signal || `code ${code}`);
-        else if (signal) tell(`worker ${worker.process.pid} ended (${signal}) before it served`);
+        else if (signal) report(`worker ${worker.process.pid} ended (${signal}) before it served`);
         reject(new WorkerEnded());
       });
     });
-    listening.catch(() => {}); // Whoever waits for it is told.
+    listening.catch(() => {}); // It may have no listener.
     return listening;
   };
   const stop = async (grace: number) => {
@@ -77,7 +77,7 @@ export async function startWorkers(count: number, tell: Tell): Promise<Workers> 
     const kill = () => {
       for (const worker of workers) worker.process.kill('SIGKILL');
     };
-    const timer = setTimeout(kill, grace * 1000 + STOP_PATIENCE);
+    const timer = setTimeout(kill, grace * 1000 + STOP_MARGIN_MS);
     await Promise.all(ended);
     clearTimeout(timer);
   };
@@ -94,7 +94,7 @@ export async function startWorkers(count: number, tell: Tell): Promise<Workers> 
   }
 }
 
-/** A worker could not start; it has said why, or was ended by a signal that was told of. */
+/** A worker could not start. The reason has been printed already. */
 export class WorkerEnded extends Error {
   override readonly name = 'WorkerEnded';
 }

@@ -6,31 +6,27 @@ import {
   trace,
   type TextMapGetter,
 } from '@opentelemetry/api';
-import { type Interceptor, AuthError } from '../../application/index.ts';
+import { observeOutcome } from '../../domain/calls.ts';
+import type { Interceptor } from '../../application/index.ts';
 
-// Spans of OpenTelemetry, for the SDK that whoever runs the service has registered. They say which use case it
-// was and what came of it, and nothing of who asked.
+// Makes OpenTelemetry spans for the SDK that the operator has registered. A span holds the name of
+// the use case and its outcome, and nothing about the caller.
 
 const tracer = trace.getTracer('portcullis');
 
-/** For `intercept`: a span for each call. A refusal is no error of the service's. */
+/**
+ * For `intercept`: makes a span of each call. A refusal is not marked as an error of the service.
+ */
 export const around: Interceptor = (useCase, call) =>
-  tracer.startActiveSpan(`portcullis.${useCase}`, async (span) => {
-    let outcome = 'fault';
-    try {
-      const result = await call();
-      outcome = 'success';
-      return result;
-    } catch (error) {
-      if (error instanceof AuthError) outcome = error.code;
-      else span.setStatus({ code: SpanStatusCode.ERROR }); // Its text may hold what is private.
-      throw error;
-    } finally {
+  tracer.startActiveSpan(`portcullis.${useCase}`, (span) =>
+    observeOutcome(call, (outcome) => {
+      // The error itself is left out: its text may be private.
+      if (outcome === 'fault') span.setStatus({ code: SpanStatusCode.ERROR });
       span.setAttribute('portcullis.outcome', outcome).end();
-    }
-  });
+    }),
+  );
 
-/** Headers by their names in small letters. */
+/** Headers by lower-case name. */
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 const HEADERS: TextMapGetter<Headers> = {
@@ -39,8 +35,8 @@ const HEADERS: TextMapGetter<Headers> = {
 };
 
 /**
- * Does something as a part of the trace that a request says it belongs to (`traceparent`, W3C Trace Context),
- * unless an instrumentation of HTTP has seen to that already.
+ * Runs `work` in the trace of a request's `traceparent` header (W3C Trace Context), unless an
+ * instrumentation of HTTP has already opened a span.
  */
 export function inTraceOf(headers: Headers, work: () => void): void {
   if (trace.getActiveSpan() !== undefined) return work();

@@ -1,3 +1,4 @@
+import { withDeadline } from '../../../domain/calls.ts';
 import type { ListedSession, SignedIn, User, UserRecord } from '../../../application/index.ts';
 import { canonicalEmail } from '../../../domain/credentials.ts';
 import { AuthError } from '../../../domain/errors.ts';
@@ -101,25 +102,14 @@ function answerIn(
   throw (typeof message === 'string' && refusalIn(status, message, retryAfter)) || unexpected;
 }
 
-/**
- * What work comes to, if it does so in time. Its signal is aborted after that; but nobody waits for those
- * who do not heed it.
- */
-async function inTime<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/** Settles as `work` does. After `ms` it aborts the signal of the work and rejects, at once. */
+function inTime<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const error = new DOMException(`no answer within ${ms} ms`, 'TimeoutError');
-      reject(error);
-      controller.abort(error);
-    }, ms);
+  return withDeadline(work(controller.signal), ms, () => {
+    const error = new DOMException(`no answer within ${ms} ms`, 'TimeoutError');
+    controller.abort(error);
+    throw error;
   });
-  try {
-    return await Promise.race([work(controller.signal), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function headersOf({ accessToken, json, headers, device, address }: Said): Headers {

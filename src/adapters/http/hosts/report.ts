@@ -1,3 +1,5 @@
+import { errorName } from '../../../domain/errors.ts';
+
 /** Whom hosts tell of faults. */
 export interface ReportOptions {
   /**
@@ -27,10 +29,9 @@ export function tell(
   work().catch((failure: unknown) => reportByName(failure));
 }
 
-/** A fault's text may hold what is private, so only its kind is printed. */
+/** Prints the name and code of a fault, and no text of it, which may be private. */
 function reportByName(fault: unknown): void {
-  const words = fault instanceof Error ? [fault.name] : [typeof fault];
-  if (fault instanceof Error && 'code' in fault) words.push(String(fault.code));
-  const safe = words.filter((word) => /^\w{1,100}$/.test(word));
-  console.error(`portcullis: a request failed: ${safe.join(' ')}`);
+  const code = fault instanceof Error && 'code' in fault ? ` ${String(fault.code)}` : '';
+  const name = errorName(fault) + (/^ \w{1,100}$/.test(code) ? code : '');
+  console.error(`portcullis: a request failed: ${name}`);
 }

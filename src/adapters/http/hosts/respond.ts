@@ -1,6 +1,7 @@
+import { withDeadline } from '../../../domain/calls.ts';
 import { type Auth, AuthError, type Identity, type Role } from '../../../application/index.ts';
 import { isRole } from '../../../domain/user.ts';
-import { checkOptions, isOrigin } from '../../../application/options.ts';
+import { checkOptions, isOrigin } from '../../../domain/options.ts';
 import { COOKIE_MODE, MODE_HEADER, refreshCookie } from './cookies.ts';
 import { isForeign } from './cors.ts';
 import { type Endpoint, type EndpointOptions, FAILURE, type Input } from '../contract/endpoints.ts';
@@ -149,7 +150,7 @@ async function inTime<T>(
   { failure, about, report }: Failing,
 ): Promise<T> {
   try {
-    return await withDeadline(work());
+    return await withDeadline(work(), DEADLINE, deadlineExceeded);
   } catch (error) {
     if (error instanceof AuthError) return refused(refusal(error));
     const failed = about?.();
@@ -164,18 +165,8 @@ function refusal(error: AuthError): TextReply {
   return errorReply(status, message, headers);
 }
 
-/** Rejects where the work takes longer. (`Promise.race` would make four promises more.) */
-function withDeadline<T>(work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('deadline exceeded')), DEADLINE);
-    const settle =
-      <A>(pass: (outcome: A) => void) =>
-      (outcome: A) => {
-        clearTimeout(timer);
-        pass(outcome);
-      };
-    work.then(settle(resolve), settle(reject));
-  });
+function deadlineExceeded(): never {
+  throw new Error('deadline exceeded');
 }
 
 async function handle(

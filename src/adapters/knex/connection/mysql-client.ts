@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
 import type { Connection, QueryError, SslOptions } from 'mysql2';
+import { withDeadline } from '../../../domain/calls.ts';
 import { type Disposable, loadMysql } from './drivers.ts';
 import { SELECT_MARK, UnfinishedRestore } from './restore-mark.ts';
 import { type Fault, faultOf, ofConnecting } from './retry.ts';
@@ -124,19 +125,15 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
   /** Connects within so many milliseconds. */
   async #reach(host: Host, patience: number): Promise<Connected> {
     const connection = await this.#open(host, patience);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(timeout('connecting timed out')), patience);
-    });
     try {
-      const isFit = await Promise.race([this.#begin(connection), late]);
+      const isFit = await withDeadline(this.#begin(connection), patience, () => {
+        throw timeout('connecting timed out');
+      });
       origins.set(connection, { host, since: performance.now() });
       return { connection, isFit };
     } catch (fault) {
       connection.destroy();
       throw fault instanceof Error ? ofConnecting(fault) : fault;
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -1,25 +1,26 @@
 /// <reference types="node" preserve="true" />
 import { createHash, createHmac, createPublicKey, createSecretKey, KeyObject } from 'node:crypto';
+import { MIN_RSA_BITS, signingAlgorithm } from '../../domain/signing-keys.ts';
 
 export type Algorithm = 'HS256' | 'RS256' | 'ES256';
 
-/** A public key as JSON (RFC 7517), every member of it a text. */
+/** A public key as JSON (RFC 7517). Each member is a string. */
 export type PublicJwk = Readonly<Record<string, string>>;
 
-/** A key that tokens are verified with, and the one algorithm that it is good for. */
+/** A key that verifies tokens, and the one algorithm it may be used with. */
 export interface VerifyKey {
   readonly algorithm: Algorithm;
-  /** What tokens call it. Says nothing of a secret to whoever does not know it. */
+  /** The key id in the header of tokens. It reveals nothing of a secret. */
   readonly kid: string;
-  /** Secret or public: no private key is kept to verify with. */
+  /** Secret or public, never private. */
   readonly key: KeyObject;
   /** Undefined for a secret. */
   readonly jwk: PublicJwk | undefined;
 }
 
 /**
- * A text as the secret that is its UTF-8 bytes; any other key as it is.
- * @throws RangeError for what is none, a text that is empty, or a key where a secret should be
+ * Makes a secret key of the UTF-8 bytes of a text, and returns a KeyObject unchanged.
+ * @throws RangeError for anything else, an empty secret, or a PEM key given as a secret
  */
 export function keyObject(key: string | KeyObject): KeyObject {
   const made = typeof key === 'string' ? createSecretKey(key, 'utf8') : key;
@@ -27,7 +28,7 @@ export function keyObject(key: string | KeyObject): KeyObject {
   if (made.type !== 'secret') return made;
   const bytes = made.export();
   if (bytes.length === 0) throw new RangeError('the secret is empty');
-  // Whoever has the public half of it could sign with that: HMAC takes any bytes (RFC 8725 §2.1).
+  // Whoever knows the public key could sign with it: HMAC takes any bytes (RFC 8725 §2.1).
   if (bytes.includes('-----BEGIN'))
     throw new RangeError('the secret is a PEM key: give a KeyObject');
   return made;
@@ -51,25 +52,26 @@ export function verifyKey(given: KeyObject): VerifyKey {
 /** The algorithm is a function of the key, never of the token. */
 function algorithmOf(key: KeyObject): Algorithm {
   if (key.type === 'secret') return 'HS256';
+  const algorithm = signingAlgorithm(key);
+  if (algorithm !== undefined) return algorithm;
   const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {};
   if (key.asymmetricKeyType === 'rsa') {
-    if (modulusLength >= 2048) return 'RS256';
-    throw new RangeError(`an RSA key of ${modulusLength} bits: at least 2048 are needed`);
+    throw new RangeError(
+      `an RSA key of ${modulusLength} bits: at least ${MIN_RSA_BITS} are needed`,
+    );
   }
-  // OpenSSL's name of P-256.
-  if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return 'ES256';
   throw new RangeError(`a key of type ${key.asymmetricKeyType} ${namedCurve ?? ''} signs no token`);
 }
 
-/** RFC 7638: a public key's JWK has its required members and no other. */
+/** The thumbprint of RFC 7638. The JWK of a public key has the required members only. */
 function thumbprint(members: readonly (readonly [name: string, value: string])[]): string {
   const sorted = Object.fromEntries(members.toSorted(([a], [b]) => (a < b ? -1 : 1)));
   return createHash('sha256').update(JSON.stringify(sorted)).digest('base64url');
 }
 
 /**
- * A plain hash of the secret would let anybody try guesses faster than on a token. The label has no
- * dot, so that it is never what a signature is made of.
+ * An HMAC, since a plain hash would let anybody test guesses of the secret faster than on a token.
+ * The label has no dot, so it can never equal the signed part of a token.
  */
 function nameOfSecret(secret: KeyObject): string {
   const name = createHmac('sha256', secret).update('portcullis key id').digest();
