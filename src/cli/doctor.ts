@@ -121,7 +121,7 @@ function examineSettings(config: Config): Finding[] {
 /** Files that hold secrets are their owner's alone. */
 function examineFiles({ store, jwtKey }: Config, env: NodeJS.ProcessEnv): Finding[] {
   const files: string[] = [];
-  if (store.kind === 'sqlite') files.push(store.path);
+  if ('path' in store) files.push(store.path);
   files.push(...(env['JWT_PREVIOUS_KEY_FILES'] ?? '').split(',').filter(holdsPrivateKey));
   if (env['JWT_PRIVATE_KEY_FILE']) files.push(env['JWT_PRIVATE_KEY_FILE']);
   else if (jwtKey === undefined && store.kind !== 'memory')
@@ -141,7 +141,7 @@ function holdsPrivateKey(path: string): boolean {
 async function examineStore(config: Config): Promise<Finding[]> {
   const { store } = config;
   if (store.kind === 'memory') return [note('memory: every user is lost at a restart')];
-  if (store.kind === 'sqlite' && !existsSync(store.path)) {
+  if ('path' in store && !existsSync(store.path)) {
     return [note(`${store.path} is not there yet: the first start makes it`)];
   }
   const knex = openForInspection(store);
@@ -174,7 +174,7 @@ function examineDatabase(config: Config, facts: DatabaseFacts): Finding[] {
   );
   if (hasUsers) findings.push(...examineUsers(config, facts));
   findings.push(...examineRoles(config, facts), ...examineAudit(config, facts));
-  if (store.kind === 'mysql') {
+  if ('hosts' in store) {
     findings.push(
       Math.abs(clockAhead) <= CLOCKS_APART
         ? ok(`the clocks here and of the database are ${Math.abs(clockAhead).toFixed(1)} s apart`)
@@ -258,7 +258,7 @@ function examineAudit({ audit: kept }: Config, { audit }: DatabaseFacts): Findin
 const CLOCKS_APART = 5;
 
 function examineConnection(
-  { hosts, tls }: Extract<Config['store'], { kind: 'mysql' }>,
+  { hosts, tls }: Extract<Config['store'], { hosts: unknown }>,
   cipher: string | undefined,
 ): Finding[] {
   if (hosts.every(({ host }) => isLoopback(host))) return [ok('the database is on this machine')];

@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
 import { VerifiedTokens } from '../../src/adapters/jwt/verified-tokens.ts';
-import { LookUps } from '../../src/adapters/knex/batch-loader.ts';
+import { BatchLoader } from '../../src/adapters/knex/batch-loader.ts';
 import { fetchHandler } from '../../src/adapters/http/hosts/fetch.ts';
 import { createAuth, type Email, type PageQuery } from '../../src/application/index.ts';
 import { outcome } from '../support/expect.ts';
@@ -287,7 +287,11 @@ function underControl() {
         queries.push({ keys: bindings.map(Number), answer, fail: reject });
       }),
   } as const;
-  const found = new LookUps<number, Row>({ client }, 'SELECT id FROM t WHERE id', ({ id }) => id);
+  const found = new BatchLoader<number, Row>(
+    { client },
+    'SELECT id FROM t WHERE id',
+    ({ id }) => id,
+  );
   return { found, queries };
 }
 

@@ -3,8 +3,8 @@ import type { Ports } from '../../application/index.ts';
 import { KnexAttempts } from './attempts.ts';
 import { KnexSessions } from './sessions.ts';
 import { KnexUsers } from './users.ts';
-import { guarded, safeValues } from './connection/safe-values.ts';
-import { type KnexOptions, sendsValuesApart, tablesOf } from './tables.ts';
+import { guarded, safeValues, sendsValuesApart } from './connection/safe-values.ts';
+import { type KnexOptions, tablesOf } from './tables.ts';
 
 /**
  * The repositories on the tables that `migrate` makes, the same for MySQL, MariaDB and SQLite. A knex of

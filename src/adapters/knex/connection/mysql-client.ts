@@ -2,8 +2,10 @@ import { connect, type Socket } from 'node:net';
 import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
 import type { Connection, QueryError, SslOptions } from 'mysql2';
 import { type Disposable, loadMysql } from './drivers.ts';
-import { SELECT_MARK, UnfinishedRestore } from './restore-mark.ts';
-import { type Fault, faultOf, ofConnecting } from './retry.ts';
+import { RESTORE_MARK, UnfinishedRestore } from './restore-mark.ts';
+import type { Fault } from './dialect.ts';
+import { faultOf, markConnecting } from './faults.ts';
+import { mysqlDialect } from './mysql-dialect.ts';
 import type { DatabaseTls } from './target.ts';
 
 export interface MysqlSettings {
@@ -13,8 +15,7 @@ export interface MysqlSettings {
   readonly password: string;
   readonly database: string;
   readonly tls?: DatabaseTls;
-  /** Milliseconds. */
-  readonly queryTimeout: number;
+  readonly queryTimeoutMs: number;
   /** Whether to connect also to a database whose restore was not finished. */
   readonly evenUnfinished?: boolean;
 }
@@ -118,7 +119,7 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
       return { connection, isFit };
     } catch (fault) {
       connection.destroy();
-      throw fault instanceof Error ? ofConnecting(fault) : fault;
+      throw fault instanceof Error ? markConnecting(fault) : fault;
     } finally {
       clearTimeout(timer);
     }
@@ -163,7 +164,9 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
 
   /** A restore that begins later sees this connection, and is refused. */
   async #refuseUnfinished(connection: Connection & Disposable): Promise<void> {
-    const { response } = await this._query(connection, { sql: SELECT_MARK });
+    const { response } = await this._query(connection, {
+      sql: mysqlDialect.tableQuery(RESTORE_MARK),
+    });
     if (!isSelected(response) || response[0].length === 0) return;
     const error = new UnfinishedRestore();
     leave(connection, error);
@@ -174,7 +177,7 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
    * Lets a server see that somebody is there, also where nobody has asked anything for long: the pool has a
    * connection from now on for as long as it lets one idle. Leaves a database that is being restored unseen.
    */
-  async attend(): Promise<void> {
+  async keepAlive(): Promise<void> {
     const connection = await this.acquireConnection();
     try {
       await this.#refuseUnfinished(connection);
@@ -197,7 +200,7 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
         leave(connection, error);
         connection.destroy();
         reject(error);
-      }, this.connectionSettings.queryTimeout);
+      }, this.connectionSettings.queryTimeoutMs);
       const done = (error: QueryError | null, rows: unknown, fields: unknown) => {
         clearTimeout(timer);
         if (error) {

@@ -11,9 +11,7 @@ import { openForMigration } from '../connection/open.ts';
 import type { DatabaseTarget } from '../connection/target.ts';
 import { migrate } from '../migrate.ts';
 import { migratorConfig } from '../migrations.ts';
-import { backUpMysql, MYSQL_BEGINNING } from './mysql-backup.ts';
-import { restoreMysql } from './mysql-restore.ts';
-import { backUpSqlite, restoreSqlite, SQLITE_BEGINNING } from './sqlite-backup.ts';
+import { ENGINES, engineOf } from './engines.ts';
 import { DEFAULT_TABLES } from '../tables.ts';
 
 export { BackupRefused } from './backup-file.ts';
@@ -30,8 +28,7 @@ export async function backUp(
   signal?: AbortSignal,
 ): Promise<About> {
   refuseTaken(file);
-  if (target.kind === 'sqlite') return backUpSqlite(target.path, file, signal);
-  return backUpMysql(target, file, signal);
+  return engineOf(target.kind).backUp(target, file, signal);
 }
 
 export interface RestoreOptions {
@@ -68,10 +65,7 @@ export async function restore(
     knownSteps,
     now: new Date(),
   };
-  const opened: Opened =
-    target.kind === 'sqlite'
-      ? await restoreSqlite(target.path, file, settings)
-      : await restoreMysql(target, file, settings);
+  const opened: Opened = await engineOf(target.kind).restore(target, file, settings);
   const knex = openForMigration(target);
   try {
     await migrate(knex);
@@ -83,20 +77,18 @@ export async function restore(
 }
 
 async function refuseOtherKind(kind: DatabaseTarget['kind'], file: string): Promise<void> {
-  const found = await kindOf(file);
+  const beginning = await beginningOf(file);
+  const found = Object.entries(ENGINES).find(([, { backupBeginning }]) =>
+    beginning.startsWith(backupBeginning),
+  );
   if (found === undefined) throw damaged(file);
-  if (found === kind) return;
-  const names = { sqlite: 'SQLite', mysql: 'MySQL or MariaDB' };
-  throw new BackupRefused(`${file} is of ${names[found]}, and DATABASE_URL is not`);
+  const [foundKind, { name }] = found;
+  if (foundKind !== kind) throw new BackupRefused(`${file} is of ${name}, and DATABASE_URL is not`);
 }
 
-async function kindOf(file: string): Promise<DatabaseTarget['kind'] | undefined> {
-  for await (const part of readWhole(file)) {
-    const beginning = part.toString('latin1', 0, 100);
-    if (beginning.startsWith(SQLITE_BEGINNING)) return 'sqlite';
-    return beginning.startsWith(MYSQL_BEGINNING) ? 'mysql' : undefined;
-  }
-  return undefined;
+async function beginningOf(file: string): Promise<string> {
+  for await (const part of readWhole(file)) return part.toString('latin1', 0, 100);
+  return '';
 }
 
 async function stepsOfThisRelease(): Promise<readonly string[]> {

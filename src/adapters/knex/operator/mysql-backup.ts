@@ -1,7 +1,8 @@
 import type { Knex } from 'knex';
 import { type About, BackupRefused, firstFreeId, writeWhole } from './backup-file.ts';
 import { openForMigration } from '../connection/open.ts';
-import { MysqlPrograms, type MysqlTarget } from './mysql-programs.ts';
+import { MysqlPrograms } from './mysql-programs.ts';
+import type { MysqlTarget } from '../connection/target.ts';
 import { RESTORE_MARK, UnfinishedRestore } from '../connection/restore-mark.ts';
 import { DEFAULT_TABLES, notesOf } from '../tables.ts';
 

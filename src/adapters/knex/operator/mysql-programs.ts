@@ -7,10 +7,9 @@ import { pipeline } from 'node:stream/promises';
 import { rootCertificates } from 'node:tls';
 import { promisify } from 'node:util';
 import { BackupRefused } from './backup-file.ts';
-import type { DatabaseTarget } from '../connection/target.ts';
+import type { MysqlTarget } from '../connection/target.ts';
 
 /** One server. */
-export type MysqlTarget = Extract<DatabaseTarget, { kind: 'mysql' }>;
 
 /** The programs that come with a database, of either make. */
 const NAMES = {

@@ -19,9 +19,9 @@ import {
   UnfitHost,
   withServer,
 } from './mysql-backup.ts';
-import type { MysqlTarget } from './mysql-programs.ts';
+import type { MysqlTarget } from '../connection/target.ts';
 import { RESTORE_MARK } from '../connection/restore-mark.ts';
-import { faultOf } from '../connection/retry.ts';
+import { faultOf } from '../connection/faults.ts';
 import { DEFAULT_TABLES } from '../tables.ts';
 
 const { users } = DEFAULT_TABLES;

@@ -26,20 +26,21 @@ import {
 } from './backup-file.ts';
 import { loadSqlite } from '../connection/drivers.ts';
 import { createNew, placeOf } from '../connection/private-file.ts';
-import { faultOf } from '../connection/retry.ts';
+import type { SqliteTarget } from '../connection/target.ts';
+import { faultOf } from '../connection/faults.ts';
 import { DEFAULT_TABLES, notesOf } from '../tables.ts';
 
 /** What the content of a backup begins with: it is a database itself, for `gunzip` and `sqlite3`. */
 export const SQLITE_BEGINNING = 'SQLite format 3\0';
 
-/** In ms: what a lock is waited for. */
-const PATIENCE = 2_000;
+/** How long to wait for a lock. */
+const BUSY_TIMEOUT_MS = 2_000;
 const { users, sessions, attempts } = DEFAULT_TABLES;
 const ABOUT = 'portcullis_backup';
 
 /** A copy as of one moment, while others go on reading and writing: they wait for nothing. */
 export async function backUpSqlite(
-  path: string,
+  { path }: SqliteTarget,
   file: string,
   signal?: AbortSignal,
 ): Promise<About> {
@@ -82,7 +83,7 @@ function finishCopy(db: Database.Database, taken: string): About {
  * half there. What was there before is gone. A link to the database goes on to be one.
  */
 export async function restoreSqlite(
-  link: string,
+  { path: link }: SqliteTarget,
   file: string,
   settings: RestoreSettings,
 ): Promise<Opened> {
@@ -193,7 +194,7 @@ async function takeOver(path: string, replace: boolean): Promise<Old> {
     return { ...nothing, isThere: true };
   }
   const { default: SqliteDatabase } = await loadSqlite();
-  const db = new SqliteDatabase(path, { timeout: PATIENCE });
+  const db = new SqliteDatabase(path, { timeout: BUSY_TIMEOUT_MS });
   try {
     if (!replace && column(db, 'SELECT 1 FROM sqlite_master').length > 0) {
       throw new BackupRefused(`${path} is not empty: --replace throws away what is in it`);
@@ -236,7 +237,7 @@ function remains(path: string): readonly string[] {
 
 async function open<T>(path: string, use: (db: Database.Database) => T): Promise<T> {
   const { default: SqliteDatabase } = await loadSqlite();
-  const db = new SqliteDatabase(path, { timeout: PATIENCE });
+  const db = new SqliteDatabase(path, { timeout: BUSY_TIMEOUT_MS });
   try {
     return use(db);
   } finally {

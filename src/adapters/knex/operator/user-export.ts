@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { reading } from '../connection/retry.ts';
-import { toBoolean, toNumber } from '../connection/run.ts';
+import { toBoolean, toNumber } from '../columns.ts';
 import { DEFAULT_TABLES } from '../tables.ts';
 
 /** A user as the table has them, named as on the wire. */
@@ -19,7 +19,7 @@ interface Row extends Omit<ExportedUser, 'id' | 'disabled'> {
   readonly disabled: number | string | boolean;
 }
 
-const PAGE = 1_024;
+const PAGE_ROWS = 1_024;
 
 /** All users by ascending id, a page at a time: for what leaves the database, hashes only where asked for. */
 export async function* exportedUsers(
@@ -33,7 +33,7 @@ export async function* exportedUsers(
       knex(DEFAULT_TABLES.users)
         .where('id', '>', id)
         .orderBy('id')
-        .limit(PAGE)
+        .limit(PAGE_ROWS)
         .select<Row[]>(columns),
     );
   for (let after = 0; ; ) {

@@ -1,9 +1,12 @@
 import type { Knex } from 'knex';
 import type { NewAccount } from '../../../application/index.ts';
-import { isUniqueViolation } from '../users.ts';
+import { toNumber } from '../columns.ts';
+import type { TableDefinition } from '../connection/dialect.ts';
+import { dialectOf } from '../connection/dialects.ts';
+import { isUniqueViolation } from '../connection/faults.ts';
 import { writing } from '../connection/retry.ts';
-import { places, toNumber } from '../connection/run.ts';
-import { DEFAULT_TABLES, isSqlite } from '../tables.ts';
+import { placeholders } from '../connection/run.ts';
+import { DEFAULT_TABLES } from '../tables.ts';
 
 /** A line of a file: the account that it gives, or why it gives none. */
 export interface ImportedLine {
@@ -36,8 +39,8 @@ export class ImportTaken extends Error {
 const IMPORTS = `${DEFAULT_TABLES.users}_imports`;
 const REFUSALS = `${DEFAULT_TABLES.users}_import_refusals`;
 
-/** Milliseconds. The service may hold the lock, or the database be away for a moment. */
-const PATIENCE = 60_000;
+/** Long, because the service may hold the lock, or the database be away for a moment. */
+const RETRY_FOR_MS = 60_000;
 
 /**
  * Brings the users of a file into the table, a batch of lines in one transaction with the note of how far
@@ -59,9 +62,8 @@ export class UserImport {
    * tables for the notes are made here: only who imports has them, and no migration waits for it.
    */
   static async open(knex: Knex, id: string, again: boolean): Promise<UserImport> {
-    const suffix = isSqlite(knex) ? '' : ' ENGINE = InnoDB DEFAULT CHARACTER SET ascii';
     for (const table of TABLES) {
-      await write(knex, async () => void (await knex.raw(table + suffix)));
+      await write(knex, () => dialectOf(knex).createTable(knex, table));
     }
     if (again) {
       const forget = (trx: Knex) =>
@@ -110,7 +112,7 @@ export class UserImport {
     };
     this.#progress = await writing(this.#knex, () => this.#knex.transaction(store), {
       found: () => this.#noted((noted) => noted.line === last),
-      patience: PATIENCE,
+      retryForMs: RETRY_FOR_MS,
     });
   }
 
@@ -145,25 +147,33 @@ export class UserImport {
   }
 }
 
-const TABLES = [
-  `CREATE TABLE IF NOT EXISTS \`${IMPORTS}\` (
-    id VARCHAR(64) NOT NULL PRIMARY KEY,
-    line INTEGER NOT NULL,
-    imported INTEGER NOT NULL,
-    refused INTEGER NOT NULL,
-    date_begun CHAR(24) NOT NULL,
-    date_done CHAR(24) NULL
-  )`,
-  `CREATE TABLE IF NOT EXISTS \`${REFUSALS}\` (
-    import_id VARCHAR(64) NOT NULL,
-    line INTEGER NOT NULL,
-    reason VARCHAR(255) NOT NULL,
-    PRIMARY KEY (import_id, line)
-  )`,
+const TABLES: readonly TableDefinition[] = [
+  {
+    name: IMPORTS,
+    columns: [
+      'id VARCHAR(64) NOT NULL PRIMARY KEY',
+      'line INTEGER NOT NULL',
+      'imported INTEGER NOT NULL',
+      'refused INTEGER NOT NULL',
+      'date_begun CHAR(24) NOT NULL',
+      'date_done CHAR(24) NULL',
+    ],
+    charset: 'ascii',
+  },
+  {
+    name: REFUSALS,
+    columns: [
+      'import_id VARCHAR(64) NOT NULL',
+      'line INTEGER NOT NULL',
+      'reason VARCHAR(255) NOT NULL',
+      'PRIMARY KEY (import_id, line)',
+    ],
+    charset: 'ascii',
+  },
 ];
 
 function write<T>(knex: Knex, attempt: () => Promise<T>): Promise<T> {
-  return writing(knex, attempt, { found: null, patience: PATIENCE });
+  return writing(knex, attempt, { found: null, retryForMs: RETRY_FOR_MS });
 }
 
 async function readProgress(knex: Knex, id: string): Promise<ImportProgress | undefined> {
@@ -249,7 +259,10 @@ async function insertRows(
   columns: readonly string[],
   rows: readonly Row[],
 ): Promise<void> {
-  const row = `(${places(columns.length)})`;
+  const row = `(${placeholders(columns.length)})`;
   const values = Array.from({ length: rows.length }, () => row).join(', ');
-  await trx.raw(`INSERT INTO \`${table}\` (${columns.join(', ')}) VALUES ${values}`, rows.flat());
+  await trx.raw(
+    `INSERT INTO ${dialectOf(trx).quote(table)} (${columns.join(', ')}) VALUES ${values}`,
+    rows.flat(),
+  );
 }
