@@ -1,5 +1,5 @@
-import { passwordLimits } from '../../src/application/attempts.ts';
-import { AuthError } from '../../src/application/index.ts';
+import { passwordLimits } from '../../src/application/limits/policy.ts';
+import { AuthError, canonicalEmail } from '../../src/application/index.ts';
 import { type PlantedBug, replacing, STORE_BUGS } from './planted-store.ts';
 
 /** Milliseconds. */
@@ -59,9 +59,9 @@ const USE_CASE_BUGS: readonly PlantedBug[] = [
         try {
           return await auth.login(credentials);
         } catch (error) {
-          const [limit] = passwordLimits(credentials.email, credentials.address).slice(-2);
-          if (limit)
-            await point('attempts.add', () => store.add(`count ${limit.key}`, limit.window));
+          const email = canonicalEmail(credentials.email) ?? credentials.email;
+          const [limit] = passwordLimits(email, credentials.address).slice(-2);
+          if (limit) await point('attempts.add', () => store.add(limit.key, limit.window));
           throw error;
         }
       },

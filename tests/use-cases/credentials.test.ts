@@ -88,6 +88,24 @@ emails('is the same for every spelling of it', () => {
   fc.assert(sameForAll, { numRuns: 1_000 });
 });
 
+emails('has at most 30 combining marks in a row, before NFC and after it', () => {
+  const withMarks = (marks: string) => canonicalEmail(`x${marks}@example.com`);
+  assert.type(withMarks('\u0316'.repeat(30)), 'string');
+  assert.is(withMarks('\u0316'.repeat(31)), undefined);
+  // NFC makes two marks of this one.
+  assert.type(withMarks('\u0344'.repeat(15)), 'string');
+  assert.is(withMarks('\u0344'.repeat(16)), undefined);
+  assert.type(withMarks('\u0316'.repeat(30) + 'x' + '\u0316'.repeat(30)), 'string');
+});
+
+emails('may be decomposed, however long that makes it', () => {
+  // A letter with three marks.
+  const letters = '\u1f82'.repeat(242);
+  const decomposed = letters.normalize('NFD');
+  assert.is(decomposed.length, 4 * 242);
+  assert.is(canonicalEmail(`${decomposed}@example.com`), `${letters}@example.com`);
+});
+
 emails('is made of every ordinary address, by lower case alone', () => {
   const ordinary = fc.emailAddress().filter((text) => text.length <= 254);
   const isTaken = fc.property(ordinary, fc.boolean(), (address, upper) => {
@@ -184,6 +202,47 @@ passwords('may be confirmed in another spelling than it was given in', async () 
   const [password, confirmPassword] = ['pässwörd', 'pässwörd'.normalize('NFD')];
   await auth.registerUser({ username: 'Ada', email: 'ada@x.co', password, confirmPassword });
 });
+
+passwords('counts in NFC, however long its other spellings are', async () => {
+  const auth = createAuth(fakePorts());
+  // Two bytes of NFC each, and three units of NFD: no character has more units for its bytes.
+  const password = '\u01d5'.repeat(512);
+  const long = password.normalize('NFD');
+  const ada = { username: 'Ada', email: 'ada@x.co' };
+  await auth.registerUser({ ...ada, password: long, confirmPassword: password });
+  assert.type(await outcome(auth.login({ ...ada, password })), 'object');
+  assert.type(await outcome(auth.login({ ...ada, password: long })), 'object');
+  const eve = { username: 'Eve', email: 'eve@x.co' };
+  for (const longer of [`${password}a`, `${long}a`, `${long}\u0316`]) {
+    const given = { ...eve, password: longer, confirmPassword: longer };
+    assert.is(await outcome(auth.registerUser(given)), 'password_too_long');
+    const differing = { ...given, confirmPassword: `${longer}b` };
+    assert.is(await outcome(auth.registerUser(differing)), 'passwords_differ');
+    assert.is(await outcome(auth.login({ ...ada, password: longer })), 'invalid_credentials');
+  }
+});
+
+passwords(
+  'has no more UTF-16 units in any spelling than one and a half for each byte of NFC',
+  () => {
+    // Of each text that NFD leaves as it is: the most units of one character that stands for it.
+    const most = new Map<string, number>();
+    const characters = Array.from({ length: 0x110000 }, (_, i) => String.fromCodePoint(i));
+    const valid = characters.filter((character) => character.isWellFormed());
+    for (const character of valid) {
+      const parts = character.normalize('NFD');
+      most.set(parts, Math.max(most.get(parts) ?? 0, character.length));
+    }
+    let worst = 0;
+    for (const character of valid) {
+      if (character.normalize('NFC') !== character) continue;
+      let units = 0;
+      for (const part of character.normalize('NFD')) units += most.get(part) ?? Infinity;
+      worst = Math.max(worst, units / Buffer.byteLength(character));
+    }
+    assert.is(worst, 1.5);
+  },
+);
 
 passwords('has its lower limit in code points and its upper one in bytes', () => {
   const sign = fc.constantFrom('a', 'é', '한', '😀', ' ');

@@ -72,6 +72,8 @@ login('spends exactly one hash on every rejection, whatever was wrong', async ()
     { ...ADA, password: 'x' },
     { ...ADA, password: ' ' },
     { ...ADA, password: 'x'.repeat(1025) },
+    { ...ADA, password: '\u0301\u0316'.repeat(4_000) },
+    { ...ADA, email: `a${'\u0301\u0316'.repeat(700)}@example.com` },
     { ...ADA, password: `${ADA.password}\u0000` },
     { ...ADA, password: `${ADA.password}\ud800` },
   ];

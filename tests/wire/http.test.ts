@@ -181,6 +181,10 @@ for (const host of HTTP_HOSTS) {
   it('says what else is wrong with a registration', async ({ url }) => {
     const cases: [Partial<typeof ADA>, string][] = [
       [{ confirm_password: 'other' }, 'Passwords do not match'],
+      [
+        { password: '\u0316'.repeat(2_000), confirm_password: '\u0316'.repeat(2_001) },
+        'Passwords do not match',
+      ],
       [{ email: 'nonsense' }, 'Invalid email address'],
       [{ username: 'a\u0000' }, 'Invalid username'],
       [{ username: 'é'.repeat(256) }, 'Username must be at most 255 characters'],
@@ -189,6 +193,7 @@ for (const host of HTTP_HOSTS) {
       ['\ud800'.repeat(8), 'Invalid password'],
       ['1234567', 'Password must be at least 8 characters'],
       ['x'.repeat(1025), 'Password must be at most 1024 bytes'],
+      ['\u0316'.repeat(2_000), 'Password must be at most 1024 bytes'],
     ];
     const fields = passwords.map(([password, text]): [Partial<typeof ADA>, string] => [
       { password, confirm_password: password },

@@ -1,9 +1,17 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import express from 'express';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type EndpointOptions, endpoints } from '../../src/adapters/http/contract/endpoints.ts';
+import {
+  type Endpoint,
+  type EndpointOptions,
+  endpoints,
+} from '../../src/adapters/http/contract/endpoints.ts';
+import { authRouter } from '../../src/adapters/http/hosts/express.ts';
 import { fetchHandler } from '../../src/adapters/http/hosts/fetch.ts';
 import { openApi } from '../../src/adapters/http/openapi/document.ts';
 import { NOT_FOUND } from '../../src/adapters/http/contract/reply.ts';
@@ -176,6 +184,37 @@ described('is as the options of its host say', async () => {
   assert.equal(routesIn(served), ['POST /register', 'GET /openapi.json']);
   assert.equal(served.servers[0]?.url, '/a/b');
 });
+
+described(
+  'is made once for all requests, whatever path they say that it is mounted under',
+  async () => {
+    const handler = authRouter(createAuth(fakePorts()));
+    const app = express().use('/:tenant', handler).use('/a/:tenant', handler);
+    const server = app.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    try {
+      for (const mount of ['/one', '/two', '/a/$&', '/%22', "/$'", '/one']) {
+        const response = await fetch(`http://127.0.0.1:${port}${mount}/openapi.json`);
+        const text = await response.text();
+        const expected = openApi(endpoints(), { usersAccess: 'public', mount });
+        assert.is(text, JSON.stringify(expected));
+      }
+    } finally {
+      server.close();
+    }
+
+    const served = endpoints().find(({ path }) => path === '/openapi.json');
+    const ask = async (path: string) =>
+      served?.handle(createAuth(fakePorts()), { path } as Parameters<Endpoint['handle']>[1]);
+    await ask('/openapi.json');
+    const before = process.cpuUsage();
+    for (let i = 0; i < 100; i += 1) await ask(`/${i}/openapi.json`);
+    const { user, system } = process.cpuUsage(before);
+    // Microseconds. To make it takes some milliseconds each time.
+    assert.ok((user + system) / 100 < 1_000, `${(user + system) / 100} µs each`);
+  },
+);
 
 described.run();
 

@@ -177,7 +177,12 @@ for (const host of HTTP_HOSTS) {
       [`${NAME}=${refresh} x`, 401],
       [`${NAME}=%65${refresh.slice(1)}`, 401],
       [`${NAME}=${refresh}x`, 401],
-      [`${NAME}=${'x'.repeat(10_000)}`, 401],
+      [`${NAME}=${'x'.repeat(5_000)}`, 401],
+      [`\t ${NAME}=${refresh} \t; a=b`, 200],
+      [`a=${' '.repeat(6_000)}b; ${NAME}=${refresh}`, 200],
+      // A header of more than 8 KiB is not read.
+      [`a=${' '.repeat(8_192)}b; ${NAME}=${refresh}`, 400],
+      [`${NAME}=${'x'.repeat(10_000)}`, 400],
     ];
     for (const [Cookie, status] of statuses) {
       const answer = await ask(url, 'POST /refresh', undefined, { headers: { Cookie } });

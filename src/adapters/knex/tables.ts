@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { checkOptions } from '../../domain/options.ts';
+import { checkOptions } from '../../application/options.ts';
 import { dialectOf } from './connection/dialects.ts';
 
 /** The tables, by what is in them. */

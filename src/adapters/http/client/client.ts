@@ -14,7 +14,7 @@ import type {
 } from '../../../application/index.ts';
 import { AuthError, type AuthErrorCode } from '../../../domain/errors.ts';
 import { includesRole } from '../../../domain/user.ts';
-import { checkOptions } from '../../../domain/options.ts';
+import { checkOptions } from '../../../application/options.ts';
 import { changeBody, credentialsBody, deletionBody, registrationBody } from './request-bodies.ts';
 import {
   arrayIn,

@@ -89,10 +89,12 @@ export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
     throw new RangeError(`usersAccess cannot be ${usersAccess}`);
   }
   if (typeof only === 'string') throw new RangeError('only must be an array');
-  // Imported when it is first asked for: few ever do.
+  let kept: readonly [before: string, after: string] | undefined;
   const describe: Describe = async (path) => {
-    const { openApi } = await import('../openapi/document.ts');
-    return openApi(table, { usersAccess, mount: path.slice(0, -'/openapi.json'.length) });
+    // Made when it is first asked for: few ever do.
+    kept ??= await documentAround(table, usersAccess);
+    const [before, after] = kept;
+    return before + JSON.stringify(path.slice(0, -'/openapi.json'.length) || '/') + after;
   };
   const all = Object.entries(rows(usersAccess, publicKeys, isReady, describe));
   const unknown = only?.find((name) => all.every(([known]) => known !== name));
@@ -113,8 +115,24 @@ export function endpoints(options: EndpointOptions = {}): readonly Endpoint[] {
 
 const HEALTH: readonly EndpointName[] = ['GET /health/live', 'GET /health/ready'];
 
-/** The document of what is mounted, by the path at which it is asked for. */
-type Describe = (path: string) => Promise<object>;
+/** The text of the document of what is mounted, by the path at which it is asked for. */
+type Describe = (path: string) => Promise<string>;
+
+/**
+ * The text of the document before and after the path that the endpoints are mounted under, which is all that
+ * changes from one request to another. Clients can choose that path (`app.use('/:tenant', …)`), so whole
+ * documents by their paths would fill the memory.
+ */
+async function documentAround(
+  table: readonly Endpoint[],
+  usersAccess: UsersAccess,
+): Promise<readonly [before: string, after: string]> {
+  const { openApi } = await import('../openapi/document.ts');
+  const placeholder = '\0';
+  const text = JSON.stringify(openApi(table, { usersAccess, mount: placeholder }));
+  const [before = '', after = ''] = text.split(JSON.stringify(placeholder));
+  return [before, after];
+}
 
 function rows(
   usersAccess: UsersAccess,
@@ -255,7 +273,10 @@ function rows(
       handle: async () => json(200, { keys: publicKeys }, PUBLIC_FOR_MINUTES),
     },
     'GET /openapi.json': {
-      handle: async (_, { path }) => json(200, await describe(path), PUBLIC_FOR_MINUTES),
+      async handle(_, { path }) {
+        const headers = { ...JSON_HEADERS, ...PUBLIC_FOR_MINUTES };
+        return { status: 200, headers, body: await describe(path) };
+      },
     },
     'GET /health/live': { handle: async () => json(200, { message: 'Alive' }) },
     'GET /health/ready': {

@@ -8,14 +8,18 @@ const MAX_LENGTH = 4096;
 /** What a cookie can hold as it is (RFC 6265 §4.1.1). */
 const VALUE = /^[!#-+\--:<-[\]-~]*$/;
 
+/** Characters of a Cookie header that are read: twice what browsers keep in one cookie. */
+const MAX_HEADER_LENGTH = 8192;
+
 /** A text that is no token. */
 const NOT_ONE_TOKEN = 'not one token';
 
 /** The cookie of a refresh token: no script can read it, and no page of another site make use of it. */
 export interface RefreshCookie {
   /**
-   * The token in a Cookie header: '' where there is none, and a text that is no token where it cannot be
-   * told which. Of two cookies of our name one may be a neighbour's, set for all of a domain (RFC 6265 §8.6).
+   * The token in a Cookie header: '' where there is none or the header is longer than 8 KiB, and a text that
+   * is no token where it cannot be told which. Of two cookies of our name one may be a neighbour's, set for all
+   * of a domain (RFC 6265 §8.6).
    */
   readonly read: (header: string | undefined) => string;
   /**
@@ -38,9 +42,10 @@ export function refreshCookie(isInsecure: boolean): RefreshCookie {
   const fits = (token: string) => name.length + token.length <= MAX_LENGTH && VALUE.test(token);
   return {
     read(header = '') {
+      if (header.length > MAX_HEADER_LENGTH) return '';
       const [token = '', ...others] = header
         .split(';')
-        .map((pair) => pair.replace(/^[ \t]+|[ \t]+$/g, ''))
+        .map((pair) => trimBlanks(pair))
         .filter((pair) => pair.startsWith(`${name}=`))
         .map((pair) => pair.slice(name.length + 1));
       return others.length === 0 && fits(token) ? token : NOT_ONE_TOKEN;
@@ -53,6 +58,22 @@ export function refreshCookie(isInsecure: boolean): RefreshCookie {
     },
     removal: `${name}=; ${attributes}; Max-Age=0`,
   };
+}
+
+/**
+ * Removes spaces and tabs at both ends. A regular expression for the end would be tried at each blank of
+ * the text, and take time that grows with the square of its length.
+ */
+function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpaceOrTab(text[start])) start += 1;
+  while (end > start && isSpaceOrTab(text[end - 1])) end -= 1;
+  return text.slice(start, end);
+}
+
+function isSpaceOrTab(character: string | undefined): boolean {
+  return character === ' ' || character === '\t';
 }
 
 /**

@@ -1,6 +1,6 @@
 import { type Auth, AuthError, type Identity, type Role } from '../../../application/index.ts';
 import { isRole } from '../../../domain/user.ts';
-import { checkOptions, isOrigin } from '../../../domain/options.ts';
+import { checkOptions, isOrigin } from '../../../application/options.ts';
 import { COOKIE_MODE, MODE_HEADER, refreshCookie } from './cookies.ts';
 import { isForeign } from './cors.ts';
 import { type Endpoint, type EndpointOptions, FAILURE, type Input } from '../contract/endpoints.ts';

@@ -10,10 +10,11 @@ export interface Dialect {
   /** Whether a driver sends values apart from the SQL text, so that none can be read as SQL. */
   readonly sendsValuesApart: (client: unknown) => boolean;
   /**
-   * Asked only where values are written into the SQL text.
-   * @throws Error if a value could be read as SQL on its way to the database, or be changed
+   * Checks a connection of a host's pool. Asked only where values are written into the SQL text.
+   * @throws Error if a value could be read as SQL, or change, on its way to the database or back, or
+   * if statements are not committed at once
    */
-  readonly refuseUnsafeValues: (knex: Knex) => Promise<void>;
+  readonly refuseUnsafeSettings: (knex: Knex) => Promise<void>;
 
   /** An identifier as it stands in a statement. */
   readonly quote: (name: string) => string;

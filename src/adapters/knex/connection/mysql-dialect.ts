@@ -9,7 +9,7 @@ export const mysqlDialect: Dialect = {
   driverName: 'mysql2',
 
   sendsValuesApart: (client) => Reflect.get(Object(client), 'preparesValues') === true,
-  refuseUnsafeValues,
+  refuseUnsafeSettings,
 
   quote,
   onDuplicate: () => 'ON DUPLICATE KEY UPDATE',
@@ -121,19 +121,29 @@ const RECEIVED = Buffer.from(SENT).toString('hex').toUpperCase();
 
 interface Receipt {
   readonly received: string;
+  readonly returned: string;
   readonly charset: string;
+  readonly autocommit: number | string;
 }
 
-async function refuseUnsafeValues(knex: Knex): Promise<void> {
+async function refuseUnsafeSettings(knex: Knex): Promise<void> {
   const [[receipt]] = await knex.raw<readonly [readonly [Receipt]]>(
-    'SELECT HEX(?) AS received, @@character_set_client AS charset',
-    [SENT],
+    `SELECT HEX(?) AS received, ? AS returned, @@character_set_client AS charset,
+      @@autocommit AS autocommit`,
+    [SENT, SENT],
   );
-  if (receipt.received === RECEIVED && receipt.charset === 'utf8mb4') return;
-  throw new Error(
-    "the knex's connections change texts, or could let one be read as SQL: they need the charset" +
-      ' utf8mb4, and a sql_mode without NO_BACKSLASH_ESCAPES',
-  );
+  const { received, returned, charset, autocommit } = receipt;
+  if (received !== RECEIVED || returned !== SENT || charset !== 'utf8mb4') {
+    throw new Error(
+      "the knex's connections change texts, or could let one be read as SQL: they need the charset" +
+        ' utf8mb4, and a sql_mode without NO_BACKSLASH_ESCAPES',
+    );
+  }
+  if (Number(autocommit) !== 1) {
+    throw new Error(
+      "the knex's connections commit nothing by themselves: set autocommit = 1 in pool.afterCreate",
+    );
+  }
 }
 
 function isResultHeader(result: unknown): result is { readonly affectedRows: number } {

@@ -7,9 +7,13 @@ export function sendsValuesApart(knex: Knex): boolean {
   return dialectOf(knex).sendsValuesApart(client);
 }
 
-/** @throws Error if a value could be read as SQL on its way to the database, or be changed */
+/**
+ * Checks a connection of a host's pool, whose settings are not ours to change.
+ * @throws Error if a value could be read as SQL, or change, on its way to the database or back, or if
+ * statements are not committed at once
+ */
 export async function refuseUnsafeValues(knex: Knex): Promise<void> {
-  if (!sendsValuesApart(knex)) await dialectOf(knex).refuseUnsafeValues(knex);
+  if (!sendsValuesApart(knex)) await dialectOf(knex).refuseUnsafeSettings(knex);
 }
 
 /** Resolves once values are known to be safe. Asks the database once, or until it answers. */

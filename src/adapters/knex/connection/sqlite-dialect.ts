@@ -8,7 +8,7 @@ export const sqliteDialect: Dialect = {
   driverName: 'better-sqlite3',
 
   sendsValuesApart: () => true,
-  async refuseUnsafeValues() {},
+  async refuseUnsafeSettings() {},
 
   quote,
   onDuplicate: (key) => `ON CONFLICT (${quote(key)}) DO UPDATE SET`,
