@@ -7,7 +7,7 @@ import { reading, writing } from './connection/retry.ts';
 export const AUDIT_TABLE = 'audit_events';
 const MAX_ADDRESS_LENGTH = 100;
 
-/** The audit log in a table of its own, which no migration makes: only a service that keeps one has it. */
+/** The audit log in a table that no migration makes: only a service that keeps a log has it. */
 export class KnexAudit implements AuditLog {
   readonly #knex: Knex;
 

@@ -20,9 +20,9 @@ interface WaitingItem<Item, Result> {
 }
 
 /**
- * Collects the items that are given in one turn of the event loop, and makes one call for all of them:
- * at 32 requests at once that is a third of the work, for a single one it is no more. `run` begins
- * after its last item was given, and resolves to a result for each item, in the same order.
+ * Collects the items that are given in one turn of the event loop, and makes one call for all of
+ * them: at 32 requests at once that is a third of the work, for a single one it is no more. `run`
+ * begins after its last item was given, and resolves to a result for each item, in the same order.
  */
 export function batched<Item, Result>(
   run: (items: readonly Item[]) => Promise<readonly Result[]>,

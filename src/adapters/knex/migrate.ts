@@ -14,13 +14,13 @@ const LEASE_MS = 10_000;
 const LEASE_TIMEOUT_MS = 60_000;
 
 /**
- * Makes the tables, or brings them up to date. Any number of processes may call it at once. If one dies
- * while it migrates, the others wait for its lease to expire; knex's own lock would stay for good.
- * Nothing else in the database is touched, not even its own migrations. A database that has later
- * steps, of a newer release, is left as it is.
- * @throws RangeError for what `knexRepositories` refuses. Error, before anything is changed, if values
- * would be unsafe, if another application has a table of one of these names, or if a restore was
- * not finished
+ * Makes the tables, or brings them up to date. Any number of processes may call it at once. If one
+ * dies while it migrates, the others wait for its lease to expire; knex's own lock would stay for
+ * good. Nothing else in the database is touched, not even its own migrations. A database that has
+ * later steps, of a newer release, is left as it is.
+ * @throws RangeError for what `knexRepositories` refuses. Error, before anything is changed, if
+ * values would be unsafe, if another application has a table of one of these names, or if a restore
+ * was not finished
  */
 export async function migrate(knex: Knex, options: KnexOptions = {}): Promise<void> {
   const tables = tablesOf(knex, options);
@@ -42,8 +42,8 @@ export async function migrate(knex: Knex, options: KnexOptions = {}): Promise<vo
 }
 
 /**
- * Tells our tables from another application's of the same name, by the record of our migrations (which
- * an earlier release kept in knex's own table) or the lease of a run that was not finished.
+ * Tells our tables from another application's of the same name, by the record of our migrations
+ * (which an earlier release kept in knex's own table) or the lease of a run that was not finished.
  */
 async function refuseForeignTables(knex: Knex, tables: TableNames): Promise<void> {
   const names = [...Object.values<string>({ ...tables }), notesOf(tables)];

@@ -4,9 +4,9 @@ import { dialectOf } from './connection/dialects.ts';
 import { DEFAULT_TABLES, notesOf, type TableNames } from './tables.ts';
 
 /**
- * The schema, step by step. Any number of processes can run a step again, also one that stopped halfway:
- * a step leaves alone what is there. Columns and times are as on the wire: ISO 8601 text in UTC sorts
- * by time, and no driver or time zone can shift it.
+ * The schema, step by step. Any number of processes can run a step again, also one that stopped
+ * halfway: a step leaves alone what is there. Columns and times are as on the wire: ISO 8601 text
+ * in UTC sorts by time, and no driver or time zone can shift it.
  */
 export function stepsOf(tables: TableNames): Readonly<Record<string, Knex.Migration>> {
   const { users, sessions, attempts } = tables;
@@ -116,9 +116,9 @@ function attemptsTable({ attempts }: TableNames, types: ColumnTypes): TableDefin
 }
 
 /**
- * The settings by which knex and its command line make the steps. They record them in a table of our own,
- * apart from the host's migrations. Every setting is given, because knex would take the others from
- * the host's knex.
+ * The settings by which knex and its command line make the steps. They record them in a table of
+ * our own, apart from the host's migrations. Every setting is given, because knex would take the
+ * others from the host's knex.
  */
 export function migratorConfig(
   tables: TableNames = DEFAULT_TABLES,

@@ -43,8 +43,8 @@ const SESSION_COLUMNS = [
 ] as const;
 
 /**
- * Every login and refresh runs `insert`, `find`, `touch` or the update of `rotate`, so these are raw
- * statements; all others use knex's query builder, which costs more than it takes to run them.
+ * Every login and refresh runs `insert`, `find`, `touch` or the update of `rotate`, so these are
+ * raw statements; all others use knex's query builder, which costs more than it takes to run them.
  */
 export class KnexSessions implements SessionRepository {
   readonly #knex: Knex;

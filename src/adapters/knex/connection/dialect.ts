@@ -11,8 +11,8 @@ export interface Dialect {
   readonly sendsValuesApart: (client: unknown) => boolean;
   /**
    * Checks a connection of a host's pool. Asked only where values are written into the SQL text.
-   * @throws Error if a value could be read as SQL, or change, on its way to the database or back, or
-   * if statements are not committed at once
+   * @throws Error if a value could be read as SQL, or change, on its way to the database or back,
+   * or if statements are not committed at once
    */
   readonly refuseUnsafeSettings: (knex: Knex) => Promise<void>;
 
@@ -55,7 +55,7 @@ export interface Dialect {
   readonly faultOf: (signs: ErrorSigns) => Fault | undefined;
   /** The code of the error by which a unique key refuses a value that is there already. */
   readonly uniqueViolation: string;
-  /** The code of the error for a statement that a server does not know, if it has one of its own. */
+  /** The code of the error for a statement that the server cannot parse, if it has its own code. */
   readonly syntaxError: string | undefined;
 
   /** Whether a restore takes several steps, so that the database is marked until the last one. */

@@ -101,7 +101,9 @@ async function characterSet(knex: Knex, charset: TableDefinition['charset']): Pr
   }
 }
 
-/** MariaDB and MySQL name it differently; `utf8mb4_bin`, which both have, ignores trailing spaces. */
+/**
+ * MariaDB and MySQL name it differently; `utf8mb4_bin`, which both have, ignores trailing spaces.
+ */
 async function byteCollation(knex: Knex): Promise<string> {
   const found = await knex('information_schema.collations')
     .select({ name: 'collation_name' })

@@ -2,8 +2,8 @@ import type { Knex } from 'knex';
 import { dialectOf, hasTable } from './dialects.ts';
 
 /**
- * The table that marks a database on a server while a restore empties and fills it, and after one that
- * did not finish. Its row holds the id that the next user would have got before the restore.
+ * The table that marks a database on a server while a restore empties and fills it, and after one
+ * that did not finish. Its row holds the id that the next user would have got before the restore.
  */
 export const RESTORE_MARK = 'portcullis_restore';
 

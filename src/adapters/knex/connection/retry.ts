@@ -48,11 +48,11 @@ export interface Write<T> {
 }
 
 /**
- * Writes, and retries where that helps. `attempt` is one whole statement or transaction, and releases
- * its connection before it settles, so that reads do not wait for a write that waits.
+ * Writes, and retries where that helps. `attempt` is one whole statement or transaction, and
+ * releases its connection before it settles, so that reads do not wait for a write that waits.
  *
- * Once an answer was lost, `found` decides and not the error of a later attempt: "the email is taken"
- * or "no such row" can be what the first attempt itself did.
+ * Once an answer was lost, `found` decides and not the error of a later attempt: "the email is
+ * taken" or "no such row" can be what the first attempt itself did.
  * @throws StoreUnwritable, or the error of the database
  */
 export async function writing<T>(

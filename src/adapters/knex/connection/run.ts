@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { dialectOf } from './dialects.ts';
 
 /**
- * Runs a statement on a connection of knex's pool without knex's query builder and runner, which would
- * add half to the cost of a small one. knex's time limits and events stay in force. Resolves to rows,
- * or to the driver's note on changed rows; the caller knows which, and what is in them.
+ * Runs a statement on a connection of knex's pool without knex's query builder and runner, which
+ * would add half to the cost of a small one. knex's time limits and events stay in force. Resolves
+ * to rows, or to the driver's note on changed rows; the caller knows which, and what is in them.
  */
 export async function runDirectly<Result>(
   knex: HasDirectClient,

@@ -9,8 +9,8 @@ export function sendsValuesApart(knex: Knex): boolean {
 
 /**
  * Checks a connection of a host's pool, whose settings are not ours to change.
- * @throws Error if a value could be read as SQL, or change, on its way to the database or back, or if
- * statements are not committed at once
+ * @throws Error if a value could be read as SQL, or change, on its way to the database or back, or
+ * if statements are not committed at once
  */
 export async function refuseUnsafeValues(knex: Knex): Promise<void> {
   if (!sendsValuesApart(knex)) await dialectOf(knex).refuseUnsafeSettings(knex);

@@ -54,8 +54,8 @@ export class SqliteClient extends SqliteDialect<SqliteSettings> {
     refuseReplaced();
     if (synchronous !== undefined) {
       const begin = async () => {
-        // Waits for a restore to end, which replaces the file: SQLite would apply this file's log to
-        // the new one.
+        // Waits for a restore to end, which replaces the file: SQLite would apply this file's log
+        // to the new one.
         db.exec('SELECT 1 FROM sqlite_master');
         refuseReplaced();
         db.exec('PRAGMA journal_mode = WAL');

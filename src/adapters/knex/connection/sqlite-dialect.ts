@@ -45,7 +45,8 @@ export const sqliteDialect: Dialect = {
     for (const [key, column] of Object.entries(keys)) {
       await knex.raw(`CREATE INDEX IF NOT EXISTS ${key} ON ${table} (${column})`);
     }
-    // SQLite enforces foreign keys only on connections that ask for it; an operator's shell does not.
+    // SQLite enforces foreign keys only on connections that ask for it; an operator's shell does
+    // not.
     if (owner) {
       await knex.raw(`CREATE TRIGGER IF NOT EXISTS ${name}_follow_${owner.table}
         AFTER DELETE ON ${quote(owner.table)}

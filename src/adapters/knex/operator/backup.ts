@@ -17,10 +17,10 @@ import { DEFAULT_TABLES } from '../tables.ts';
 export { BackupRefused } from './backup-file.ts';
 
 /**
- * Writes all that is in a database to a new file, compressed, as of one moment after the call; the service may
- * run meanwhile. Holds hashes of passwords, so its mode is 0600. For MySQL and MariaDB it needs
- * their program for dumps. Resolves to what the file says of itself.
- * @throws BackupRefused, and whatever the database or the disk gives for an error: then there is no file
+ * Writes the content of a database, as of one moment after the call, to a new compressed file; the
+ * service may run meanwhile. The file holds password hashes, so its mode is 0600. MySQL and MariaDB
+ * need their program for dumps. Resolves to the description that the file begins with.
+ * @throws BackupRefused, or the error of the database or the disk; then there is no file
  */
 export async function backUp(
   target: DatabaseTarget,
@@ -32,9 +32,9 @@ export async function backUp(
 }
 
 export interface RestoreOptions {
-  /** Throw away what is in the database. Else it must be empty. */
+  /** Deletes what is in the database. Otherwise it must be empty. */
   readonly replace?: boolean;
-  /** Sign everybody out: else sessions that have ended since the backup go on. */
+  /** Ends all sessions. Otherwise those that ended after the backup are valid again. */
   readonly withoutSessions?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -42,14 +42,14 @@ export interface RestoreOptions {
 export interface Restored {
   readonly about: About;
   readonly users: number;
-  /** The id from which users are counted on: none that was given since the backup is given again. */
+  /** The id of the next user: beyond every id that was given after the backup. */
   readonly nextId: number;
 }
 
 /**
- * Brings a database back to what it was when `file` was written, and its tables up to date. No service
- * may run on it. Before anything is changed, the whole file has been read and found in order.
- * @throws BackupRefused, and whatever the database or the disk gives for an error
+ * Restores a database from `file`, and brings its tables up to date. No service may run on it. The
+ * whole file is read and checked before anything is changed.
+ * @throws BackupRefused, or the error of the database or the disk
  */
 export async function restore(
   target: DatabaseTarget,

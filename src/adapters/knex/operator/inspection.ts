@@ -107,7 +107,7 @@ export async function otherHashes(knex: Knex, today: string): Promise<readonly s
   return found;
 }
 
-/** The kind and cost of a hash: without salt and key, which come last except in bcrypt and Django's scrypt. */
+/** A hash without salt and key, which come last except in bcrypt and Django's scrypt. */
 function untilSalt(hash: string): string {
   const parts = hash.split('$');
   if (parts.length < 3) return hash;

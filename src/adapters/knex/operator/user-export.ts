@@ -3,7 +3,7 @@ import { reading } from '../connection/retry.ts';
 import { toBoolean, toNumber } from '../columns.ts';
 import { DEFAULT_TABLES } from '../tables.ts';
 
-/** A user as the table has them, named as on the wire. */
+/** A user, with the names of the HTTP interface. */
 export interface ExportedUser {
   readonly id: number;
   readonly username: string;
@@ -21,7 +21,7 @@ interface Row extends Omit<ExportedUser, 'id' | 'disabled'> {
 
 const PAGE_ROWS = 1_024;
 
-/** All users by ascending id, a page at a time: for what leaves the database, hashes only where asked for. */
+/** All users by ascending id, a page at a time; with their hashes only if asked for. */
 export async function* exportedUsers(
   knex: Knex,
   withHashes: boolean,
