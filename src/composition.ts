@@ -11,7 +11,7 @@ import type { EndpointOptions } from './adapters/http/contract/endpoints.ts';
 import { expressApp } from './adapters/http/hosts/express.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { legacyHashes } from './adapters/argon2/legacy-hashes.ts';
-import { openDatabase, openWithoutSync } from './adapters/knex/connection/open.ts';
+import { openDatabase, openForCounts } from './adapters/knex/connection/open.ts';
 import { clockAhead } from './adapters/knex/operator/inspection.ts';
 import { knexRepositories } from './adapters/knex/repositories.ts';
 import type { Metrics } from './adapters/metrics/metrics.ts';
@@ -93,7 +93,7 @@ export async function compose(
     },
     metrics: () => metrics,
     knex: () => (store.kind === 'memory' ? undefined : openDatabase(store, { connections })),
-    counts: () => (store.kind === 'sqlite' ? openWithoutSync(store) : undefined),
+    counts: () => (store.kind === 'memory' ? undefined : openForCounts(store)),
     repositories: (part) => {
       const knex = part('knex');
       return knex ? knexRepositories(knex) : memoryRepositories();

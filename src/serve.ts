@@ -11,7 +11,7 @@ import {
   httpServer,
   openConnections,
 } from './adapters/http/hosts/server.ts';
-import { attend, openForMigration, poolLoad } from './adapters/knex/connection/open.ts';
+import { keepAlive, openForMigration, poolLoad } from './adapters/knex/connection/open.ts';
 import { otherHashes } from './adapters/knex/operator/inspection.ts';
 import { KnexAudit } from './adapters/knex/audit.ts';
 import { migrate } from './adapters/knex/migrate.ts';
@@ -69,7 +69,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
   });
   const shown = metrics && (await showMetrics(config, metrics));
   const stopPruning = pruneEveryHour(composition.part);
-  const stopAttending = knex && attend(knex);
+  const stopKeepAlive = knex && keepAlive(knex);
   return {
     url: urlOf(server.address()),
     metricsUrl: shown?.url,
@@ -78,7 +78,7 @@ export async function serve(config: Config, overrides: Partial<Parts> = {}): Pro
       stopPruning();
       composition.part('readiness').stop();
       if (shutdownDelay > 0) await sleep(shutdownDelay * 1000);
-      stopAttending?.();
+      stopKeepAlive?.();
       await drain(server, lastCallMs, shutdownGrace * 1000);
       await composition.close();
       await shown?.close();

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { developmentSecretPath } from '../adapters/config/kept-secret.ts';
 import { BackupRefused, backUp, type Restored, restore } from '../adapters/knex/operator/backup.ts';
-import { faultOf } from '../adapters/knex/connection/retry.ts';
+import { faultOf } from '../adapters/knex/connection/faults.ts';
 import { readDatabase } from './harness.ts';
 import { refuseDatabase, Refused, type Report, untilSignal } from './terminal.ts';
 

@@ -112,7 +112,7 @@ function examineSettings(config: Config): Finding[] {
 /** Checks that only the owner can read the files that hold secrets. */
 function examineFiles({ store, jwtKey }: Config, env: NodeJS.ProcessEnv): Finding[] {
   const files: string[] = [];
-  if (store.kind === 'sqlite') files.push(store.path);
+  if ('path' in store) files.push(store.path);
   files.push(...(env['JWT_PREVIOUS_KEY_FILES'] ?? '').split(',').filter(holdsPrivateKey));
   if (env['JWT_PRIVATE_KEY_FILE']) files.push(env['JWT_PRIVATE_KEY_FILE']);
   else if (jwtKey === undefined && store.kind !== 'memory')
@@ -135,7 +135,7 @@ const PRUNING_DELAY = 2 * 60 * 60;
 async function examineStore(config: Config): Promise<Finding[]> {
   const { store } = config;
   if (store.kind === 'memory') return [note('memory: every user is lost at a restart')];
-  if (store.kind === 'sqlite' && !existsSync(store.path)) {
+  if ('path' in store && !existsSync(store.path)) {
     return [note(`${store.path} is not there yet: the first start makes it`)];
   }
   const knex = openForInspection(store);

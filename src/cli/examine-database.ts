@@ -18,7 +18,7 @@ export function examineDatabase(config: Config, facts: DatabaseFacts): Finding[]
   );
   if (hasUsers) findings.push(...examineUsers(config, facts));
   findings.push(...examineRoles(config, facts), ...examineAudit(config, facts));
-  if (store.kind === 'mysql') {
+  if ('hosts' in store) {
     findings.push(
       Math.abs(clockAhead) <= MAX_CLOCK_SKEW
         ? ok(`the clocks here and of the database are ${Math.abs(clockAhead).toFixed(1)} s apart`)
@@ -102,7 +102,7 @@ function examineAudit({ audit: kept }: Config, { audit }: DatabaseFacts): Findin
 const MAX_CLOCK_SKEW = 5;
 
 function examineConnection(
-  { hosts, tls }: Extract<Config['store'], { kind: 'mysql' }>,
+  { hosts, tls }: Extract<Config['store'], { hosts: unknown }>,
   cipher: string | undefined,
 ): Finding[] {
   if (hosts.every(({ host }) => isLoopback(host))) return [ok('the database is on this machine')];

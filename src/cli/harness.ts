@@ -47,7 +47,7 @@ export async function withParts(
 /** Checks before a command: only `migrate` and the service make tables or a database file. */
 export const refuseOutdated = {
   file(target: DatabaseTarget): void {
-    if (target.kind === 'mysql' || existsSync(target.path)) return;
+    if (!('path' in target) || existsSync(target.path)) return;
     throw new Refused(`${target.path} is not there: portcullis migrate makes it`);
   },
   async tables(knex: Knex): Promise<void> {

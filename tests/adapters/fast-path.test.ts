@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
 import { VerifiedTokens } from '../../src/adapters/jwt/verified-tokens.ts';
-import { LookUps } from '../../src/adapters/knex/batch-loader.ts';
+import { BatchLoader, batched } from '../../src/adapters/knex/batch-loader.ts';
 import { fetchHandler } from '../../src/adapters/http/hosts/fetch.ts';
 import { createAuth, type Email, type PageQuery } from '../../src/application/index.ts';
 import { outcome } from '../support/expect.ts';
@@ -287,7 +287,11 @@ function underControl() {
         queries.push({ keys: bindings.map(Number), answer, fail: reject });
       }),
   } as const;
-  const found = new LookUps<number, Row>({ client }, 'SELECT id FROM t WHERE id', ({ id }) => id);
+  const found = new BatchLoader<number, Row>(
+    { client },
+    'SELECT id FROM t WHERE id',
+    ({ id }) => id,
+  );
   return { found, queries };
 }
 
@@ -376,6 +380,14 @@ lookUps('are at most 128 in a query', async () => {
     queries.map(({ keys }) => keys.length),
     [128, 128, 64],
   );
+});
+
+lookUps('fail together where their call does not give a result for each', async () => {
+  const run = batched(async (items: readonly number[]) => items.slice(1));
+  assert.equal(await Promise.all([run(1), run(2)].map((each) => outcome(each))), [
+    'fault',
+    'fault',
+  ]);
 });
 
 lookUps.run();

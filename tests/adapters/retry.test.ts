@@ -1,12 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { StoreUnwritable } from '../../src/application/index.ts';
-import {
-  faultOf,
-  ofConnecting,
-  reading,
-  writing,
-} from '../../src/adapters/knex/connection/retry.ts';
+import { faultOf, markConnecting } from '../../src/adapters/knex/connection/faults.ts';
+import { reading, writing } from '../../src/adapters/knex/connection/retry.ts';
 
 const classes = suite('A fault of the database');
 
@@ -82,8 +78,8 @@ for (const [fault, all] of Object.entries(BY_FAULT)) {
 }
 
 classes('of connecting reached nobody, unless the server has refused the user', () => {
-  assert.is(faultOf(ofConnecting(failure({ code: 'PROTOCOL_CONNECTION_LOST' }))), 'unsent');
-  assert.is(faultOf(ofConnecting(failure(BY_FAULT.final[1]))), 'final');
+  assert.is(faultOf(markConnecting(failure({ code: 'PROTOCOL_CONNECTION_LOST' }))), 'unsent');
+  assert.is(faultOf(markConnecting(failure(BY_FAULT.final[1]))), 'final');
 });
 
 classes('of several hosts reached nobody where one of them may come back', () => {
@@ -177,13 +173,13 @@ retries('is tried for as long as a lock of SQLite is waited for, and no longer',
   assert.is(await writing(HOST, many.attempt, { found: null }), 'done');
   const endless = failing(...Array.from({ length: 1_000 }, () => BY_FAULT.busy[0]));
   const begun = performance.now();
-  await rejection(writing(HOST, endless.attempt, { found: null, patience: 100 }));
+  await rejection(writing(HOST, endless.attempt, { found: null, retryForMs: 100 }));
   assert.ok(performance.now() - begun >= 100 && endless.made < 1_000, String(endless.made));
 });
 
 retries('is not begun again when there is no time left', async () => {
   const late = failing(unsent[0]);
-  await rejection(writing(HOST, late.attempt, { found: null, patience: -1 }));
+  await rejection(writing(HOST, late.attempt, { found: null, retryForMs: -1 }));
   assert.is(late.made, 1);
 });
 

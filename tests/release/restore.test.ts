@@ -23,7 +23,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readConfig } from '../../src/adapters/config/config.ts';
 import { backUp, restore } from '../../src/adapters/knex/operator/backup.ts';
-import { attend } from '../../src/adapters/knex/connection/open.ts';
+import { keepAlive } from '../../src/adapters/knex/connection/open.ts';
 import { migrate } from '../../src/adapters/knex/migrate.ts';
 import { mayFollow } from '../../src/adapters/knex/connection/private-file.ts';
 import {
@@ -161,7 +161,7 @@ it('that is not finished is seen by services that run, and by those that embed i
       await pool?.raw('SELECT 1 FROM users');
       await ask(url, MARK);
       await pool?.raw('SELECT 1 FROM users');
-      if (pool) attend(pool)();
+      if (pool) keepAlive(pool)();
       for (let tries = 0; ; tries += 1) {
         const fault = await pool?.raw('SELECT 1 FROM users').then(() => '', String);
         if (fault?.includes(UNFINISHED)) break;

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Knex } from 'knex';
 import type { AttemptCounter, Count } from '../../application/index.ts';
+import { batched } from './batch-loader.ts';
+import { dialectOf } from './connection/dialects.ts';
+import { isSyntaxError } from './connection/faults.ts';
 import { reading, writing } from './connection/retry.ts';
-import { deleteByIds, filled, places, runDirectly } from './connection/run.ts';
-import { isSqlite } from './tables.ts';
+import { padToPowerOfTwo, placeholders, runDirectly } from './connection/run.ts';
+import { deleteByIds } from './delete-by-ids.ts';
 
 interface AttemptRow {
   /** A SHA-256 of the key: people type passwords into email fields. */
@@ -14,14 +17,14 @@ interface AttemptRow {
   readonly expires: string;
 }
 
-/** Milliseconds for which a locked table is waited for: time must be left for what is counted. */
-const PATIENCE = 1_500;
+/** How long a locked table is waited for: less than other writes, to leave time for the request. */
+const RETRY_FOR_MS = 1_500;
 
-/** Milliseconds by which the clocks of processes on one database may differ. */
-const CLOCKS_APART = 60_000;
+/** How much the clocks of processes on one database may differ. */
+const MAX_CLOCK_SKEW_MS = 60_000;
 
-/** Rows of one statement at most: one is kept prepared for each number up to it. */
-const ROWS = 16;
+/** Rows of one statement: connections keep a prepared statement for each number up to it. */
+const MAX_ROWS = 16;
 
 interface Addition {
   readonly id: string;
@@ -42,14 +45,17 @@ interface Reduction {
 export class KnexAttempts implements AttemptCounter {
   readonly #knex: Knex;
   readonly #table: string;
-  readonly #addTogether = together((all: readonly Addition[]) => this.#addAll(all));
-  readonly #reduceTogether = together((all: readonly Reduction[]) => this.#reduceAll(all));
+  /** The table's name, as in statements. */
+  readonly #quoted: string;
+  readonly #addTogether = batched((all: readonly Addition[]) => this.#addAll(all));
+  readonly #reduceTogether = batched((all: readonly Reduction[]) => this.#reduceAll(all));
   /** Whether the database can give the rows that a statement has changed. */
   #returns = true;
 
   constructor(knex: Knex, table: string) {
     this.#knex = knex;
     this.#table = table;
+    this.#quoted = dialectOf(knex).quote(table);
   }
 
   async add(key: string, seconds: number): Promise<Count> {
@@ -62,11 +68,11 @@ export class KnexAttempts implements AttemptCounter {
     // In the same order wherever it is done, so that no two wait for each other.
     const ids = [...byId.keys()].toSorted();
     const rows = new Map<string, AttemptRow>();
-    for (let i = 0; i < ids.length; i += ROWS) {
-      const parts = ids.slice(i, i + ROWS).map((id) => ({ id, additions: byId.get(id) ?? [] }));
+    for (let i = 0; i < ids.length; i += MAX_ROWS) {
+      const parts = ids.slice(i, i + MAX_ROWS).map((id) => ({ id, additions: byId.get(id) ?? [] }));
       // Counted twice, where an answer is lost, rather than not at all: what is counted are guesses.
       const add = () => this.#addRows(parts);
-      const added = await writing(this.#knex, add, { found: null, patience: PATIENCE });
+      const added = await writing(this.#knex, add, { found: null, retryForMs: RETRY_FOR_MS });
       for (const row of added) rows.set(row.id, row);
     }
     return all.map((addition) => {
@@ -81,26 +87,25 @@ export class KnexAttempts implements AttemptCounter {
   async #addRows(
     parts: readonly { readonly id: string; readonly additions: readonly Addition[] }[],
   ): Promise<readonly AttemptRow[]> {
-    const now = steadyNow();
+    const now = monotonicNow();
     const dateIn = (ms: number) => new Date(now + ms).toISOString();
     const rows = parts.map(({ id, additions: [{ time } = { time: 0 }, ...others] }) => ({
       id,
       count: 1 + others.length,
       expires: dateIn(time),
       // Where it would last longer than it can, the clock has been set back.
-      latest: dateIn(time + CLOCKS_APART),
+      latest: dateIn(time + MAX_CLOCK_SKEW_MS),
     }));
-    const sqlite = isSqlite(this.#knex);
-    const given = (column: string) => (sqlite ? `excluded.\`${column}\`` : `VALUES(\`${column}\`)`);
-    const latest = `CASE \`id\` ${rows.map(() => 'WHEN ? THEN ?').join(' ')} END`;
-    const counts = `\`expires\` > ? AND \`expires\` < ${latest}`;
+    const { onDuplicate, insertedValue } = dialectOf(this.#knex);
+    const latest = `CASE id ${rows.map(() => 'WHEN ? THEN ?').join(' ')} END`;
+    const counts = `expires > ? AND expires < ${latest}`;
     const bindings = [dateIn(0), ...rows.flatMap((row) => [row.id, row.latest])];
     // In this order: MySQL reads `expires` as it has been set before.
-    const sql = `INSERT INTO \`${this.#table}\` (\`id\`, \`count\`, \`expires\`)
+    const sql = `INSERT INTO ${this.#quoted} (id, count, expires)
       VALUES ${rows.map(() => '(?, ?, ?)').join(', ')}
-      ${sqlite ? 'ON CONFLICT (`id`) DO UPDATE SET' : 'ON DUPLICATE KEY UPDATE'}
-      \`count\` = CASE WHEN ${counts} THEN \`count\` ELSE 0 END + ${given('count')},
-      \`expires\` = CASE WHEN ${counts} THEN \`expires\` ELSE ${given('expires')} END`;
+      ${onDuplicate('id')}
+      count = CASE WHEN ${counts} THEN count ELSE 0 END + ${insertedValue('count')},
+      expires = CASE WHEN ${counts} THEN expires ELSE ${insertedValue('expires')} END`;
     const inserted = rows.flatMap(({ id, count, expires }) => [id, count, expires]);
     const values = [...inserted, ...bindings, ...bindings];
     const ids = rows.map(({ id }) => id);
@@ -114,11 +119,11 @@ export class KnexAttempts implements AttemptCounter {
   ): Promise<readonly AttemptRow[] | undefined> {
     if (!this.#returns) return undefined;
     try {
-      const returning = `${sql} RETURNING \`id\`, \`count\`, \`expires\``;
+      const returning = `${sql} RETURNING id, count, expires`;
       return await runDirectly<readonly AttemptRow[]>(this.#knex, returning, values);
     } catch (error) {
-      // MySQL, which does not know RETURNING, nor does MariaDB before 10.5.
-      if (!isParseError(error)) throw error;
+      // MySQL, and MariaDB before 10.5, do not know RETURNING.
+      if (!isSyntaxError(error)) throw error;
       this.#returns = false;
       return undefined;
     }
@@ -150,51 +155,51 @@ export class KnexAttempts implements AttemptCounter {
     let reduced = idsOf('one less').filter((id) => !cleared.has(id));
     let ended: readonly string[] = [...cleared];
     while (reduced.length > 0) {
-      const once = new Set(reduced.slice(0, ROWS));
-      await this.#reduce([...once].toSorted(), ended.slice(0, ROWS));
-      ended = ended.slice(ROWS);
+      const once = new Set(reduced.slice(0, MAX_ROWS));
+      await this.#reduce([...once].toSorted(), ended.slice(0, MAX_ROWS));
+      ended = ended.slice(MAX_ROWS);
       // A key that is named twice is for the next statement.
-      reduced = reduced.filter((id, i) => i >= ROWS || reduced.indexOf(id) !== i);
+      reduced = reduced.filter((id, i) => i >= MAX_ROWS || reduced.indexOf(id) !== i);
     }
-    await deleteByIds(this.#knex, this.#table, ended, { patience: PATIENCE });
+    await deleteByIds(this.#knex, this.#table, ended, { retryForMs: RETRY_FOR_MS });
     return all;
   }
 
   /** Takes one from some, and all from others: these rows are left, as if their time were over. */
   async #reduce(reduced: readonly string[], cleared: readonly string[]): Promise<void> {
-    const [less, none] = [filled(reduced), filled(cleared)];
-    const isReduced = `\`id\` IN (${places(less.length)})`;
+    const [less, none] = [padToPowerOfTwo(reduced), padToPowerOfTwo(cleared)];
+    const isReduced = `id IN (${placeholders(less.length)})`;
     const sql =
       none.length === 0
-        ? `UPDATE \`${this.#table}\` SET \`count\` = \`count\` - 1
-          WHERE ${isReduced} AND \`count\` > 0 AND \`expires\` > ?`
-        : `UPDATE \`${this.#table}\` SET
-          \`count\` = CASE WHEN ${isReduced} THEN \`count\` - 1 ELSE 0 END,
-          \`expires\` = CASE WHEN ${isReduced} THEN \`expires\` ELSE '' END
-          WHERE ${isReduced} AND \`count\` > 0 AND \`expires\` > ?
-          OR \`id\` IN (${places(none.length)})`;
-    const date = steadyDate();
+        ? `UPDATE ${this.#quoted} SET count = count - 1
+          WHERE ${isReduced} AND count > 0 AND expires > ?`
+        : `UPDATE ${this.#quoted} SET
+          count = CASE WHEN ${isReduced} THEN count - 1 ELSE 0 END,
+          expires = CASE WHEN ${isReduced} THEN expires ELSE '' END
+          WHERE ${isReduced} AND count > 0 AND expires > ?
+          OR id IN (${placeholders(none.length)})`;
+    const date = monotonicDate();
     const values = none.length === 0 ? [...less, date] : [...less, ...less, ...less, date, ...none];
     // Not twice: that would give a guess away.
     const found = async () => true;
     const reduce = () => runDirectly<unknown>(this.#knex, sql, values);
-    await writing(this.#knex, reduce, { found, patience: PATIENCE });
+    await writing(this.#knex, reduce, { found, retryForMs: RETRY_FOR_MS });
   }
 
   async read(keys: readonly string[]): Promise<readonly (Count | undefined)[]> {
     if (keys.length === 0) return [];
     const ids = keys.map(idOf);
-    const sql = `SELECT \`id\`, \`count\`, \`expires\` FROM \`${this.#table}\`
-      WHERE \`id\` IN (${places(ids.length)}) AND \`expires\` > ?`;
+    const sql = `SELECT id, count, expires FROM ${this.#quoted}
+      WHERE id IN (${placeholders(ids.length)}) AND expires > ?`;
     const rows = await reading(this.#knex, () =>
-      runDirectly<readonly AttemptRow[]>(this.#knex, sql, [...ids, steadyDate()]),
+      runDirectly<readonly AttemptRow[]>(this.#knex, sql, [...ids, monotonicDate()]),
     );
     const counts = new Map(rows.map((row) => [row.id, toCount(row)]));
     return ids.map((id) => counts.get(id));
   }
 
   async removeExpired(limit: number): Promise<number> {
-    const expiredBy = steadyDate();
+    const expiredBy = monotonicDate();
     const ids = await reading(this.#knex, async () =>
       this.#knex(this.#table)
         .where('expires', '<=', expiredBy)
@@ -210,34 +215,12 @@ export class KnexAttempts implements AttemptCounter {
  * it runs: a clock that is set forward frees nobody who has to wait, nor does one that is set back
  * keep anybody waiting.
  */
-function steadyNow(): number {
+function monotonicNow(): number {
   return performance.timeOrigin + performance.now();
 }
 
-function steadyDate(): string {
-  return new Date(steadyNow()).toISOString();
-}
-
-/** Gathers what is asked for in one turn of the event loop, and has it done at once, by one call. */
-function together<Item, Result>(
-  run: (items: readonly Item[]) => Promise<readonly Result[]>,
-): (item: Item) => Promise<Result> {
-  let items: Item[] = [];
-  let done: Promise<readonly Result[]> | undefined;
-  return async (item) => {
-    const place = items.push(item) - 1;
-    done ??= new Promise((resolve) => {
-      setImmediate(() => {
-        const all = items;
-        items = [];
-        done = undefined;
-        resolve(run(all));
-      });
-    });
-    const [result] = (await done).slice(place);
-    if (result === undefined) throw new Error('nothing was done');
-    return result;
-  };
+function monotonicDate(): string {
+  return new Date(monotonicNow()).toISOString();
 }
 
 function idOf(key: string): string {
@@ -245,10 +228,6 @@ function idOf(key: string): string {
 }
 
 function toCount({ count, expires }: AttemptRow): Count {
-  const left = Math.max(0, Date.parse(expires) - steadyNow());
+  const left = Math.max(0, Date.parse(expires) - monotonicNow());
   return { count: Number(count), secondsLeft: left / 1000 };
-}
-
-function isParseError(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ER_PARSE_ERROR';
 }

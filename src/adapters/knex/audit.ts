@@ -1,13 +1,13 @@
 import type { Knex } from 'knex';
 import type { AuditLog, AuditRecord } from '../../application/index.ts';
+import type { TableDefinition } from './connection/dialect.ts';
+import { dialectOf } from './connection/dialects.ts';
 import { reading, writing } from './connection/retry.ts';
-import { isSqlite } from './tables.ts';
 
-/** Where audit records are. */
 export const AUDIT_TABLE = 'audit_events';
-const MAX_ADDRESS = 100;
+const MAX_ADDRESS_LENGTH = 100;
 
-/** The table of audit records. It is made apart from the others: who keeps no records has no such table. */
+/** The audit log in a table that no migration makes: only a service that keeps a log has it. */
 export class KnexAudit implements AuditLog {
   readonly #knex: Knex;
 
@@ -15,9 +15,9 @@ export class KnexAudit implements AuditLog {
     this.#knex = knex;
   }
 
-  /** Any number of processes can do so at once, and again. */
+  /** Any number of processes can make it at once, and again. */
   async makeTable(): Promise<void> {
-    for (const statement of isSqlite(this.#knex) ? SQLITE : MYSQL) await this.#knex.raw(statement);
+    await dialectOf(this.#knex).createTable(this.#knex, TABLE);
   }
 
   hasTable(): Promise<boolean> {
@@ -29,11 +29,11 @@ export class KnexAudit implements AuditLog {
     const rows = records.map(rowOf);
     const insert = () =>
       this.#knex.transaction(async (transaction) => {
-        // By powers of two: each number of rows is a statement of its own, which MySQL keeps.
+        // In powers of two: MySQL keeps a prepared statement for each number of rows.
         for (let begin = 0; begin < rows.length; ) {
           const size = 2 ** Math.floor(Math.log2(rows.length - begin));
           const some = rows.slice(begin, begin + size);
-          // Where they were stored although the answer was lost, they are not stored twice.
+          // A retry does not store again what an attempt stored whose answer was lost.
           await transaction(AUDIT_TABLE).insert(some).onConflict('id').ignore();
           begin += size;
         }
@@ -68,33 +68,25 @@ function rowOf(record: AuditRecord): Readonly<Record<string, string | number | n
     user_id: userId,
     account,
     session_id: sessionId,
-    address: address === null ? null : address.slice(0, MAX_ADDRESS),
+    address: address === null ? null : address.slice(0, MAX_ADDRESS_LENGTH),
   };
 }
 
-// No key leads to the user: what was done is on record when they are gone.
-const COLUMNS = `
-  id VARCHAR(36) NOT NULL PRIMARY KEY,
-  date_created CHAR(24) NOT NULL,
-  event VARCHAR(40) NOT NULL,
-  outcome VARCHAR(10) NOT NULL,
-  reason VARCHAR(40) NULL,
-  user_id BIGINT NULL,
-  account CHAR(64) NULL,
-  session_id VARCHAR(64) NULL,
-  address VARCHAR(${MAX_ADDRESS}) NULL`;
-
-const SQLITE = [
-  `CREATE TABLE IF NOT EXISTS ${AUDIT_TABLE} (${COLUMNS})`,
-  `CREATE INDEX IF NOT EXISTS ${AUDIT_TABLE}_date_created ON ${AUDIT_TABLE} (date_created)`,
-  `CREATE INDEX IF NOT EXISTS ${AUDIT_TABLE}_user_id ON ${AUDIT_TABLE} (user_id)`,
-  `CREATE INDEX IF NOT EXISTS ${AUDIT_TABLE}_account ON ${AUDIT_TABLE} (account)`,
-];
-
-const MYSQL = [
-  `CREATE TABLE IF NOT EXISTS ${AUDIT_TABLE} (${COLUMNS},
-    INDEX ${AUDIT_TABLE}_date_created (date_created),
-    INDEX ${AUDIT_TABLE}_user_id (user_id),
-    INDEX ${AUDIT_TABLE}_account (account)
-  ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4`,
-];
+const TABLE: TableDefinition = {
+  name: AUDIT_TABLE,
+  columns: [
+    'id VARCHAR(36) NOT NULL PRIMARY KEY',
+    'date_created CHAR(24) NOT NULL',
+    'event VARCHAR(40) NOT NULL',
+    'outcome VARCHAR(10) NOT NULL',
+    'reason VARCHAR(40) NULL',
+    'user_id BIGINT NULL', // No foreign key: records outlive the user.
+    'account CHAR(64) NULL',
+    'session_id VARCHAR(64) NULL',
+    `address VARCHAR(${MAX_ADDRESS_LENGTH}) NULL`,
+  ],
+  indexes: Object.fromEntries(
+    ['date_created', 'user_id', 'account'].map((column) => [`${AUDIT_TABLE}_${column}`, column]),
+  ),
+  charset: 'utf8mb4',
+};

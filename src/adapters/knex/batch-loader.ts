@@ -1,92 +1,107 @@
 import { reading } from './connection/retry.ts';
-import { filled, type HasDirectClient, places, runDirectly } from './connection/run.ts';
+import {
+  type HasDirectClient,
+  padToPowerOfTwo,
+  placeholders,
+  runDirectly,
+} from './connection/run.ts';
 
-/** Rows of one query at most: a statement is kept for each power of two up to it. */
-const BATCH = 128;
-
-/** Queries under way at once: one that hangs must not hold up all the others. */
-const AT_ONCE = 4;
-
-/**
- * Looks rows up by their key, those that are asked for in one turn of the event loop in one query: at 32
- * requests at once that is a third of the work, alone it is none more. A query begins after all that
- * it answers have asked, so each sees what was committed before it did.
- */
-export class LookUps<Key extends string | number, Row> {
-  readonly #run: (sql: string, keys: readonly Key[]) => Promise<readonly Row[]>;
-  readonly #select: string;
-  readonly #keyOf: (row: Row) => Key;
-  #waiting = new Map<Key, LookUp<Row>>();
-  #underWay = 0;
-  #isDue = false;
-
-  /** `select` is a query up to the names of the keys' column. */
-  constructor(knex: HasDirectClient<readonly Row[]>, select: string, keyOf: (row: Row) => Key) {
-    this.#run = (sql, keys) => reading(knex, () => runDirectly(knex, sql, keys));
-    this.#select = select;
-    this.#keyOf = keyOf;
-  }
-
-  find(key: Key): Promise<Row | undefined> {
-    let lookUp = this.#waiting.get(key);
-    if (lookUp === undefined) {
-      lookUp = newLookUp();
-      this.#waiting.set(key, lookUp);
-      this.#schedule();
-    }
-    return lookUp.found;
-  }
-
-  #schedule(): void {
-    if (this.#isDue || this.#underWay >= AT_ONCE || this.#waiting.size === 0) return;
-    this.#isDue = true;
-    // After all that this turn has read from sockets.
-    setImmediate(() => {
-      this.#isDue = false;
-      void this.#send();
-    });
-  }
-
-  async #send(): Promise<void> {
-    const batch = this.#next();
-    const keys = filled([...batch.keys()]);
-    const sql = `${this.#select} IN (${places(keys.length)})`;
-    this.#underWay += 1;
-    try {
-      const rows = await this.#run(sql, keys);
-      for (const row of rows) batch.get(this.#keyOf(row))?.resolve(row);
-      for (const { resolve } of batch.values()) resolve(undefined); // Where there was none.
-    } catch (fault) {
-      for (const { reject } of batch.values()) reject(fault);
-    } finally {
-      this.#underWay -= 1;
-      this.#schedule();
-    }
-  }
-
-  #next(): ReadonlyMap<Key, LookUp<Row>> {
-    const all = this.#waiting;
-    if (all.size <= BATCH) {
-      this.#waiting = new Map();
-      return all;
-    }
-    const entries = [...all];
-    this.#waiting = new Map(entries.slice(BATCH));
-    return new Map(entries.slice(0, BATCH));
-  }
+interface BatchLimits {
+  /** Items of one call. */
+  readonly maxItems?: number;
+  /** Calls that have not settled yet. */
+  readonly maxCalls?: number;
 }
 
-interface LookUp<Row> {
-  readonly found: Promise<Row | undefined>;
-  readonly resolve: (row: Row | undefined) => void;
+interface WaitingItem<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
   readonly reject: (fault: unknown) => void;
 }
 
-function newLookUp<Row>(): LookUp<Row> {
-  let resolve: LookUp<Row>['resolve'] = () => {};
-  let reject: LookUp<Row>['reject'] = () => {};
-  const found = new Promise<Row | undefined>((...settle) => {
-    [resolve, reject] = settle;
-  });
-  return { found, resolve, reject };
+/**
+ * Collects the items that are given in one turn of the event loop, and makes one call for all of
+ * them: at 32 requests at once that is a third of the work, for a single one it is no more. `run`
+ * begins after its last item was given, and resolves to a result for each item, in the same order.
+ */
+export function batched<Item, Result>(
+  run: (items: readonly Item[]) => Promise<readonly Result[]>,
+  { maxItems = Infinity, maxCalls = Infinity }: BatchLimits = {},
+): (item: Item) => Promise<Result> {
+  let waiting: WaitingItem<Item, Result>[] = [];
+  let calls = 0;
+  let isScheduled = false;
+
+  const schedule = () => {
+    if (isScheduled || calls >= maxCalls || waiting.length === 0) return;
+    isScheduled = true;
+    // After everything that this turn reads from sockets.
+    setImmediate(() => {
+      isScheduled = false;
+      void call();
+    });
+  };
+
+  const call = async () => {
+    const batch = waiting.slice(0, maxItems);
+    waiting = waiting.slice(maxItems);
+    calls += 1;
+    try {
+      const results = await run(batch.map(({ item }) => item));
+      if (results.length !== batch.length)
+        throw new Error('a batch must give a result for each item');
+      for (const [i, result] of results.entries()) batch[i]?.resolve(result);
+    } catch (fault) {
+      for (const { reject } of batch) reject(fault);
+    } finally {
+      calls -= 1;
+      schedule();
+    }
+  };
+
+  return (item) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ item, resolve, reject });
+      schedule();
+    });
+}
+
+/** Keys of one query: connections keep a prepared statement for each power of two up to it. */
+const MAX_KEYS = 128;
+
+/** Queries under way: one that hangs must not hold up all others. */
+const MAX_QUERIES = 4;
+
+/**
+ * Finds rows by their key: those of one turn of the event loop by one query. A query begins after
+ * everyone asked whom it answers, so each of them sees what was committed before they asked.
+ */
+export class BatchLoader<Key extends string | number, Row> {
+  readonly #load: (key: Key) => Promise<Row | undefined>;
+  /** Rows that were asked for, but whose query has not begun. */
+  readonly #waiting = new Map<Key, Promise<Row | undefined>>();
+
+  /** `select`: a query up to and including the name of the key's column. */
+  constructor(knex: HasDirectClient, select: string, keyOf: (row: Row) => Key) {
+    this.#load = batched(
+      async (keys: readonly Key[]) => {
+        for (const key of keys) this.#waiting.delete(key);
+        const values = padToPowerOfTwo(keys);
+        const sql = `${select} IN (${placeholders(values.length)})`;
+        const rows = await reading(knex, () => runDirectly<readonly Row[]>(knex, sql, values));
+        const byKey = new Map(rows.map((row) => [keyOf(row), row]));
+        return keys.map((key) => byKey.get(key));
+      },
+      { maxItems: MAX_KEYS, maxCalls: MAX_QUERIES },
+    );
+  }
+
+  find(key: Key): Promise<Row | undefined> {
+    let row = this.#waiting.get(key);
+    if (row === undefined) {
+      row = this.#load(key);
+      this.#waiting.set(key, row);
+    }
+    return row;
+  }
 }

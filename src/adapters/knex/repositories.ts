@@ -3,14 +3,15 @@ import type { Ports } from '../../application/index.ts';
 import { KnexAttempts } from './attempts.ts';
 import { KnexSessions } from './sessions.ts';
 import { KnexUsers } from './users.ts';
-import { guarded, safeValues } from './connection/safe-values.ts';
-import { type KnexOptions, sendsValuesApart, tablesOf } from './tables.ts';
+import { guarded, safeValues, sendsValuesApart } from './connection/safe-values.ts';
+import { type KnexOptions, tablesOf } from './tables.ts';
 
 /**
- * The repositories on the tables that `migrate` makes, the same for MySQL, MariaDB and SQLite. A knex of
- * `openDatabase` has a limit on everything that can wait; any other waits as long as its own settings let it.
- * Every method rejects, having done nothing, where a connection to MySQL has another charset than utf8mb4
- * or the sql_mode NO_BACKSLASH_ESCAPES: what people type could be read as SQL there.
+ * The repositories on the tables that `migrate` makes, the same for MySQL, MariaDB and SQLite. On a
+ * knex of `openDatabase` everything that can wait has a limit; any other waits as long as its
+ * settings say. Every method rejects, having done nothing, where a connection to MySQL has another
+ * charset than utf8mb4 or the sql_mode NO_BACKSLASH_ESCAPES: what people type could be read as SQL
+ * there.
  * @throws RangeError for names that no table can have, or a knex of another client than mysql2 or
  * better-sqlite3, or one that renames columns
  */

@@ -8,16 +8,12 @@ import {
   type SessionRepository,
   type UserId,
 } from '../../application/index.ts';
-import { LookUps } from './batch-loader.ts';
+import { BatchLoader } from './batch-loader.ts';
+import { parseDate, toNumber } from './columns.ts';
+import { dialectOf } from './connection/dialects.ts';
 import { reading, writing } from './connection/retry.ts';
-import {
-  type Changed,
-  changedRows,
-  deleteByIds,
-  runDirectly,
-  time,
-  toNumber,
-} from './connection/run.ts';
+import { placeholders, runChange } from './connection/run.ts';
+import { deleteByIds } from './delete-by-ids.ts';
 import type { TableNames } from './tables.ts';
 
 interface SessionRow {
@@ -30,7 +26,7 @@ interface SessionRow {
   readonly token_id: string | null;
 }
 
-/** What rotation keeps of the token before, seen by `rotate` alone. */
+/** With what rotation stores about the previous token. Only `rotate` reads it. */
 interface RotatedRow extends SessionRow {
   readonly token_date: string | null;
   readonly previous_token_id: string | null;
@@ -46,33 +42,46 @@ const SESSION_COLUMNS = [
   'token_id',
 ] as const;
 
+/**
+ * Every login and refresh runs `insert`, `find`, `touch` or the update of `rotate`, so these are
+ * raw statements; all others use knex's query builder, which costs more than it takes to run them.
+ */
 export class KnexSessions implements SessionRepository {
   readonly #knex: Knex;
   readonly #tables: TableNames;
-  readonly #byId: LookUps<string, SessionRow>;
-  readonly #insert: string;
+  readonly #byId: BatchLoader<string, SessionRow>;
+  readonly #statements: {
+    readonly insert: string;
+    readonly touch: string;
+    readonly rotate: string;
+  };
 
   constructor(knex: Knex, tables: TableNames) {
     this.#knex = knex;
     this.#tables = tables;
-    const select = `SELECT ${SESSION_COLUMNS.join(', ')} FROM \`${tables.sessions}\` WHERE id`;
-    this.#byId = new LookUps(knex, select, ({ id }) => id);
-    // One statement with the look at the user, whose row it locks against a change meanwhile.
-    const { sql } = knex(tables.users)
-      .select(SESSION_COLUMNS.map(() => knex.raw('?', [''])))
-      .where({ id: 0, password_version: 0 })
-      .forShare()
-      .toSQL()
-      .toNative();
+    const { quote, shareLock } = dialectOf(knex);
+    const [users, sessions] = [quote(tables.users), quote(tables.sessions)];
     const columns = SESSION_COLUMNS.join(', ');
-    this.#insert = `INSERT INTO \`${tables.sessions}\` (${columns}) ${sql}`;
+    this.#byId = new BatchLoader(
+      knex,
+      `SELECT ${columns} FROM ${sessions} WHERE id`,
+      ({ id }) => id,
+    );
+    this.#statements = {
+      // Looks at the user in the same statement, and locks the row against changes until it ends.
+      insert: `INSERT INTO ${sessions} (${columns}) SELECT ${placeholders(SESSION_COLUMNS.length)}
+        FROM ${users} WHERE id = ? AND password_version = ? ${shareLock}`,
+      touch: `UPDATE ${sessions} SET last_used = ? WHERE id = ?`,
+      rotate: `UPDATE ${sessions}
+        SET token_id = ?, token_date = ?, previous_token_id = ?, last_used = ?
+        WHERE id = ? AND expires > ? AND (token_id = ? OR token_id IS NULL)`,
+    };
   }
 
   async insert(session: Session, passwordVersion: number): Promise<boolean> {
     const row = toSessionRow(session);
     const values = [...SESSION_COLUMNS.map((column) => row[column]), row.user_id, passwordVersion];
-    const insert = async () =>
-      changedRows(await runDirectly<Changed>(this.#knex, this.#insert, values)) > 0;
+    const insert = async () => (await runChange(this.#knex, this.#statements.insert, values)) > 0;
     const found = async () => ((await this.#session(session.id).first('id')) ? true : undefined);
     return writing(this.#knex, insert, { found });
   }
@@ -83,20 +92,16 @@ export class KnexSessions implements SessionRepository {
   }
 
   async touch(id: string, now: Date): Promise<void> {
-    const last_used = now.toISOString();
-    await writing(this.#knex, async () => this.#session(id).update({ last_used }), { found: null });
+    const touch = () => runChange(this.#knex, this.#statements.touch, [now.toISOString(), id]);
+    await writing(this.#knex, touch, { found: null });
   }
 
   async rotate(rotation: Rotation): Promise<RotationOutcome> {
     const { sessionId: id, presented, successor, now, grace } = rotation;
     const date = now.toISOString();
-    const replaced = { token_id: successor, token_date: date, previous_token_id: presented };
-    // The condition and the change are one statement: it is what lets only one caller through.
-    const rotate = async () =>
-      (await this.#session(id)
-        .where('expires', '>', date)
-        .whereRaw('(token_id = ? OR token_id IS NULL)', [presented])
-        .update({ ...replaced, last_used: date })) > 0;
+    const values = [successor, date, presented, date, id, date, presented];
+    // The condition and the change are one statement, so that only one caller succeeds.
+    const rotate = async () => (await runChange(this.#knex, this.#statements.rotate, values)) > 0;
     const found = async () =>
       (await this.#session(id).where({ token_id: successor }).first('id')) ? true : undefined;
     const isRotated = await writing(this.#knex, rotate, { found });
@@ -111,7 +116,7 @@ export class KnexSessions implements SessionRepository {
     if (isExpired(toSession(row), now)) return { kind: 'expired' };
     const { token_id: tokenId, token_date, previous_token_id } = row;
     if (previous_token_id === presented && tokenId !== null && token_date !== null) {
-      const successorDate = time(token_date, row.user_id);
+      const successorDate = parseDate(token_date, row.user_id);
       if (isWithin(grace, successorDate, now)) {
         return { kind: 'repeated', tokenId, date: successorDate };
       }
@@ -139,7 +144,7 @@ export class KnexSessions implements SessionRepository {
         .delete()) > 0;
     const found = async () => ((await this.#session(id).first('id')) ? undefined : true);
     if (await writing(this.#knex, remove, { found })) return true;
-    // One that has expired, which a clock that is set back would bring to life again.
+    // An expired one goes as well: a clock that is set back would revive it.
     const removeExpired = async () => this.#session(id).where({ user_id: userId }).delete();
     await writing(this.#knex, removeExpired, { found: null });
     return false;
@@ -173,9 +178,9 @@ function toSession(row: SessionRow): Session {
     id: row.id,
     userId: toNumber(row.user_id),
     device: row.device,
-    dateCreated: time(row.date_created, row.user_id),
-    lastUsed: time(row.last_used ?? row.date_created, row.user_id),
-    expires: time(row.expires, row.user_id),
+    dateCreated: parseDate(row.date_created, row.user_id),
+    lastUsed: parseDate(row.last_used ?? row.date_created, row.user_id),
+    expires: parseDate(row.expires, row.user_id),
     tokenId: row.token_id,
   };
 }

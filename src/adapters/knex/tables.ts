@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { checkOptions } from '../../domain/options.ts';
+import { dialectOf } from './connection/dialects.ts';
 
 /** The tables, by what is in them. */
 export interface TableNames {
@@ -11,9 +12,9 @@ export interface TableNames {
 /** Where in a database the tables are. */
 export interface KnexOptions {
   /**
-   * Other names for them: at most 40 letters, digits and `_`, all different. `users`, `sessions` and
-   * `attempts` unless given. What else is made in the database (indexes, the notes on which steps have
-   * been made) is named after them, so that several sets can live in one database.
+   * Other names for them: at most 40 letters, digits and `_`, all different. Default: `users`,
+   * `sessions`, `attempts`. Indexes and the record of migrations are named after them, so that
+   * several sets of tables can live in one database.
    */
   readonly tables?: Partial<TableNames>;
 }
@@ -27,8 +28,8 @@ export const DEFAULT_TABLES: TableNames = {
 const NAME = /^[a-z_]\w{0,39}$/i;
 
 /**
- * The names in force, if they and the knex that they are for can be used.
- * @throws RangeError
+ * The names to use: those given, and defaults for the others.
+ * @throws RangeError for a name or a knex that cannot be used
  */
 export function tablesOf(knex: Knex, options: KnexOptions): TableNames {
   checkKnex(knex);
@@ -50,12 +51,12 @@ export function tablesOf(knex: Knex, options: KnexOptions): TableNames {
   return names;
 }
 
-/** Where it is noted which migrations have been made. */
+/** The table that records which migrations have been made. */
 export function notesOf({ users }: Pick<TableNames, 'users'>): string {
   return `${users}_migrations`;
 }
 
-/** What is made beside the tables, in the same room of names on SQLite. */
+/** Other tables and indexes, named after the tables; on SQLite all of these share one namespace. */
 function derivedNames({ users, sessions, attempts }: TableNames): readonly string[] {
   const notes = notesOf({ users });
   return [
@@ -72,34 +73,20 @@ function withoutUndefined(tables: Partial<TableNames>): Partial<TableNames> {
   return Object.fromEntries(Object.entries(tables).filter(([, name]) => name !== undefined));
 }
 
-const DRIVERS = ['mysql2', 'better-sqlite3'];
-
-function checkKnex({ client: { driverName, config } }: HasClient): void {
-  if (!DRIVERS.includes(driverName)) {
-    throw new RangeError(`knex must have ${DRIVERS.join(' or ')} as its client, not ${driverName}`);
-  }
-  if (config.wrapIdentifier || config.postProcessResponse) {
+function checkKnex(knex: HasConfig): void {
+  dialectOf(knex);
+  const { wrapIdentifier, postProcessResponse } = knex.client.config;
+  if (wrapIdentifier || postProcessResponse) {
     throw new RangeError(
       'a knex with wrapIdentifier or postProcessResponse renames columns: make one without them',
     );
   }
 }
 
-/** What knex knows of its client, of which it says nothing in its types. */
-interface HasClient {
+/** What knex knows of its client, and does not say in its types. */
+interface HasConfig {
   readonly client: {
     readonly driverName: string;
     readonly config: { readonly wrapIdentifier?: unknown; readonly postProcessResponse?: unknown };
-    /** Of our own client: its values never are part of a statement's text. */
-    readonly preparesValues?: boolean;
   };
-}
-
-/** Whether values go to the database apart from the text of a statement, so that none can be read as SQL. */
-export function sendsValuesApart({ client }: HasClient): boolean {
-  return client.driverName === 'better-sqlite3' || client.preparesValues === true;
-}
-
-export function isSqlite({ client }: HasClient): boolean {
-  return client.driverName === 'better-sqlite3';
 }

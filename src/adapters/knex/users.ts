@@ -14,18 +14,22 @@ import {
 } from '../../application/index.ts';
 import { isRole } from '../../domain/user.ts';
 import { toSessionRow } from './sessions.ts';
-import { LookUps } from './batch-loader.ts';
+import { BatchLoader } from './batch-loader.ts';
+import { parseDate, toBoolean, toNumber } from './columns.ts';
+import type { Dialect } from './connection/dialect.ts';
+import { dialectOf } from './connection/dialects.ts';
+import { isUniqueViolation } from './connection/faults.ts';
 import { reading, writing } from './connection/retry.ts';
-import { runDirectly, time, toBoolean, toNumber } from './connection/run.ts';
-import { isSqlite, type TableNames } from './tables.ts';
+import { runDirectly } from './connection/run.ts';
+import type { TableNames } from './tables.ts';
 
 interface UserRow {
-  /** A text where the driver is told so. */
+  /** A text if a host told its driver so. */
   readonly id: number | string;
   readonly username: string;
   readonly email: Email;
   readonly date_created: string;
-  /** Whatever an operator has written there. */
+  /** Whatever an operator wrote there. */
   readonly role: string;
   readonly disabled: number | string | boolean;
 }
@@ -35,19 +39,24 @@ interface AccountRow extends UserRow {
   readonly password_version: number | string;
 }
 
-/** What is read of a user. The hash is not among it: no list can ever show one. */
+/** The columns of a `UserRecord`. Without the hash, so that no list can ever show one. */
 const USER_COLUMNS = ['id', 'username', 'email', 'date_created', 'role', 'disabled'] as const;
 
 export class KnexUsers implements UserRepository {
   readonly #knex: Knex;
   readonly #tables: TableNames;
-  readonly #byId: LookUps<UserId, UserRow>;
+  readonly #dialect: Dialect;
+  /** The table of users, quoted. */
+  readonly #users: string;
+  readonly #byId: BatchLoader<UserId, UserRow>;
 
   constructor(knex: Knex, tables: TableNames) {
     this.#knex = knex;
     this.#tables = tables;
-    const select = `SELECT ${USER_COLUMNS.join(', ')} FROM \`${tables.users}\` WHERE id`;
-    this.#byId = new LookUps(knex, select, ({ id }) => toNumber(id));
+    this.#dialect = dialectOf(knex);
+    this.#users = this.#dialect.quote(tables.users);
+    const select = `SELECT ${USER_COLUMNS.join(', ')} FROM ${this.#users} WHERE id`;
+    this.#byId = new BatchLoader(knex, select, ({ id }) => toNumber(id));
   }
 
   async insert(account: NewAccount, session?: FirstSession): Promise<UserRecord> {
@@ -63,18 +72,16 @@ export class KnexUsers implements UserRepository {
     };
     const { users, sessions } = this.#tables;
     const store = async (trx: Knex): Promise<UserRecord> => {
-      const [made] = await trx(users)
-        .insert(row)
-        .catch((error: unknown) => {
-          throw isUniqueViolation(error) ? new AuthError('email_taken') : error;
-        });
-      if (made === undefined) throw new Error('the database gave no id');
-      const id = toNumber(made);
+      const stored = await this.#dialect.insertForId(trx, users, row).catch((error: unknown) => {
+        throw isUniqueViolation(error) ? new AuthError('email_taken') : error;
+      });
+      if (stored === undefined) throw new Error('the database gave no id');
+      const id = toNumber(stored);
       if (session) await trx(sessions).insert(toSessionRow({ ...session, userId: id }));
       return { id, ...fields };
     };
-    // The id of the session is ours, and committed with the account: no other registration has it. Nor
-    // is there another hash like ours, since each has a salt of its own.
+    // Only this registration has this id of a session, which is committed with the account, or this
+    // hash, because every hash has its own salt.
     const found = async (): Promise<UserRecord | undefined> => {
       const [id] = await (session
         ? this.#knex(sessions).where({ id: session.id }).pluck<UserRow['id'][]>('user_id')
@@ -93,7 +100,7 @@ export class KnexUsers implements UserRepository {
 
   async findByEmail(email: Email): Promise<Account | undefined> {
     const columns = [...USER_COLUMNS, 'password_hash', 'password_version'].join(', ');
-    const select = `SELECT ${columns} FROM \`${this.#tables.users}\` WHERE email = ?`;
+    const select = `SELECT ${columns} FROM ${this.#users} WHERE email = ?`;
     const [row] = await reading(this.#knex, () =>
       runDirectly<readonly AccountRow[]>(this.#knex, select, [email]),
     );
@@ -107,7 +114,7 @@ export class KnexUsers implements UserRepository {
     const replace = async () =>
       (await users().where({ id, password_hash: current }).update({ password_hash: replacement })) >
       0;
-    // No two hashes are equal: each has a salt of its own.
+    // No two hashes are equal: each has its own salt.
     const found = () => isAny(users().where({ id, password_hash: replacement }));
     return writing(this.#knex, replace, { found });
   }
@@ -117,7 +124,7 @@ export class KnexUsers implements UserRepository {
     const { users, sessions } = this.#tables;
     const replace = async (trx: Knex): Promise<boolean> => {
       const replaced = await trx(users)
-        .where({ id: userId, ...proved(version) })
+        .where({ id: userId, ...hasVersion(version) })
         .update({ password_hash: passwordHash, password_version: trx.raw(NEXT_VERSION) });
       if (replaced === 0) return false;
       const ended = trx(sessions).where({ user_id: userId });
@@ -131,10 +138,10 @@ export class KnexUsers implements UserRepository {
 
   async delete(id: UserId, passwordVersion?: number): Promise<boolean> {
     const users = () => this.#knex(this.#tables.users);
-    // The sessions follow by foreign key, or by trigger.
+    // A foreign key, or a trigger, deletes the sessions as well.
     const remove = async () =>
       (await users()
-        .where({ id, ...proved(passwordVersion) })
+        .where({ id, ...hasVersion(passwordVersion) })
         .delete()) > 0;
     const found = async () => ((await isAny(users().where({ id }))) ? undefined : true);
     return writing(this.#knex, remove, { found });
@@ -142,7 +149,7 @@ export class KnexUsers implements UserRepository {
 
   async setRole(id: UserId, role: Role): Promise<boolean> {
     const users = () => this.#knex(this.#tables.users).where({ id });
-    // Some servers count no row that was so before.
+    // Some servers do not count a row that had the role before.
     const set = async () =>
       (await users().update({ role })) > 0 || (await isAny(users())) !== undefined;
     return writing(this.#knex, set, { found: null });
@@ -163,23 +170,22 @@ export class KnexUsers implements UserRepository {
   }
 
   async page({ after, limit, email }: PageQuery): Promise<readonly UserRecord[]> {
-    // A power of two: each other LIMIT would be a statement more that the server keeps prepared.
-    const most = 2 ** Math.ceil(Math.log2(limit));
+    // A power of two: the server keeps a prepared statement for each LIMIT.
+    const maxRows = 2 ** Math.ceil(Math.log2(limit));
     const where = email === undefined ? 'id > ?' : 'id > ? AND email = ?';
-    const select = `SELECT ${USER_COLUMNS.join(', ')} FROM \`${this.#tables.users}\`
-      WHERE ${where} ORDER BY id LIMIT ${most}`;
+    const select = `SELECT ${USER_COLUMNS.join(', ')} FROM ${this.#users}
+      WHERE ${where} ORDER BY id LIMIT ${maxRows}`;
     const values = email === undefined ? [after] : [after, email];
     const rows = await reading(this.#knex, () => this.#rows(select, values));
     return rows.slice(0, limit).map(toUser);
   }
 
   async #rows(select: string, values: readonly (string | number)[]): Promise<readonly UserRow[]> {
-    if (!isSqlite(this.#knex)) return runDirectly(this.#knex, select, values);
-    // As one text: its drivers take 1 µs to hand a row over, and a third of that for its part of a text.
-    const members = USER_COLUMNS.map((column) => `'${column}', ${column}`).join(', ');
+    const { jsonPage } = this.#dialect;
+    if (jsonPage === undefined) return runDirectly(this.#knex, select, values);
     const [found] = await runDirectly<readonly { readonly page: string }[]>(
       this.#knex,
-      `SELECT json_group_array(json_object(${members})) AS page FROM (${select})`,
+      jsonPage(USER_COLUMNS, select),
       values,
     );
     return readPage(found?.page);
@@ -192,18 +198,18 @@ function readPage(page = '[]'): readonly UserRow[] {
   return rows;
 }
 
-/** Whether it is a list: its members are those that our own SELECT names. */
+/** Looks no further than the list: our own SELECT names the members. */
 function isRows(rows: unknown): rows is readonly UserRow[] {
   return Array.isArray(rows);
 }
 
-/** A role that is none is taken for the least. */
+/** An unknown role counts as `user`, which may do least. */
 function toUser({ id, username, email, date_created, role, disabled }: UserRow): UserRecord {
   return {
     id: toNumber(id),
     username,
     email,
-    dateCreated: time(date_created, id),
+    dateCreated: parseDate(date_created, id),
     role: isRole(role) ? role : 'user',
     disabled: toBoolean(disabled),
   };
@@ -211,19 +217,13 @@ function toUser({ id, username, email, date_created, role, disabled }: UserRow):
 
 const NEXT_VERSION = 'password_version + 1';
 
-/** Of a condition: that the password is of this version, where one is given. */
-function proved(version: number | undefined): { readonly password_version?: number } {
+/** The condition that the password has this version, if one is given. */
+function hasVersion(version: number | undefined): { readonly password_version?: number } {
   return version === undefined ? {} : { password_version: version };
 }
 
-/** True where a query finds a row; else undefined. */
+/** True if a query finds a row, else undefined. */
 async function isAny(query: Knex.QueryBuilder): Promise<true | undefined> {
   const row: unknown = await query.first('id');
   return row === undefined ? undefined : true;
-}
-
-/** That a value which a unique key lets in once is there already. */
-export function isUniqueViolation(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error && error.code;
-  return code === 'ER_DUP_ENTRY' || code === 'SQLITE_CONSTRAINT_UNIQUE';
 }

@@ -1,12 +1,12 @@
 import type * as Libsql from 'libsql';
 import type * as Mysql from 'mysql2';
 
-// Loading begins with the pool, and not within the time that a connection may take.
+// Drivers are loaded when a pool is opened: loading must not count as time to connect.
 
 export const loadSqlite = (): Promise<typeof Libsql> => driver('libsql', () => import('libsql'));
 export const loadMysql = (): Promise<typeof Mysql> => driver('mysql2', () => import('mysql2'));
 
-/** Loads a package that is needed for some databases only. */
+/** Loads a package that only some databases need. */
 async function driver<T>(name: string, load: () => Promise<T>): Promise<T> {
   try {
     return await load();
@@ -15,7 +15,7 @@ async function driver<T>(name: string, load: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A connection that knex takes out of its pool if it has this mark. */
+/** A connection with this mark is taken out of knex's pool. */
 export interface Disposable {
   __knex__disposed?: unknown;
 }

@@ -1,46 +1,48 @@
-import { connect, type Socket } from 'node:net';
 import MysqlDialect from 'knex/lib/dialects/mysql2/index.js';
-import type { Connection, QueryError, SslOptions } from 'mysql2';
+import type { Connection, QueryError } from 'mysql2';
 import { withDeadline } from '../../../domain/calls.ts';
 import { type Disposable, loadMysql } from './drivers.ts';
-import { SELECT_MARK, UnfinishedRestore } from './restore-mark.ts';
-import { type Fault, faultOf, ofConnecting } from './retry.ts';
+import { RESTORE_MARK, UnfinishedRestore } from './restore-mark.ts';
+import type { Fault } from './dialect.ts';
+import { faultOf, markConnecting } from './faults.ts';
+import { mysqlDialect } from './mysql-dialect.ts';
+import { socketTo, tlsOptions } from './mysql-tls.ts';
 import type { DatabaseTls } from './target.ts';
 
 export interface MysqlSettings {
-  /** In the order in which they are preferred: equal servers, of a cluster or by replication. */
+  /** Equal servers, of a cluster or by replication; the preferred one first. */
   readonly hosts: readonly { readonly host: string; readonly port: number }[];
   readonly user: string;
   readonly password: string;
   readonly database: string;
   readonly tls?: DatabaseTls;
-  /** Milliseconds. */
-  readonly queryTimeout: number;
+  readonly queryTimeoutMs: number;
   /** Whether to connect also to a database whose restore was not finished. */
   readonly evenUnfinished?: boolean;
 }
 
-/** Milliseconds in which all hosts are tried: less than a request waits for a connection. */
-const CONNECT_TIMEOUT = 1_800;
+/** How long all hosts together are tried: less than a request waits for a connection. */
+const CONNECT_TIMEOUT_MS = 1_800;
 
-/** Milliseconds for which a host that failed is the last to be tried. */
-const AVOIDANCE = 5_000;
+/** How long a host that failed is tried after the others. */
+const AVOID_FAILED_HOST_MS = 5_000;
 
-/** Milliseconds for which the server may take its leave. */
-const LEAVE = 1_000;
+/** How long to wait for the server to close the connection. */
+const CLOSE_TIMEOUT_MS = 1_000;
 
 /**
- * Reads, changes and inserts wait until the Galera node has applied all that was committed before, on
- * whichever node: a token made there holds here, and no session begins with a password that was changed.
+ * Statements wait until the Galera node has applied every earlier commit of any node: so a token
+ * that another node stored is valid here, and no session begins with a password that was changed
+ * there.
  */
-const CAUSAL = 7;
+const WSREP_SYNC_WAIT = 7;
 
-/** `wsrep_local_state` of a node that lags behind nobody and helps nobody to join. */
-const SYNCED = '4';
+/** `wsrep_local_state` of a node that has caught up, and is not the donor of a joining node. */
+const WSREP_SYNCED = '4';
 
 /**
- * The settings that statements rely on. The server, or its `init_connect`, may have set others: without
- * autocommit an acknowledged write is never committed, and another charset damages texts.
+ * The settings that statements rely on. The server, or its `init_connect`, may have set others:
+ * without autocommit an acknowledged write is never committed, and another charset damages texts.
  */
 export const SESSION_SETTINGS = [
   // Strict, or MySQL cuts texts that are too long; no other mode, since some change what SQL means.
@@ -71,11 +73,13 @@ interface Connected {
   readonly isFit: boolean;
 }
 
-/** Where connections go to, and since when; not in the client, of which knex makes another for a transaction. */
+/**
+ * The host and age of each connection. Not in the client: knex makes another one for a transaction.
+ */
 const origins = new WeakMap<Connection, { readonly host: Host; readonly since: number }>();
 
-/** Takes a connection out of the pool, and with it all others to its server: they would fail as well. */
-function leave(connection: Disposable & Connection, error: unknown): void {
+/** Takes a connection, and all others to its host, out of the pool: they would fail as well. */
+function discard(connection: Disposable & Connection, error: unknown): void {
   connection.__knex__disposed = error;
   const origin = origins.get(connection);
   if (origin) origin.host.failed = performance.now();
@@ -86,58 +90,57 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
   readonly preparesValues = true;
   #hosts: readonly Host[] | undefined;
 
-  /** Loaded with the first pool: whoever has no MySQL need not have it. */
+  /** The driver is loaded with the first pool: an installation without MySQL need not have it. */
   override _driver(): unknown {
     return {};
   }
 
-  /** The first host that can be written to; one that cannot is better than none, for those who read. */
+  /** Connects to the first host that accepts writes, or else to one that at least can be read. */
   override async acquireRawConnection(): Promise<Connection> {
     const hosts = this.#inOrder();
     const faults: unknown[] = [];
-    let spare: Connection | undefined;
+    let readable: Connection | undefined;
     for (const host of hosts) {
       try {
-        const { connection, isFit } = await this.#reach(host, CONNECT_TIMEOUT / hosts.length);
+        const { connection, isFit } = await this.#reach(host, CONNECT_TIMEOUT_MS / hosts.length);
         if (isFit || hosts.length === 1) {
-          if (spare) await this.destroyRawConnection(spare);
+          if (readable) await this.destroyRawConnection(readable);
           return connection;
         }
-        if (spare) await this.destroyRawConnection(connection);
-        else spare = connection;
+        if (readable) await this.destroyRawConnection(connection);
+        else readable = connection;
       } catch (fault) {
         host.failed = performance.now();
         faults.push(fault);
       }
     }
-    if (spare) return spare;
+    if (readable) return readable;
     throw faults.length === 1 ? faults[0] : new AggregateError(faults, 'no database host answers');
   }
 
-  /** Those that failed a moment ago come last. */
+  /** Hosts that failed a moment ago come last. */
   #inOrder(): readonly Host[] {
     this.#hosts ??= this.connectionSettings.hosts.map((host) => ({ ...host, failed: -Infinity }));
     const now = performance.now();
-    const isAvoided = ({ failed }: Host) => Number(now - failed < AVOIDANCE);
+    const isAvoided = ({ failed }: Host) => Number(now - failed < AVOID_FAILED_HOST_MS);
     return this.#hosts.toSorted((one, other) => isAvoided(one) - isAvoided(other));
   }
 
-  /** Connects within so many milliseconds. */
-  async #reach(host: Host, patience: number): Promise<Connected> {
-    const connection = await this.#open(host, patience);
+  async #reach(host: Host, timeoutMs: number): Promise<Connected> {
+    const connection = await this.#open(host, timeoutMs);
     try {
-      const isFit = await withDeadline(this.#begin(connection), patience, () => {
+      const isFit = await withDeadline(this.#begin(connection), timeoutMs, () => {
         throw timeout('connecting timed out');
       });
       origins.set(connection, { host, since: performance.now() });
       return { connection, isFit };
     } catch (fault) {
       connection.destroy();
-      throw fault instanceof Error ? ofConnecting(fault) : fault;
+      throw fault instanceof Error ? markConnecting(fault) : fault;
     }
   }
 
-  async #open({ host, port }: Host, patience: number): Promise<Connection & Disposable> {
+  async #open({ host, port }: Host, timeoutMs: number): Promise<Connection & Disposable> {
     const { createConnection } = await loadMysql();
     const { user, password, database, tls } = this.connectionSettings;
     const connection: Connection & Disposable = createConnection({
@@ -148,14 +151,14 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
       password,
       database,
       charset: 'utf8mb4',
-      connectTimeout: Math.ceil(patience),
+      connectTimeout: Math.ceil(timeoutMs),
     });
     // Also what mysql2 reports between queries, e.g. that the server went away.
-    connection.on('error', (error) => leave(connection, error));
+    connection.on('error', (error) => discard(connection, error));
     return connection;
   }
 
-  /** Makes the session what statements count on; resolves to whether its server is fit for all of them. */
+  /** Sets up the session; resolves to whether its server accepts writes and is up to date. */
   async #begin(connection: Connection): Promise<boolean> {
     await new Promise<void>((resolve, reject) => {
       connection.connect((error) => (error ? reject(withReason(error)) : resolve()));
@@ -166,28 +169,30 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
       "VARIABLES WHERE Variable_name IN ('wsrep_on', 'read_only')",
     );
     const isGalera = settings.get('wsrep_on') === 'ON';
-    const causal = isGalera ? `, wsrep_sync_wait = ${CAUSAL}` : '';
-    await this._query(connection, { sql: `SET SESSION ${SESSION_SETTINGS}${causal}` });
+    const syncWait = isGalera ? `, wsrep_sync_wait = ${WSREP_SYNC_WAIT}` : '';
+    await this._query(connection, { sql: `SET SESSION ${SESSION_SETTINGS}${syncWait}` });
     const isWritable = settings.get('read_only') !== 'ON';
     if (!isGalera) return isWritable;
     const state = await this.#shown(connection, "STATUS LIKE 'wsrep_local_state'");
-    return isWritable && state.get('wsrep_local_state') === SYNCED;
+    return isWritable && state.get('wsrep_local_state') === WSREP_SYNCED;
   }
 
-  /** A restore that begins later sees this connection, and is refused. */
+  /** A restore that begins later sees this connection, and stops. */
   async #refuseUnfinished(connection: Connection & Disposable): Promise<void> {
-    const { response } = await this._query(connection, { sql: SELECT_MARK });
+    const { response } = await this._query(connection, {
+      sql: mysqlDialect.tableQuery(RESTORE_MARK),
+    });
     if (!isSelected(response) || response[0].length === 0) return;
     const error = new UnfinishedRestore();
-    leave(connection, error);
+    discard(connection, error);
     throw error;
   }
 
   /**
-   * Lets a server see that somebody is there, also where nobody has asked anything for long: the pool has a
-   * connection from now on for as long as it lets one idle. Leaves a database that is being restored unseen.
+   * Keeps one connection of the pool open, for as long as the pool lets one idle, so that the
+   * server shows that the database is in use. Disconnects from a database that is being restored.
    */
-  async attend(): Promise<void> {
+  async keepAlive(): Promise<void> {
     const connection = await this.acquireConnection();
     try {
       await this.#refuseUnfinished(connection);
@@ -202,26 +207,27 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
     return new Map(rows.map((row) => [row.Variable_name, row.Value]));
   }
 
-  /** mysql2 has no limit on a whole query: a server that stops answering would be waited for. */
+  /** Limits the time of a whole query, which mysql2 does not do. */
   override _query(connection: Connection & Disposable, query: KnexQuery): Promise<KnexQuery> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         const error = timeout('query timed out');
-        leave(connection, error);
+        discard(connection, error);
         connection.destroy();
         reject(error);
-      }, this.connectionSettings.queryTimeout);
+      }, this.connectionSettings.queryTimeoutMs);
       const done = (error: QueryError | null, rows: unknown, fields: unknown) => {
         clearTimeout(timer);
         if (error) {
-          if (mustLeave(error, this.connectionSettings.hosts.length > 1)) leave(connection, error);
+          if (mustDiscard(error, this.connectionSettings.hosts.length > 1))
+            discard(connection, error);
           return reject(error);
         }
         query.response = [rows, fields];
         resolve(query);
       };
-      // With values: prepared by the server, which then never reads a value as SQL. Without: as
-      // text, since not every statement can be prepared.
+      // A statement with values is prepared, so that the server never reads a value as SQL. One
+      // without is sent as text, because not every statement can be prepared.
       if (query.bindings?.length) connection.execute(query.sql, [...query.bindings], done);
       else connection.query(query.sql, done);
     });
@@ -238,8 +244,8 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
       connection.destroy();
       return;
     }
-    // A server that hangs would keep the socket for good.
-    const timer = setTimeout(() => connection.destroy(), LEAVE).unref();
+    // A server that hangs would keep the socket open for good.
+    const timer = setTimeout(() => connection.destroy(), CLOSE_TIMEOUT_MS).unref();
     connection.end(() => clearTimeout(timer));
   }
 }
@@ -249,47 +255,31 @@ interface Shown {
   readonly Value: string;
 }
 
-/** What SELECT and SHOW give; whoever asks knows which columns. */
+/** A driver's answer to SELECT or SHOW; the caller knows its columns. */
 function isSelected<Row>(response: unknown): response is readonly [readonly Row[]] {
   return Array.isArray(response) && Array.isArray(response[0]);
 }
 
-/** Of several servers, those that say so are left: another may do better. */
-const OF_ONE_SERVER: ReadonlySet<Fault> = new Set(['locked', 'readonly', 'unprepared']);
+/** Faults of one server out of several: another may do better. */
+const ONE_SERVER_FAULTS: ReadonlySet<Fault> = new Set(['locked', 'readonly', 'unprepared']);
 
 /**
- * Whether the server would fail others, too: it is gone; or there is another one, and it was demoted, has
- * not got our tables, or takes long. A Galera node that has lost its cluster says that to some as waiting too long.
+ * Whether other connections to the server would fail too: it is gone; or it is one of several, and
+ * was demoted, lacks our tables, or takes long, as a Galera node does that has lost its cluster.
  */
-function mustLeave(error: QueryError, isOneOfSeveral: boolean): boolean {
+function mustDiscard(error: QueryError, isOneOfSeveral: boolean): boolean {
   const fault = faultOf(error);
   if (fault === 'unsent' || fault === 'lost') return true;
-  return isOneOfSeveral && OF_ONE_SERVER.has(fault);
+  return isOneOfSeveral && ONE_SERVER_FAULTS.has(fault);
 }
 
 function timeout(message: string): Error {
   return Object.assign(new Error(message), { code: 'ETIMEDOUT' });
 }
 
-/** mysql2's options. It has no fallback: a server without TLS is refused before anything is sent. */
-function tlsOptions({ verify, ca }: DatabaseTls): SslOptions {
-  return {
-    minVersion: 'TLSv1.2',
-    rejectUnauthorized: verify !== 'nothing',
-    verifyIdentity: verify === 'identity',
-    ...(ca !== undefined && { ca }),
-  };
-}
-
 /**
- * A socket that knows the address it goes to. Node compares a certificate with the name that it
- * noted on the socket; of an address it notes none, and would look for "localhost" in its place.
+ * mysql2's code does not say what is wrong with a certificate; its message does, without secrets.
  */
-function socketTo(host: string, port: number): Socket {
-  return Object.assign(connect({ host, port, noDelay: true, keepAlive: true }), { _host: host });
-}
-
-/** What is wrong with a certificate is not in the code that mysql2 gives it, and holds no secret. */
 function withReason(error: QueryError): Error {
   return error.code === 'HANDSHAKE_SSL_ERROR' ? new Error(`TLS: ${error.message}`) : error;
 }

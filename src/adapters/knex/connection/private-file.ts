@@ -12,11 +12,11 @@ import {
 import { dirname, resolve } from 'node:path';
 
 /**
- * Made before SQLite would make it, so that nobody else can read the password hashes in it.
+ * Makes a SQLite file before SQLite would, so that nobody else can read the password hashes in it.
  *
- * One that is there is not even opened. A process that closes any descriptor of a file loses all its
- * locks on it (POSIX), and SQLite, which counts on them, does not notice: the next process to close
- * the file would find nobody else at it and remove the log (-wal) that this one goes on writing to.
+ * A file that is there is not even opened. A process that closes any descriptor of a file loses all
+ * its locks on it (POSIX), and SQLite does not notice: the next process that closes the database
+ * would find it unused, and remove the log (-wal) that this process still writes to.
  */
 export function createPrivately(path: string): void {
   makeFolder(dirname(path));
@@ -24,20 +24,20 @@ export function createPrivately(path: string): void {
   try {
     create(path, 'ax');
   } catch {
-    // Another process was faster, or it is a link to a file that is not there yet.
+    // Another process was faster, or the path is a link to a file that is not there yet.
     if (!existsSync(path)) create(path, 'a');
   }
 }
 
-/** Makes a file that is one's own from the beginning: nothing that is there already is taken, no link is followed. */
+/** Makes a new private file. Throws if anything is there already, even a link. */
 export function createNew(path: string): void {
   makeFolder(dirname(path));
   create(path, 'ax');
 }
 
 /**
- * Where the file of a path is, or would be made: what SQLite opens, and names its logs after. Links are followed.
- * @throws Error for one that somebody else may have planted
+ * Follows links to the file that SQLite opens, or would make, and names its logs after.
+ * @throws Error for a link that another user may have planted
  */
 export function placeOf(path: string): string {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return path;
@@ -49,7 +49,7 @@ export function placeOf(path: string): string {
   return placeOf(resolve(folder, readlinkSync(path)));
 }
 
-/** As Linux has it where fs.protected_symlinks is on. */
+/** The rule of Linux's fs.protected_symlinks. */
 export function mayFollow(
   link: Pick<Stats, 'uid'>,
   folder: Pick<Stats, 'uid' | 'mode'>,
@@ -62,7 +62,7 @@ function create(path: string, flags: 'a' | 'ax'): void {
   closeSync(openSync(path, flags, 0o600));
 }
 
-/** Not `recursive: true`, with which Node never returns where nothing can be made, as in /proc. */
+/** Without `recursive: true`, with which Node never returns in a folder like /proc. */
 function makeFolder(path: string): void {
   if (existsSync(path)) return;
   makeFolder(dirname(path));

@@ -1,17 +1,13 @@
 import type { Knex } from 'knex';
-import { isSqlite } from '../tables.ts';
+import { dialectOf, hasTable } from './dialects.ts';
 
 /**
- * The table that a database on a server has while a restore empties and fills it, and after one that did not get to its end.
- * In it: the id that the next user would have got before. SQLite needs none: a file is replaced in one step.
+ * The table that marks a database on a server while a restore empties and fills it, and after one
+ * that did not finish. Its row holds the id that the next user would have got before the restore.
  */
 export const RESTORE_MARK = 'portcullis_restore';
 
-/** Gives a row where there is that table. */
-export const SELECT_MARK = `SELECT 1 FROM information_schema.tables
-  WHERE table_schema = DATABASE() AND table_name = '${RESTORE_MARK}'`;
-
-/** There is no telling what is missing in the database. */
+/** A restore stopped halfway: nobody knows which rows are missing. */
 export class UnfinishedRestore extends Error {
   override readonly name = 'UnfinishedRestore';
 
@@ -24,7 +20,7 @@ export class UnfinishedRestore extends Error {
 
 /** @throws UnfinishedRestore */
 export async function refuseUnfinishedRestore(knex: Knex): Promise<void> {
-  if (isSqlite(knex)) return;
-  const [rows] = await knex.raw<readonly [readonly object[]]>(SELECT_MARK);
-  if (rows.length > 0) throw new UnfinishedRestore();
+  if (dialectOf(knex).marksRestores && (await hasTable(knex, RESTORE_MARK))) {
+    throw new UnfinishedRestore();
+  }
 }

@@ -1,20 +1,30 @@
 /** Where the rows are: a file, or one of several equal servers. */
-export type DatabaseTarget =
-  | { readonly kind: 'sqlite'; readonly path: string }
-  | {
-      readonly kind: 'mysql';
-      readonly hosts: readonly { readonly host: string; readonly port: number }[];
-      readonly user: string;
-      readonly password: string;
-      readonly database: string;
-      /** Absent: nothing is encrypted. */
-      readonly tls?: DatabaseTls;
-    };
+export type DatabaseTarget = SqliteTarget | MysqlTarget;
+
+export interface SqliteTarget {
+  readonly kind: 'sqlite';
+  readonly path: string;
+}
+
+export interface MysqlTarget {
+  readonly kind: 'mysql';
+  readonly hosts: readonly { readonly host: string; readonly port: number }[];
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+  /** Absent: nothing is encrypted. */
+  readonly tls?: DatabaseTls;
+}
+
+/** The target of each kind, for tables by kind. */
+export type TargetsByKind = {
+  readonly [Target in DatabaseTarget as Target['kind']]: Target;
+};
 
 /** How the connection to MySQL or MariaDB is encrypted. */
 export interface DatabaseTls {
-  /** What must be right about the server's certificate: nothing, who signed it, or its name as well. */
+  /** What is checked of the server's certificate: nothing, its authority, or its name as well. */
   readonly verify: 'nothing' | 'authority' | 'identity';
-  /** Whose signature counts, in PEM; without it that of any authority that Node knows. */
+  /** The certificates of the authorities to trust, in PEM. Default: those that Node trusts. */
   readonly ca?: string;
 }

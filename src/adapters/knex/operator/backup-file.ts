@@ -15,25 +15,25 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 
-/** What a backup says of itself. */
+/** The description of a backup, stored in it. */
 export interface About {
   readonly format: 1;
-  /** When it was begun, in ISO 8601: whoever was acknowledged before that is in it. */
+  /** When it was begun, in ISO 8601: every account that was acknowledged before is in it. */
   readonly taken: string;
-  /** The steps of the schema that had been made. */
+  /** The migrations that had been made. */
   readonly steps: readonly string[];
-  /** How many there were when it was begun. */
+  /** The number of users when it was begun. */
   readonly users: number;
   /** The id that the next user would have got then. */
   readonly nextId: number;
 }
 
-/** A restore, as both kinds of database get it. */
+/** A restore, for every engine. */
 export interface RestoreSettings {
   readonly replace: boolean;
   readonly withoutSessions: boolean;
   readonly now: Date;
-  /** The steps of the schema that this release has. */
+  /** The migrations of this release. */
   readonly knownSteps: readonly string[];
   readonly signal: AbortSignal | undefined;
 }
@@ -43,16 +43,15 @@ export interface Opened {
   readonly nextId: number;
 }
 
-/** What an operator asked for cannot be done, or must not; the message says why and what to do. */
+/** The operator's request cannot be carried out; the message says why, and what to do. */
 export class BackupRefused extends Error {
   override readonly name = 'BackupRefused';
 }
 
 /**
- * Writes a file that is whole or not there: compressed beside it, with mode 0600 and all of it on the
- * disk, and only then given its name, which nobody may have. What a process leaves that is
- * killed meanwhile is called `….partial` and has no end.
- * @throws BackupRefused
+ * Writes a compressed file atomically: as a draft beside it, with mode 0600, which gets the file's
+ * name once all of it is on the disk. A process that is killed meanwhile leaves a `….partial`.
+ * @throws BackupRefused if the file is there already
  */
 export async function writeWhole(
   file: string,
@@ -71,24 +70,24 @@ export async function writeWhole(
   }
 }
 
-/** A link is not followed, wherever it leads: who may write to the folder could have planted it. */
+/** Follows no link: another user of the folder could have planted it. */
 export function refuseTaken(file: string): void {
   const found = lstatSync(file, { throwIfNoEntry: false });
   if (found !== undefined)
     throw new BackupRefused(`${file} is there already: nothing is overwritten`);
 }
 
-/** Never over what has that name already. */
+/** Renames a draft, but never over another file. */
 export function giveName(draft: string, file: string): void {
   try {
     linkSync(draft, file);
   } catch {
     refuseTaken(file);
-    renameSync(draft, file); // Not every file system has links; there two at once could collide.
+    renameSync(draft, file); // For file systems without links; two processes could collide there.
   }
 }
 
-/** Waits for the disk to have a file, or the names in a folder. */
+/** Waits until a file, or the names in a folder, are on the disk. */
 export function sync(path: string): void {
   const descriptor = openSync(path, 'r');
   try {
@@ -99,9 +98,9 @@ export function sync(path: string): void {
 }
 
 /**
- * What is in a backup, in parts. gzip has a checksum and the length at its end: only who has
- * read all of it knows that it is whole.
- * @throws BackupRefused where it is cut short or damaged
+ * Decompresses a backup, in parts. gzip keeps its checksum and length at the end: a backup is known
+ * to be whole only once all of it was read.
+ * @throws BackupRefused if it is cut short or damaged
  */
 export async function* readWhole(file: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
   const source = createReadStream(file);
@@ -131,7 +130,7 @@ export function codeOf(fault: unknown): string {
   return fault instanceof Error && 'code' in fault ? String(fault.code) : String(fault);
 }
 
-/** @throws BackupRefused where it is none, or this release could make nothing of it */
+/** @throws BackupRefused if the text describes no backup, or one of a newer release */
 export function readAbout(text: string, knownSteps: readonly string[]): About {
   const about = parse(text);
   if (about === undefined) {
@@ -168,15 +167,15 @@ function isAbout(value: unknown): value is About {
   );
 }
 
-const LEAST_GAP = 1_000_000;
-const IDS_A_SECOND = 100;
+const MIN_ID_GAP = 1_000_000;
+const MAX_IDS_PER_SECOND = 100;
 
 /**
- * The first id for users to come, beyond all that can have been given since the backup was taken: there
- * may be tokens of those users still, and rows of other services. `others`: what the database that is
- * replaced would have given next.
+ * The id of the first user after a restore: beyond every id that can have been given after the
+ * backup, because tokens of those users, and rows of other services, may still exist. `others`: the
+ * next id of the database that is replaced.
  */
 export function firstFreeId({ taken, nextId }: About, now: Date, others = 0): number {
   const seconds = Math.max(0, Math.ceil((now.getTime() - Date.parse(taken)) / 1000));
-  return Math.max(nextId, others) + LEAST_GAP + IDS_A_SECOND * seconds;
+  return Math.max(nextId, others) + MIN_ID_GAP + MAX_IDS_PER_SECOND * seconds;
 }

@@ -11,18 +11,16 @@ import { openForMigration } from '../connection/open.ts';
 import type { DatabaseTarget } from '../connection/target.ts';
 import { migrate } from '../migrate.ts';
 import { migratorConfig } from '../migrations.ts';
-import { backUpMysql, MYSQL_BEGINNING } from './mysql-backup.ts';
-import { restoreMysql } from './mysql-restore.ts';
-import { backUpSqlite, restoreSqlite, SQLITE_BEGINNING } from './sqlite-backup.ts';
+import { ENGINES, engineOf } from './engines.ts';
 import { DEFAULT_TABLES } from '../tables.ts';
 
 export { BackupRefused } from './backup-file.ts';
 
 /**
- * Writes all that is in a database to a new file, compressed, as of one moment after the call; the service may
- * run meanwhile. Holds hashes of passwords, so its mode is 0600. For MySQL and MariaDB it needs
- * their program for dumps. Resolves to what the file says of itself.
- * @throws BackupRefused, and whatever the database or the disk gives for an error: then there is no file
+ * Writes the content of a database, as of one moment after the call, to a new compressed file; the
+ * service may run meanwhile. The file holds password hashes, so its mode is 0600. MySQL and MariaDB
+ * need their program for dumps. Resolves to the description that the file begins with.
+ * @throws BackupRefused, or the error of the database or the disk; then there is no file
  */
 export async function backUp(
   target: DatabaseTarget,
@@ -30,14 +28,13 @@ export async function backUp(
   signal?: AbortSignal,
 ): Promise<About> {
   refuseTaken(file);
-  if (target.kind === 'sqlite') return backUpSqlite(target.path, file, signal);
-  return backUpMysql(target, file, signal);
+  return engineOf(target.kind).backUp(target, file, signal);
 }
 
 export interface RestoreOptions {
-  /** Throw away what is in the database. Else it must be empty. */
+  /** Deletes what is in the database. Otherwise it must be empty. */
   readonly replace?: boolean;
-  /** Sign everybody out: else sessions that have ended since the backup go on. */
+  /** Ends all sessions. Otherwise those that ended after the backup are valid again. */
   readonly withoutSessions?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -45,14 +42,14 @@ export interface RestoreOptions {
 export interface Restored {
   readonly about: About;
   readonly users: number;
-  /** The id from which users are counted on: none that was given since the backup is given again. */
+  /** The id of the next user: beyond every id that was given after the backup. */
   readonly nextId: number;
 }
 
 /**
- * Brings a database back to what it was when `file` was written, and its tables up to date. No service
- * may run on it. Before anything is changed, the whole file has been read and found in order.
- * @throws BackupRefused, and whatever the database or the disk gives for an error
+ * Restores a database from `file`, and brings its tables up to date. No service may run on it. The
+ * whole file is read and checked before anything is changed.
+ * @throws BackupRefused, or the error of the database or the disk
  */
 export async function restore(
   target: DatabaseTarget,
@@ -68,10 +65,7 @@ export async function restore(
     knownSteps,
     now: new Date(),
   };
-  const opened: Opened =
-    target.kind === 'sqlite'
-      ? await restoreSqlite(target.path, file, settings)
-      : await restoreMysql(target, file, settings);
+  const opened: Opened = await engineOf(target.kind).restore(target, file, settings);
   const knex = openForMigration(target);
   try {
     await migrate(knex);
@@ -83,20 +77,18 @@ export async function restore(
 }
 
 async function refuseOtherKind(kind: DatabaseTarget['kind'], file: string): Promise<void> {
-  const found = await kindOf(file);
+  const beginning = await beginningOf(file);
+  const found = Object.entries(ENGINES).find(([, { backupBeginning }]) =>
+    beginning.startsWith(backupBeginning),
+  );
   if (found === undefined) throw damaged(file);
-  if (found === kind) return;
-  const names = { sqlite: 'SQLite', mysql: 'MySQL or MariaDB' };
-  throw new BackupRefused(`${file} is of ${names[found]}, and DATABASE_URL is not`);
+  const [foundKind, { name }] = found;
+  if (foundKind !== kind) throw new BackupRefused(`${file} is of ${name}, and DATABASE_URL is not`);
 }
 
-async function kindOf(file: string): Promise<DatabaseTarget['kind'] | undefined> {
-  for await (const part of readWhole(file)) {
-    const beginning = part.toString('latin1', 0, 100);
-    if (beginning.startsWith(SQLITE_BEGINNING)) return 'sqlite';
-    return beginning.startsWith(MYSQL_BEGINNING) ? 'mysql' : undefined;
-  }
-  return undefined;
+async function beginningOf(file: string): Promise<string> {
+  for await (const part of readWhole(file)) return part.toString('latin1', 0, 100);
+  return '';
 }
 
 async function stepsOfThisRelease(): Promise<readonly string[]> {

@@ -1,17 +1,18 @@
 import type { Knex } from 'knex';
 import { type About, BackupRefused, firstFreeId, writeWhole } from './backup-file.ts';
 import { openForMigration } from '../connection/open.ts';
-import { MysqlPrograms, type MysqlTarget } from './mysql-programs.ts';
+import { MysqlPrograms } from './mysql-programs.ts';
+import type { MysqlTarget } from '../connection/target.ts';
 import { RESTORE_MARK, UnfinishedRestore } from '../connection/restore-mark.ts';
 import { DEFAULT_TABLES, notesOf } from '../tables.ts';
 
-/** What the content of a backup begins and ends with: it is SQL, for `gunzip` and `mariadb`. */
+/** The beginning and end of a backup's content, which is SQL, for `gunzip` and `mariadb`. */
 export const MYSQL_BEGINNING = '-- Portcullis backup ';
 export const MYSQL_END = '-- Portcullis backup: complete\n';
 
 const { users, sessions, attempts } = DEFAULT_TABLES;
 const NOTES = notesOf({ users });
-/** What `migrate()` tells a database of ours by. They come last: it takes none that is half there. */
+/** Tables by which `migrate()` knows our database. They come last, so it rejects half a restore. */
 export const SIGNS = [NOTES, `${NOTES}_lock`, `${NOTES}_lease`];
 
 const DUMP = [
@@ -19,13 +20,13 @@ const DUMP = [
   '--quick',
   '--hex-blob',
   '--no-tablespaces',
-  // Whoever gives it to a database by hand must not overwrite what is there.
+  // An operator who loads the file by hand must not overwrite existing tables.
   '--skip-add-drop-table',
   '--skip-add-locks',
   '--skip-disable-keys',
 ];
 
-/** A dump as of one moment, while others go on reading and writing; of the first host that has the tables. */
+/** Dumps the first host that has the tables, as of one moment, while others read and write. */
 export async function backUpMysql(
   target: MysqlTarget,
   file: string,
@@ -50,7 +51,10 @@ export async function backUpMysql(
   });
 }
 
-/** What a restore asks for, between the rows and what makes them count; done by hand: a gap in the ids. */
+/**
+ * SQL that applies the settings of a restore, or their defaults if an operator loads the file by
+ * hand.
+ */
 function settle(about: About): string {
   const nextId = firstFreeId(about, new Date(about.taken));
   return `
@@ -82,7 +86,7 @@ export interface Named {
   readonly kind: string;
 }
 
-/** Tables before what is made of them, without the mark of a restore. */
+/** Tables, then views; without the mark of a restore. */
 export async function contentsOf(knex: Knex): Promise<readonly Named[]> {
   const [found] = await knex.raw<readonly [readonly Named[]]>(
     `SELECT table_name AS name, table_type AS kind FROM information_schema.tables
@@ -99,10 +103,10 @@ export async function nextIdIn(knex: Knex): Promise<number> {
   return Number(next);
 }
 
-/** What was asked for can be done at another host, if there is one. */
+/** This host cannot do it; another one may. */
 export class UnfitHost extends BackupRefused {}
 
-/** At the first of the hosts that answers and is not unfit. */
+/** Calls `use` for the first host that answers, or for the next one where it throws `UnfitHost`. */
 export async function withServer<T>(
   target: MysqlTarget,
   open: (target: MysqlTarget) => Knex,
@@ -115,7 +119,7 @@ export async function withServer<T>(
     const knex = open(one);
     try {
       const version = await versionOf(knex).catch((fault: unknown) => {
-        // Others have it, too, or will have it in a moment.
+        // The other hosts have the mark as well, or will have it in a moment.
         if (fault instanceof UnfinishedRestore) throw new BackupRefused(fault.message);
         faults.push(fault);
       });

@@ -7,10 +7,9 @@ import { pipeline } from 'node:stream/promises';
 import { rootCertificates } from 'node:tls';
 import { promisify } from 'node:util';
 import { BackupRefused } from './backup-file.ts';
-import type { DatabaseTarget } from '../connection/target.ts';
+import type { MysqlTarget } from '../connection/target.ts';
 
 /** One server. */
-export type MysqlTarget = Extract<DatabaseTarget, { kind: 'mysql' }>;
 
 /** The programs that come with a database, of either make. */
 const NAMES = {
@@ -18,16 +17,19 @@ const NAMES = {
   client: { mariadb: 'mariadb', mysql: 'mysql' },
 } as const;
 
-/** A program that is installed here, and whose it is, whatever its name: `mysqldump` can be MariaDB's. */
+/**
+ * A program that is installed here, and whose it is, whatever its name: `mysqldump` can be
+ * MariaDB's.
+ */
 interface Installed {
   readonly name: string;
   readonly isMariadb: boolean;
 }
 
 /**
- * Runs the programs that come with MariaDB and MySQL at the first host of `target`. They get the password by
- * their environment, which their own user alone can read, as that of the service: never as an
- * argument, which everybody can. No option file of the machine or of the user is heeded.
+ * Runs the programs that come with MariaDB and MySQL at the first host of `target`. They get the
+ * password by their environment, which their own user alone can read, as that of the service: never
+ * as an argument, which everybody can. No option file of the machine or of the user is heeded.
  */
 export class MysqlPrograms {
   readonly #target: MysqlTarget;
@@ -124,7 +126,8 @@ export class MysqlPrograms {
     const file = join(this.#folder, 'authorities.pem');
     writeFileSync(file, tls.ca ?? rootCertificates.join('\n'));
     const ca = `--ssl-ca=${file}`;
-    // MariaDB's have nothing in between: without the name, they take a server that has no TLS at all.
+    // MariaDB's have nothing in between: without the name, they take a server that has no TLS at
+    // all.
     if (isMariadb) return ['--ssl', '--ssl-verify-server-cert', ca, versions];
     return [`--ssl-mode=VERIFY_${tls.verify === 'identity' ? 'IDENTITY' : 'CA'}`, ca, versions];
   }

@@ -19,21 +19,22 @@ import {
   UnfitHost,
   withServer,
 } from './mysql-backup.ts';
-import type { MysqlTarget } from './mysql-programs.ts';
+import type { MysqlTarget } from '../connection/target.ts';
 import { RESTORE_MARK } from '../connection/restore-mark.ts';
-import { faultOf } from '../connection/retry.ts';
+import { faultOf } from '../connection/faults.ts';
 import { DEFAULT_TABLES } from '../tables.ts';
 
 const { users } = DEFAULT_TABLES;
 
-/** Bytes. The first line says what it is a backup of. */
-const MAX_HEAD = 64 * 1024;
-/** Bytes. A dump has statements of 1 MB, or of one row: 24 MB at most, if each byte takes two characters. */
-const MAX_STATEMENT = 64 * 1024 * 1024;
+/** The first line, which describes the backup. */
+const MAX_HEAD_BYTES = 64 * 1024;
+/**
+ * A dump's statements have 1 MB, or one row: at most 24 MB, where each byte takes two characters.
+ */
+const MAX_STATEMENT_BYTES = 64 * 1024 * 1024;
 
 /**
- * In several steps, each of which is done before the next: a database that is half there has a mark, by
- * which everybody knows.
+ * Restores in several steps, one after the other. A table marks the database until the last one.
  */
 export async function restoreMysql(
   target: MysqlTarget,
@@ -55,7 +56,7 @@ export async function restoreMysql(
     signal?.throwIfAborted();
     const others = await mark(knex);
     try {
-      await refuseUse(); // Who comes after this has seen the mark.
+      await refuseUse(); // A connection that is opened later sees the mark.
     } catch (fault) {
       if (!wasMarked) await knex.schema.dropTable(RESTORE_MARK);
       throw fault;
@@ -80,12 +81,12 @@ export async function restoreMysql(
   });
 }
 
-/** Reads it all, before anything is changed; resolves to what it says of itself. */
+/** Reads the whole file before anything is changed; resolves to its description. */
 async function check(file: string, signal: AbortSignal | undefined): Promise<string> {
   let head = Buffer.alloc(0);
   let tail = Buffer.alloc(0);
   for await (const part of readStatements(file, signal)) {
-    if (head.length < MAX_HEAD && !head.includes('\n')) head = Buffer.concat([head, part]);
+    if (head.length < MAX_HEAD_BYTES && !head.includes('\n')) head = Buffer.concat([head, part]);
     tail = Buffer.concat([tail, part]).subarray(-MYSQL_END.length);
   }
   const [line = '', ...more] = head.toString().split('\n', 2);
@@ -95,8 +96,8 @@ async function check(file: string, signal: AbortSignal | undefined): Promise<str
 }
 
 /**
- * The client keeps each statement whole in memory, and so a small file that is unpacked to one without
- * end must not reach it.
+ * Limits the length of a statement, which the client holds in memory: a small compressed file can
+ * hold an endless one.
  * @throws BackupRefused
  */
 async function* readStatements(
@@ -109,16 +110,16 @@ async function* readStatements(
     const joined = Buffer.concat([before, part]); // An end can be in two parts.
     const end = joined.lastIndexOf(';\n');
     length = end === -1 ? length + part.length : joined.length - end;
-    if (length > MAX_STATEMENT) throw damaged(file);
+    if (length > MAX_STATEMENT_BYTES) throw damaged(file);
     before = joined.subarray(-1);
     yield part;
   }
 }
 
 /**
- * Marks the database, which has changed nothing else yet. Resolves to the id that its next user would have got,
- * also before a restore that was not finished.
- * @throws UnfitHost where nothing can be written
+ * Marks the database. Resolves to the id that its next user would have got, or would have got
+ * before an earlier restore that was not finished.
+ * @throws UnfitHost if the host accepts no writes
  */
 async function mark(knex: Knex): Promise<number> {
   try {
@@ -142,12 +143,13 @@ interface Thread {
 }
 
 /**
- * Asks every host who is connected to the database: a service at another one would write to this, too, or read
- * what is half there. Without the privilege PROCESS a server tells of the same account alone.
+ * Asks every host who is connected to the database: a service at another host would write to this
+ * one too, or read half a restore. Without the privilege PROCESS, a server shows only our own
+ * account.
  */
 function useRefusal(target: MysqlTarget, knex: Knex): () => Promise<void> {
   const nameOf = ({ id, host }: Thread) => `${id} ${host}`;
-  // Those of this restore, also when it has just left: two hosts can be one server.
+  // Connections of this restore, open or just closed: two hosts can be one server.
   const own = new Set<string>();
   return async () => {
     const threads = [...(await threadsAt(knex))];
@@ -177,7 +179,7 @@ async function threadsOf(target: MysqlTarget): Promise<readonly Thread[]> {
 }
 
 async function threadsAt(knex: Knex): Promise<readonly Thread[]> {
-  // `system user`: what applies the changes of another server.
+  // `system user` replicates from another server.
   const [threads] = await knex.raw<readonly [readonly Thread[]]>(
     `SELECT id AS id, host AS host, id = CONNECTION_ID() AS isOwn FROM information_schema.processlist
       WHERE db = DATABASE() AND user <> 'system user'`,
@@ -185,21 +187,21 @@ async function threadsAt(knex: Knex): Promise<readonly Thread[]> {
   return threads;
 }
 
-/** No server, or none that has this database for this account. */
-const EMPTY = ['ECONNREFUSED', 'ER_BAD_DB_ERROR', 'ER_DBACCESS_DENIED_ERROR'];
+/** Errors of a host without a server, or without this database for this account. */
+const EMPTY_HOST_CODES = ['ECONNREFUSED', 'ER_BAD_DB_ERROR', 'ER_DBACCESS_DENIED_ERROR'];
 
 function isEmptyHost(fault: unknown): boolean {
-  return fault instanceof Error && 'code' in fault && EMPTY.includes(String(fault.code));
+  return fault instanceof Error && 'code' in fault && EMPTY_HOST_CODES.includes(String(fault.code));
 }
 
-/** What the service tells its database by goes first: it takes none that is half gone. */
+/** Drops all tables, first those by which the service knows its database: it rejects the rest. */
 async function empty(knex: Knex, contents: readonly Named[]): Promise<void> {
   const isMark = ({ name }: Named) => SIGNS.includes(name);
   const ordered = [
     ...contents.filter(isMark),
     ...contents.filter((each) => !isMark(each)).toReversed(),
   ];
-  // On one connection, of which the first statement is to hold for the others.
+  // On one connection, because the first statement applies to it alone.
   await knex.transaction(async (one) => {
     await one.raw('SET foreign_key_checks = 0');
     for (const { name, kind } of ordered) {

@@ -26,20 +26,21 @@ import {
 } from './backup-file.ts';
 import { loadSqlite } from '../connection/drivers.ts';
 import { createNew, placeOf } from '../connection/private-file.ts';
-import { faultOf } from '../connection/retry.ts';
+import type { SqliteTarget } from '../connection/target.ts';
+import { faultOf } from '../connection/faults.ts';
 import { DEFAULT_TABLES, notesOf } from '../tables.ts';
 
-/** What the content of a backup begins with: it is a database itself, for `gunzip` and `sqlite3`. */
+/** The beginning of a backup's content, which is a database itself, for `gunzip` and `sqlite3`. */
 export const SQLITE_BEGINNING = 'SQLite format 3\0';
 
-/** In ms: what a lock is waited for. */
-const PATIENCE = 2_000;
+/** How long to wait for a lock. */
+const BUSY_TIMEOUT_MS = 2_000;
 const { users, sessions, attempts } = DEFAULT_TABLES;
 const ABOUT = 'portcullis_backup';
 
-/** A copy as of one moment, while others go on reading and writing: they wait for nothing. */
+/** Copies the database as of one moment; others read and write meanwhile, and wait for nothing. */
 export async function backUpSqlite(
-  path: string,
+  { path }: SqliteTarget,
   file: string,
   signal?: AbortSignal,
 ): Promise<About> {
@@ -57,12 +58,12 @@ export async function backUpSqlite(
   }
 }
 
-/** Counts of attempts are of that day alone, and hashes of whatever was typed: they stay out. */
+/** Leaves out the counts of attempts, which expire within a day and hold hashes of typed texts. */
 function finishCopy(db: Database.Database, taken: string): About {
   if (!hasTable(db, users) || !hasTable(db, notesOf({ users }))) {
     throw new BackupRefused('the database has no tables of the service: it has never run on it');
   }
-  withoutCare(db);
+  prepareForDraft(db);
   if (hasTable(db, attempts)) db.exec(`DELETE FROM ${attempts}`);
   const steps = column(db, `SELECT name FROM ${notesOf({ users })} ORDER BY id`);
   const about: About = {
@@ -78,11 +79,11 @@ function finishCopy(db: Database.Database, taken: string): About {
 }
 
 /**
- * Makes the database anew beside its place and puts it there in one step, so that it is at no moment
- * half there. What was there before is gone. A link to the database goes on to be one.
+ * Restores into a draft beside the database, and replaces the database by it in one step, so that
+ * it is never half there. A link to the database remains a link.
  */
 export async function restoreSqlite(
-  link: string,
+  { path: link }: SqliteTarget,
   file: string,
   settings: RestoreSettings,
 ): Promise<Opened> {
@@ -120,9 +121,9 @@ function placeFor(link: string): string {
 }
 
 /**
- * What is in a backup, as far as it is as long as it says of itself: a small file can be unpacked to one without
- * end, which would fill the disk.
- * @throws BackupRefused also where there is no room for it in the folder
+ * Decompresses a backup, and stops where it gets longer than its header says: a small compressed
+ * file can hold an endless one, which would fill the disk.
+ * @throws BackupRefused, also if the folder has no room for it
  */
 async function* readDatabase(
   file: string,
@@ -138,7 +139,7 @@ async function* readDatabase(
   }
 }
 
-/** The bytes of a database, from its header. */
+/** The size of a database in bytes, by its header. */
 function sizeIn(beginning: Buffer, file: string, folder: string): number {
   if (beginning.length < 100) throw damaged(file);
   const size = pageSizeIn(beginning) * beginning.readUInt32BE(28);
@@ -149,7 +150,7 @@ function sizeIn(beginning: Buffer, file: string, folder: string): number {
 
 function pageSizeIn(header: Buffer): number {
   const size = header.readUInt16BE(16);
-  return size === 1 ? 65_536 : size; // Which does not fit in there.
+  return size === 1 ? 65_536 : size; // 65,536 does not fit into two bytes.
 }
 
 function prepareDraft(
@@ -160,10 +161,10 @@ function prepareDraft(
 ): Opened {
   const [check] = attempt(file, () => column(db, 'PRAGMA integrity_check(1)'));
   if (check !== 'ok' || !hasTable(db, ABOUT)) throw damaged(file);
-  const [said] = column(db, `SELECT about FROM ${ABOUT}`);
-  const about = readAbout(String(said), knownSteps);
+  const [description] = column(db, `SELECT about FROM ${ABOUT}`);
+  const about = readAbout(String(description), knownSteps);
   const nextId = firstFreeId(about, now, others);
-  withoutCare(db);
+  prepareForDraft(db);
   if (withoutSessions) db.exec(`DELETE FROM ${sessions}`);
   db.exec(`DROP TABLE ${ABOUT};
     DELETE FROM sqlite_sequence WHERE name = ${quoted(users)};
@@ -171,34 +172,34 @@ function prepareDraft(
   return { about, nextId };
 }
 
-/** What is in the place of the restored database. */
-interface Old {
+/** The database that a restore replaces. */
+interface ReplacedDatabase {
   readonly isThere: boolean;
-  /** The id that the next user would get there; 0 where that cannot be told. */
+  /** The id that its next user would get; 0 if that cannot be read. */
   readonly nextId: number;
   readonly release: () => void;
 }
 
 /**
- * Sees to it that a restore throws away nothing but what it is to, and that nobody has it open: they
- * would go on writing to what is no longer there. Until it is released nobody else can.
+ * Locks the database that a restore replaces until `release`. Throws if it may not be deleted, or
+ * if another process has it open and would go on writing to a deleted file.
  */
-async function takeOver(path: string, replace: boolean): Promise<Old> {
+async function takeOver(path: string, replace: boolean): Promise<ReplacedDatabase> {
   const nothing = { isThere: existsSync(path), nextId: 0, release() {} };
   if (!nothing.isThere) {
     const rest = remains(path).find((each) => existsSync(each));
     if (rest === undefined) return nothing;
-    // SQLite would read it into the restored file, and so spoil that.
+    // SQLite would apply it to the restored file, and damage that.
     if (!replace) throw new BackupRefused(`${rest} is left of another database: take it away`);
     return { ...nothing, isThere: true };
   }
   const { default: SqliteDatabase } = await loadSqlite();
-  const db = new SqliteDatabase(path, { timeout: PATIENCE });
+  const db = new SqliteDatabase(path, { timeout: BUSY_TIMEOUT_MS });
   try {
     if (!replace && column(db, 'SELECT 1 FROM sqlite_master').length > 0) {
       throw new BackupRefused(`${path} is not empty: --replace throws away what is in it`);
     }
-    // Whose log is in it, so that none is left to be read into the restored file; needs to be alone.
+    // Leaves no log that SQLite would apply to the restored file. Fails if others have it open.
     db.exec('PRAGMA journal_mode = DELETE');
     db.exec('BEGIN EXCLUSIVE');
     return { isThere: true, nextId: oldNextIdIn(db), release: () => db.close() };
@@ -208,9 +209,9 @@ async function takeOver(path: string, replace: boolean): Promise<Old> {
     if (faultOf(fault) === 'busy') {
       throw new BackupRefused(`${path} is in use: stop the service, and whatever else has it open`);
     }
-    // What cannot be read or written for another reason can be whole, and somebody else's.
+    // A file that fails for another reason can be intact, and somebody else's.
     if (!isBroken(fault)) throw new BackupRefused(`${path} cannot be replaced: ${codeOf(fault)}`);
-    if (replace) return nothing; // What is broken is thrown away as well.
+    if (replace) return nothing;
     throw new BackupRefused(`${path} is broken: --replace throws it away`);
   }
 }
@@ -224,7 +225,7 @@ function oldNextIdIn(db: Database.Database): number {
   }
 }
 
-/** No database, or one in which something is wrong. */
+/** Whether the file is no database, or a damaged one. */
 function isBroken(fault: unknown): boolean {
   const code = codeOf(fault);
   return code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT');
@@ -236,7 +237,7 @@ function remains(path: string): readonly string[] {
 
 async function open<T>(path: string, use: (db: Database.Database) => T): Promise<T> {
   const { default: SqliteDatabase } = await loadSqlite();
-  const db = new SqliteDatabase(path, { timeout: PATIENCE });
+  const db = new SqliteDatabase(path, { timeout: BUSY_TIMEOUT_MS });
   try {
     return use(db);
   } finally {
@@ -244,8 +245,10 @@ async function open<T>(path: string, use: (db: Database.Database) => T): Promise
   }
 }
 
-/** For a draft, which is made anew if it fails. What is deleted is not left in free pages. */
-function withoutCare(db: Database.Database): void {
+/**
+ * Turns off crash safety, for a draft. Overwrites deleted rows, so that no free page holds them.
+ */
+function prepareForDraft(db: Database.Database): void {
   db.exec('PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON');
 }
 
@@ -258,7 +261,9 @@ function nextIdIn(db: Database.Database): number {
   return Number(column(db, select)[0] ?? 0) + 1;
 }
 
-/** The values of one column, to the last: libsql leaves a statement that is not read to its end with its lock. */
+/**
+ * Reads one column to its end: libsql keeps the lock of a statement that is not read to its end.
+ */
 function column(db: Database.Database, select: string): readonly unknown[] {
   return db.prepare(select).pluck().all();
 }

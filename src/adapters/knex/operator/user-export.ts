@@ -1,9 +1,9 @@
 import type { Knex } from 'knex';
 import { reading } from '../connection/retry.ts';
-import { toBoolean, toNumber } from '../connection/run.ts';
+import { toBoolean, toNumber } from '../columns.ts';
 import { DEFAULT_TABLES } from '../tables.ts';
 
-/** A user as the table has them, named as on the wire. */
+/** A user, with the names of the HTTP interface. */
 export interface ExportedUser {
   readonly id: number;
   readonly username: string;
@@ -19,9 +19,9 @@ interface Row extends Omit<ExportedUser, 'id' | 'disabled'> {
   readonly disabled: number | string | boolean;
 }
 
-const PAGE = 1_024;
+const PAGE_ROWS = 1_024;
 
-/** All users by ascending id, a page at a time: for what leaves the database, hashes only where asked for. */
+/** All users by ascending id, a page at a time; with their hashes only if asked for. */
 export async function* exportedUsers(
   knex: Knex,
   withHashes: boolean,
@@ -33,7 +33,7 @@ export async function* exportedUsers(
       knex(DEFAULT_TABLES.users)
         .where('id', '>', id)
         .orderBy('id')
-        .limit(PAGE)
+        .limit(PAGE_ROWS)
         .select<Row[]>(columns),
     );
   for (let after = 0; ; ) {

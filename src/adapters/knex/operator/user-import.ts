@@ -1,19 +1,22 @@
 import type { Knex } from 'knex';
 import type { NewAccount } from '../../../application/index.ts';
-import { isUniqueViolation } from '../users.ts';
+import { toNumber } from '../columns.ts';
+import type { TableDefinition } from '../connection/dialect.ts';
+import { dialectOf } from '../connection/dialects.ts';
+import { isUniqueViolation } from '../connection/faults.ts';
 import { writing } from '../connection/retry.ts';
-import { places, toNumber } from '../connection/run.ts';
-import { DEFAULT_TABLES, isSqlite } from '../tables.ts';
+import { placeholders } from '../connection/run.ts';
+import { DEFAULT_TABLES } from '../tables.ts';
 
-/** A line of a file: the account that it gives, or why it gives none. */
+/** A line of a file: its account, or the reason why it has none. */
 export interface ImportedLine {
   readonly line: number;
   readonly account: (Omit<NewAccount, 'dateCreated'> & { readonly dateCreated?: Date }) | string;
 }
 
-/** How far an import has come, as the database has it. */
+/** The progress of an import, as stored in the database. */
 export interface ImportProgress {
-  /** The last line that was dealt with. */
+  /** The last line that was processed. */
   readonly line: number;
   readonly imported: number;
   readonly refused: number;
@@ -22,13 +25,13 @@ export interface ImportProgress {
   readonly dateDone: string | null;
 }
 
-/** A line that gave no account. The reason says nothing of what stood there. */
+/** A line without an account. The reason contains nothing of the line. */
 export interface RefusedLine {
   readonly line: number;
   readonly reason: string;
 }
 
-/** Another process went on with the same file. */
+/** Another process is importing the same file. */
 export class ImportTaken extends Error {
   override readonly name = 'ImportTaken';
 }
@@ -36,12 +39,12 @@ export class ImportTaken extends Error {
 const IMPORTS = `${DEFAULT_TABLES.users}_imports`;
 const REFUSALS = `${DEFAULT_TABLES.users}_import_refusals`;
 
-/** Milliseconds. The service may hold the lock, or the database be away for a moment. */
-const PATIENCE = 60_000;
+/** Long, because the service may hold the lock, or the database be away for a moment. */
+const RETRY_FOR_MS = 60_000;
 
 /**
- * Brings the users of a file into the table, a batch of lines in one transaction with the note of how far
- * that is: whenever a process dies, the next one goes on at the line where it was.
+ * Imports the users of a file. Each batch of lines is stored in one transaction with the progress:
+ * if a process dies, the next one continues at the same line.
  */
 export class UserImport {
   readonly #knex: Knex;
@@ -55,13 +58,12 @@ export class UserImport {
   }
 
   /**
-   * `id`: what only this file has, such as a hash of its content. `again` forgets what was noted of it. The
-   * tables for the notes are made here: only who imports has them, and no migration waits for it.
+   * `id`: identifies the file, such as a hash of its content. `again`: starts over. The tables for
+   * the progress are made here and not by a migration, since few databases need them.
    */
   static async open(knex: Knex, id: string, again: boolean): Promise<UserImport> {
-    const suffix = isSqlite(knex) ? '' : ' ENGINE = InnoDB DEFAULT CHARACTER SET ascii';
     for (const table of TABLES) {
-      await write(knex, async () => void (await knex.raw(table + suffix)));
+      await write(knex, () => dialectOf(knex).createTable(knex, table));
     }
     if (again) {
       const forget = (trx: Knex) =>
@@ -74,7 +76,7 @@ export class UserImport {
     const row = { id, line: 0, imported: 0, refused: 0, date_begun: new Date().toISOString() };
     await write(knex, async () => knex(IMPORTS).insert(row).onConflict('id').ignore());
     const progress = await readProgress(knex, id);
-    if (progress === undefined) throw new Error('the note on the import is gone');
+    if (progress === undefined) throw new Error('the progress of the import is gone');
     return new UserImport(knex, id, progress);
   }
 
@@ -83,15 +85,16 @@ export class UserImport {
   }
 
   /**
-   * Stores the accounts of these lines, which follow the last one that was dealt with, and notes the others.
-   * An email that is there already is refused, and no other for it.
+   * Stores the accounts of these lines, which follow the last one that was processed, and records
+   * the others. An email that is taken is refused alone.
    * @throws ImportTaken
    */
   async add(lines: readonly ImportedLine[]): Promise<void> {
     const last = lines.at(-1)?.line ?? this.#progress.line;
     const before = this.#progress;
     const store = async (trx: Knex): Promise<ImportProgress> => {
-      // First of all: of two processes with one file, the other has to wait, and then finds it moved.
+      // First, so that another process with the same file waits here, and then finds the line
+      // moved.
       const mine = trx(IMPORTS).where({ id: this.#id, line: before.line, date_done: null });
       if ((await mine.update({ line: last })) === 0) {
         throw new ImportTaken('another process imports this file');
@@ -110,11 +113,11 @@ export class UserImport {
     };
     this.#progress = await writing(this.#knex, () => this.#knex.transaction(store), {
       found: () => this.#noted((noted) => noted.line === last),
-      patience: PATIENCE,
+      retryForMs: RETRY_FOR_MS,
     });
   }
 
-  /** Notes that no line is left. */
+  /** Records that no line is left. */
   async finish(): Promise<void> {
     const dateDone = new Date().toISOString();
     const done = { date_done: dateDone };
@@ -122,7 +125,7 @@ export class UserImport {
     this.#progress = { ...this.#progress, dateDone };
   }
 
-  /** Every line of the file that was refused, in its order, in flat memory. */
+  /** Every refused line, in the order of the file, in constant memory. */
   async *refusals(): AsyncGenerator<RefusedLine> {
     const limit = 1_000;
     for (let after = -1; ; ) {
@@ -145,25 +148,33 @@ export class UserImport {
   }
 }
 
-const TABLES = [
-  `CREATE TABLE IF NOT EXISTS \`${IMPORTS}\` (
-    id VARCHAR(64) NOT NULL PRIMARY KEY,
-    line INTEGER NOT NULL,
-    imported INTEGER NOT NULL,
-    refused INTEGER NOT NULL,
-    date_begun CHAR(24) NOT NULL,
-    date_done CHAR(24) NULL
-  )`,
-  `CREATE TABLE IF NOT EXISTS \`${REFUSALS}\` (
-    import_id VARCHAR(64) NOT NULL,
-    line INTEGER NOT NULL,
-    reason VARCHAR(255) NOT NULL,
-    PRIMARY KEY (import_id, line)
-  )`,
+const TABLES: readonly TableDefinition[] = [
+  {
+    name: IMPORTS,
+    columns: [
+      'id VARCHAR(64) NOT NULL PRIMARY KEY',
+      'line INTEGER NOT NULL',
+      'imported INTEGER NOT NULL',
+      'refused INTEGER NOT NULL',
+      'date_begun CHAR(24) NOT NULL',
+      'date_done CHAR(24) NULL',
+    ],
+    charset: 'ascii',
+  },
+  {
+    name: REFUSALS,
+    columns: [
+      'import_id VARCHAR(64) NOT NULL',
+      'line INTEGER NOT NULL',
+      'reason VARCHAR(255) NOT NULL',
+      'PRIMARY KEY (import_id, line)',
+    ],
+    charset: 'ascii',
+  },
 ];
 
 function write<T>(knex: Knex, attempt: () => Promise<T>): Promise<T> {
-  return writing(knex, attempt, { found: null, patience: PATIENCE });
+  return writing(knex, attempt, { found: null, retryForMs: RETRY_FOR_MS });
 }
 
 async function readProgress(knex: Knex, id: string): Promise<ImportProgress | undefined> {
@@ -214,7 +225,7 @@ interface NumberedRow {
   readonly values: Row;
 }
 
-/** So that a few statements, which connections keep prepared, do for every number. */
+/** Splits a list into a few sizes, so that a few prepared statements serve every number of rows. */
 function* inPowersOfTwo<T>(all: readonly T[]): Generator<readonly T[]> {
   for (let from = 0; from < all.length; ) {
     const size = 2 ** Math.floor(Math.log2(all.length - from));
@@ -224,8 +235,8 @@ function* inPowersOfTwo<T>(all: readonly T[]): Generator<readonly T[]> {
 }
 
 /**
- * Inserts what the unique key lets in of some rows, whose number is a power of two, in this order; resolves
- * to the rest. Where the key stops a statement, all of which is undone then, each half is tried.
+ * Inserts rows, whose number is a power of two, in this order; resolves to those that the unique
+ * key refuses. A refused statement is rolled back as a whole, so each half is tried again.
  */
 async function insertNew(trx: Knex, rows: readonly NumberedRow[]): Promise<readonly NumberedRow[]> {
   const values = rows.map((row) => row.values);
@@ -249,7 +260,10 @@ async function insertRows(
   columns: readonly string[],
   rows: readonly Row[],
 ): Promise<void> {
-  const row = `(${places(columns.length)})`;
+  const row = `(${placeholders(columns.length)})`;
   const values = Array.from({ length: rows.length }, () => row).join(', ');
-  await trx.raw(`INSERT INTO \`${table}\` (${columns.join(', ')}) VALUES ${values}`, rows.flat());
+  await trx.raw(
+    `INSERT INTO ${dialectOf(trx).quote(table)} (${columns.join(', ')}) VALUES ${values}`,
+    rows.flat(),
+  );
 }
