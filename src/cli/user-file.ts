@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { parse } from 'csv-parse/sync';
 import { Refused } from './terminal.ts';
+import { FIELD_NAMES, type Fields, REQUIRED_FIELDS } from './user-fields.ts';
 
 export type Format = 'csv' | 'jsonl';
 
@@ -11,12 +12,6 @@ export interface FileLine {
   /** Of the file, up to its end. */
   readonly bytes: number;
 }
-
-export type Fields = ReadonlyMap<string, string>;
-
-/** What a user can have, named as on the wire. `id` is what an export says: a new one is given. */
-const KNOWN = ['id', 'username', 'email', 'role', 'disabled', 'date_created', 'password_hash'];
-const NEEDED = ['username', 'email', 'password_hash'];
 
 /** Lines that are read together. */
 const BATCH = 256;
@@ -113,13 +108,13 @@ const UNREADABLE = `it is no UTF-8, or longer than ${MAX_LINE} bytes`;
 
 function csvReader(header: RawLine): (lines: readonly RawLine[]) => readonly FileLine[] {
   const [names = []] = records([header.text ?? '']) ?? [];
-  const unknown = names.find((name) => !KNOWN.includes(name));
+  const unknown = names.find((name) => !FIELD_NAMES.some((known) => known === name));
   if (unknown !== undefined) {
     throw new Refused(
-      `the first line must name the columns, of ${KNOWN.join(', ')}: ${JSON.stringify(unknown)} is none`,
+      `the first line must name the columns, of ${FIELD_NAMES.join(', ')}: ${JSON.stringify(unknown)} is none`,
     );
   }
-  const missing = NEEDED.filter((name) => !names.includes(name));
+  const missing = REQUIRED_FIELDS.filter((name) => !names.includes(name));
   if (missing.length > 0) throw new Refused(`the first line must name ${missing.join(', ')}`);
   if (new Set(names).size < names.length) throw new Refused('the first line names a column twice');
   const fieldsOf = (record: readonly string[] | undefined): Fields | string => {
@@ -165,7 +160,8 @@ function fieldsOfJson(text: string | undefined): Fields | string {
   }
   const fields = new Map<string, string>();
   for (const [name, member] of Object.entries<unknown>({ ...value })) {
-    if (!KNOWN.includes(name)) return `it has a member that is none of ${KNOWN.join(', ')}`;
+    if (!FIELD_NAMES.some((known) => known === name))
+      return `it has a member that is none of ${FIELD_NAMES.join(', ')}`;
     if (member === null) continue; // As many exports say that there is nothing.
     const isWhole = typeof member === 'number' && Number.isSafeInteger(member);
     if (typeof member !== 'string' && typeof member !== 'boolean' && !isWhole) {
