@@ -13,8 +13,10 @@ import {
 import { openDatabase } from '../adapters/knex/connection/open.ts';
 import type { DatabaseTarget } from '../adapters/knex/connection/target.ts';
 import { exportedUsers, type ExportedUser } from '../adapters/knex/operator/user-export.ts';
+import { USER_COLUMNS } from '../adapters/knex/user-row.ts';
 import { refuseOutdated } from './harness.ts';
 import { Refused, type Report, untilSignal, write } from './terminal.ts';
+import { FIELD_NAMES } from './user-fields.ts';
 import { csvField, type Format } from './user-file.ts';
 
 export interface ExportOptions {
@@ -72,8 +74,7 @@ async function* textOf(
   withHashes: boolean,
   counter: { users: number },
 ): AsyncGenerator<string> {
-  const names = ['id', 'username', 'email', 'role', 'disabled', 'date_created'] as const;
-  const all: readonly (keyof ExportedUser)[] = withHashes ? [...names, 'password_hash'] : names;
+  const all: readonly (keyof ExportedUser)[] = withHashes ? FIELD_NAMES : USER_COLUMNS;
   if (format === 'csv') yield `${all.join(',')}\n`;
   for await (const page of exportedUsers(knex, withHashes)) {
     counter.users += page.length;

@@ -15,11 +15,10 @@ import {
 import { legacyHashes } from '../adapters/argon2/legacy-hashes.ts';
 import { printable } from '../adapters/log/faults.ts';
 import { AuthError } from '../application/index.ts';
-import { parseEmail, parseUsername } from '../domain/credentials.ts';
-import { isRole } from '../domain/user.ts';
 import { readDatabase, refuseOutdated } from './harness.ts';
 import { Progress, Refused, type Report, type Screen, untilSignal, write } from './terminal.ts';
-import { type Fields, type FileLine, type Format, readUserFile } from './user-file.ts';
+import { toAccount } from './user-fields.ts';
+import { type FileLine, type Format, readUserFile } from './user-file.ts';
 
 export interface ImportOptions {
   readonly format?: Format | undefined;
@@ -169,44 +168,4 @@ function toImported({ line, fields }: FileLine, reads: (hash: string) => boolean
     if (!(refusal instanceof AuthError)) throw refusal;
     return { line, account: answerTo(refusal).message };
   }
-}
-
-/** The width of the column. */
-const MAX_HASH_LENGTH = 255;
-
-/** Applies the rules of a registration, except those on the password. */
-function toAccount(fields: Fields, reads: (hash: string) => boolean): ImportedLine['account'] {
-  const field = (name: string) => fields.get(name)?.trim() || undefined;
-  const [username, email, hash] = ['username', 'email', 'password_hash'].map(field);
-  if (username === undefined || email === undefined || hash === undefined) {
-    throw new AuthError('missing_fields');
-  }
-  const identity = { username: parseUsername(username), email: parseEmail(email) };
-  // Django writes the name of its hasher in front of the hash.
-  const passwordHash = hash.replace(/^(?:argon2(?=\$argon2)|bcrypt\$(?=\$2))/, '');
-  if (passwordHash.length > MAX_HASH_LENGTH || !reads(passwordHash)) {
-    return 'password_hash is of no known kind, damaged, or too dear to be checked';
-  }
-  const role = field('role') ?? 'user';
-  if (!isRole(role)) throw new AuthError('invalid_role');
-  const disabled = field('disabled') ?? 'false';
-  if (!['true', 'false'].includes(disabled)) return 'disabled must be true or false';
-  const account = { ...identity, passwordHash, role, disabled: disabled === 'true' };
-  const date = field('date_created');
-  if (date === undefined) return account;
-  const dateCreated = readDate(date);
-  return dateCreated ? { ...account, dateCreated } : 'date_created must be a time of ISO 8601';
-}
-
-const DATE = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:?\d\d)?)?$/;
-
-/** Parses a date. Without a zone it is UTC. */
-function readDate(text: string): Date | undefined {
-  const [, day = '', time = '00:00', zone = 'Z'] = DATE.exec(text) ?? [];
-  // Date takes the 30th of February for a day in March.
-  const midnight = new Date(`${day}T00:00Z`);
-  if (Number.isNaN(midnight.getTime()) || !midnight.toISOString().startsWith(day)) return undefined;
-  const date = new Date(`${day}T${time}${zone}`);
-  const year = date.getUTCFullYear();
-  return year >= 0 && year <= 9_999 ? date : undefined;
 }

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { parse } from 'csv-parse/sync';
 import { Refused } from './terminal.ts';
+import { FIELD_NAMES, type Fields, REQUIRED_FIELDS } from './user-fields.ts';
 
 export type Format = 'csv' | 'jsonl';
 
@@ -11,12 +12,6 @@ export interface FileLine {
   /** The size of the file up to the end of this line. */
   readonly bytes: number;
 }
-
-export type Fields = ReadonlyMap<string, string>;
-
-/** The fields of a user, named as on the wire. The `id` of an export is ignored. */
-const KNOWN = ['id', 'username', 'email', 'role', 'disabled', 'date_created', 'password_hash'];
-const NEEDED = ['username', 'email', 'password_hash'];
 
 /** Lines per batch. */
 const BATCH_SIZE = 256;
@@ -114,13 +109,13 @@ const UNREADABLE = `it is no UTF-8, or longer than ${MAX_LINE_BYTES} bytes`;
 
 function csvReader(header: RawLine): (lines: readonly RawLine[]) => readonly FileLine[] {
   const [names = []] = records([header.text ?? '']) ?? [];
-  const unknown = names.find((name) => !KNOWN.includes(name));
+  const unknown = names.find((name) => !FIELD_NAMES.some((known) => known === name));
   if (unknown !== undefined) {
     throw new Refused(
-      `the first line must name the columns, of ${KNOWN.join(', ')}: ${JSON.stringify(unknown)} is none`,
+      `the first line must name the columns, of ${FIELD_NAMES.join(', ')}: ${JSON.stringify(unknown)} is none`,
     );
   }
-  const missing = NEEDED.filter((name) => !names.includes(name));
+  const missing = REQUIRED_FIELDS.filter((name) => !names.includes(name));
   if (missing.length > 0) throw new Refused(`the first line must name ${missing.join(', ')}`);
   if (new Set(names).size < names.length) throw new Refused('the first line names a column twice');
   const fieldsOf = (record: readonly string[] | undefined): Fields | string => {
@@ -166,7 +161,8 @@ function fieldsOfJson(text: string | undefined): Fields | string {
   }
   const fields = new Map<string, string>();
   for (const [name, member] of Object.entries<unknown>({ ...value })) {
-    if (!KNOWN.includes(name)) return `it has a member that is none of ${KNOWN.join(', ')}`;
+    if (!FIELD_NAMES.some((known) => known === name))
+      return `it has a member that is none of ${FIELD_NAMES.join(', ')}`;
     if (member === null) continue; // Many exports write null for a missing value.
     const isWhole = typeof member === 'number' && Number.isSafeInteger(member);
     if (typeof member !== 'string' && typeof member !== 'boolean' && !isWhole) {

@@ -2,11 +2,7 @@ import type { EmbeddedAuth, Role, UserRecord } from '../application/index.ts';
 import { printable } from '../adapters/log/faults.ts';
 import { withParts } from './harness.ts';
 import { confirm, readPassword, type Report, write } from './terminal.ts';
-
-/** A user as the API names their fields. */
-function onTheWire({ id, username, email, role, disabled, dateCreated }: UserRecord) {
-  return { id, username, email, role, disabled, date_created: dateCreated.toISOString() };
-}
+import { fieldsOf } from './user-fields.ts';
 
 function lineOf({ id, username, email, role, disabled, dateCreated }: UserRecord): string {
   const state = disabled ? `${role}, disabled` : role;
@@ -27,7 +23,7 @@ async function withUser(
 }
 
 function done(what: string, user: UserRecord): Report {
-  return { lines: [`${what}: ${user.email} (${user.id})`], data: onTheWire(user) };
+  return { lines: [`${what}: ${user.email} (${user.id})`], data: fieldsOf(user) };
 }
 
 interface ListOptions {
@@ -47,7 +43,7 @@ export async function listUsers({ after, limit, json }: ListOptions): Promise<Re
     if (json) await write('{"users":[');
     for await (const page of pages) {
       const texts = page.map((user) =>
-        json ? JSON.stringify(onTheWire(user)) : printable(lineOf(user)),
+        json ? JSON.stringify(fieldsOf(user)) : printable(lineOf(user)),
       );
       const separator = json && count > 0 ? ',' : '';
       await write(separator + texts.join(json ? ',' : '\n') + (json ? '' : '\n'));
@@ -61,16 +57,12 @@ export async function listUsers({ after, limit, json }: ListOptions): Promise<Re
 
 export function showUser(name: string): Promise<Report> {
   return withUser(name, async (_, user) => {
-    const { id, username, email, role, disabled, dateCreated } = user;
-    const lines = [
-      `id            ${id}`,
-      `username      ${username}`,
-      `email         ${email}`,
-      `role          ${role}`,
-      `disabled      ${disabled ? 'yes' : 'no'}`,
-      `date_created  ${dateCreated.toISOString()}`,
-    ];
-    return { lines, data: onTheWire(user) };
+    const data = fieldsOf(user);
+    const lines = Object.entries(data).map(([field, value]) => {
+      const text = typeof value === 'boolean' ? (value ? 'yes' : 'no') : String(value);
+      return `${field.padEnd(14)}${text}`;
+    });
+    return { lines, data };
   });
 }
 

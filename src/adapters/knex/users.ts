@@ -12,35 +12,23 @@ import {
   type UserRecord,
   type UserRepository,
 } from '../../application/index.ts';
-import { isRole } from '../../domain/user.ts';
 import { toSessionRow } from './sessions.ts';
 import { BatchLoader } from './batch-loader.ts';
-import { parseDate, toBoolean, toNumber } from './columns.ts';
+import { toNumber } from './columns.ts';
 import type { Dialect } from './connection/dialect.ts';
 import { dialectOf } from './connection/dialects.ts';
 import { isUniqueViolation } from './connection/faults.ts';
 import { reading, writing } from './connection/retry.ts';
 import { runDirectly } from './connection/run.ts';
 import type { TableNames } from './tables.ts';
-
-interface UserRow {
-  /** A text if a host told its driver so. */
-  readonly id: number | string;
-  readonly username: string;
-  readonly email: Email;
-  readonly date_created: string;
-  /** Whatever an operator wrote there. */
-  readonly role: string;
-  readonly disabled: number | string | boolean;
-}
-
-interface AccountRow extends UserRow {
-  readonly password_hash: string;
-  readonly password_version: number | string;
-}
-
-/** The columns of a `UserRecord`. Without the hash, so that no list can ever show one. */
-const USER_COLUMNS = ['id', 'username', 'email', 'date_created', 'role', 'disabled'] as const;
+import {
+  type AccountRow,
+  NEW_USER,
+  toRow,
+  toUser,
+  USER_COLUMNS,
+  type UserRow,
+} from './user-row.ts';
 
 export class KnexUsers implements UserRepository {
   readonly #knex: Knex;
@@ -60,16 +48,8 @@ export class KnexUsers implements UserRepository {
   }
 
   async insert(account: NewAccount, session?: FirstSession): Promise<UserRecord> {
-    const { passwordHash, ...given } = account;
-    const fields = { role: 'user' as const, disabled: false, ...given };
-    const row = {
-      username: fields.username,
-      email: fields.email,
-      password_hash: passwordHash,
-      date_created: fields.dateCreated.toISOString(),
-      role: fields.role,
-      disabled: Number(fields.disabled),
-    };
+    const { passwordHash, ...fields } = { ...NEW_USER, ...account };
+    const row = toRow(account);
     const { users, sessions } = this.#tables;
     const store = async (trx: Knex): Promise<UserRecord> => {
       const stored = await this.#dialect.insertForId(trx, users, row).catch((error: unknown) => {
@@ -201,18 +181,6 @@ function readPage(page = '[]'): readonly UserRow[] {
 /** Looks no further than the list: our own SELECT names the members. */
 function isRows(rows: unknown): rows is readonly UserRow[] {
   return Array.isArray(rows);
-}
-
-/** An unknown role counts as `user`, which may do least. */
-function toUser({ id, username, email, date_created, role, disabled }: UserRow): UserRecord {
-  return {
-    id: toNumber(id),
-    username,
-    email,
-    dateCreated: parseDate(date_created, id),
-    role: isRole(role) ? role : 'user',
-    disabled: toBoolean(disabled),
-  };
 }
 
 const NEXT_VERSION = 'password_version + 1';

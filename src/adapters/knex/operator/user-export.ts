@@ -2,21 +2,13 @@ import type { Knex } from 'knex';
 import { reading } from '../connection/retry.ts';
 import { toBoolean, toNumber } from '../columns.ts';
 import { DEFAULT_TABLES } from '../tables.ts';
+import { USER_COLUMNS, type UserRow } from '../user-row.ts';
 
-/** A user, with the names of the HTTP interface. */
-export interface ExportedUser {
+/** A row of users, with the types of its columns whatever the driver gives. */
+export interface ExportedUser extends Omit<UserRow, 'id' | 'disabled'> {
   readonly id: number;
-  readonly username: string;
-  readonly email: string;
-  readonly role: string;
   readonly disabled: boolean;
-  readonly date_created: string;
   readonly password_hash?: string;
-}
-
-interface Row extends Omit<ExportedUser, 'id' | 'disabled'> {
-  readonly id: number | string;
-  readonly disabled: number | string | boolean;
 }
 
 const PAGE_ROWS = 1_024;
@@ -26,15 +18,14 @@ export async function* exportedUsers(
   knex: Knex,
   withHashes: boolean,
 ): AsyncGenerator<readonly ExportedUser[]> {
-  const columns = ['id', 'username', 'email', 'role', 'disabled', 'date_created'];
-  if (withHashes) columns.push('password_hash');
+  const columns = withHashes ? [...USER_COLUMNS, 'password_hash'] : [...USER_COLUMNS];
   const pageAfter = (id: number) =>
     reading(knex, async () =>
       knex(DEFAULT_TABLES.users)
         .where('id', '>', id)
         .orderBy('id')
         .limit(PAGE_ROWS)
-        .select<Row[]>(columns),
+        .select<(UserRow & Pick<ExportedUser, 'password_hash'>)[]>(columns),
     );
   for (let after = 0; ; ) {
     const rows = await pageAfter(after);

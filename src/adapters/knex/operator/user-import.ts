@@ -7,6 +7,7 @@ import { isUniqueViolation } from '../connection/faults.ts';
 import { writing } from '../connection/retry.ts';
 import { placeholders } from '../connection/run.ts';
 import { DEFAULT_TABLES } from '../tables.ts';
+import { toRow } from '../user-row.ts';
 
 /** A line of a file: its account, or the reason why it has none. */
 export interface ImportedLine {
@@ -100,10 +101,8 @@ export class UserImport {
         throw new ImportTaken('another process imports this file');
       }
       const refusals = await storeLines(trx, lines);
-      const rows = refusals.map(({ line, reason }) => [this.#id, line, reason]);
-      for (const some of inPowersOfTwo(rows)) {
-        await insertRows(trx, REFUSALS, ['import_id', 'line', 'reason'], some);
-      }
+      const rows = refusals.map(({ line, reason }) => ({ import_id: this.#id, line, reason }));
+      for (const some of inPowersOfTwo(rows)) await insertRows(trx, REFUSALS, some);
       const counts = {
         imported: before.imported + lines.length - refusals.length,
         refused: before.refused + refusals.length,
@@ -190,8 +189,6 @@ async function readProgress(knex: Knex, id: string): Promise<ImportProgress | un
   };
 }
 
-const COLUMNS = ['username', 'email', 'password_hash', 'date_created', 'role', 'disabled'];
-
 /** Resolves to the lines whose account was not stored. */
 async function storeLines(
   trx: Knex,
@@ -205,10 +202,7 @@ async function storeLines(
       refusals.push({ line, reason: account });
       continue;
     }
-    const { username, email, passwordHash, dateCreated = now, role, disabled } = account;
-    const date = dateCreated.toISOString();
-    const values = [username, email, passwordHash, date, role ?? 'user', Number(disabled ?? false)];
-    rows.push({ line, values });
+    rows.push({ line, row: toRow({ dateCreated: now, ...account }) });
   }
   for (const some of inPowersOfTwo(rows)) {
     for (const { line } of await insertNew(trx, some)) {
@@ -218,11 +212,12 @@ async function storeLines(
   return refusals;
 }
 
-type Row = readonly (string | number)[];
+/** Values by column. All rows of one statement have the same columns, in the same order. */
+type Row = Readonly<Record<string, string | number>>;
 
 interface NumberedRow {
   readonly line: number;
-  readonly values: Row;
+  readonly row: Row;
 }
 
 /** Splits a list into a few sizes, so that a few prepared statements serve every number of rows. */
@@ -239,9 +234,12 @@ function* inPowersOfTwo<T>(all: readonly T[]): Generator<readonly T[]> {
  * key refuses. A refused statement is rolled back as a whole, so each half is tried again.
  */
 async function insertNew(trx: Knex, rows: readonly NumberedRow[]): Promise<readonly NumberedRow[]> {
-  const values = rows.map((row) => row.values);
   try {
-    await insertRows(trx, DEFAULT_TABLES.users, COLUMNS, values);
+    await insertRows(
+      trx,
+      DEFAULT_TABLES.users,
+      rows.map(({ row }) => row),
+    );
     return [];
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
@@ -254,16 +252,12 @@ async function insertNew(trx: Knex, rows: readonly NumberedRow[]): Promise<reado
   }
 }
 
-async function insertRows(
-  trx: Knex,
-  table: string,
-  columns: readonly string[],
-  rows: readonly Row[],
-): Promise<void> {
+async function insertRows(trx: Knex, table: string, rows: readonly Row[]): Promise<void> {
+  const columns = Object.keys(rows[0] ?? {});
   const row = `(${placeholders(columns.length)})`;
-  const values = Array.from({ length: rows.length }, () => row).join(', ');
   await trx.raw(
-    `INSERT INTO ${dialectOf(trx).quote(table)} (${columns.join(', ')}) VALUES ${values}`,
-    rows.flat(),
+    `INSERT INTO ${dialectOf(trx).quote(table)} (${columns.join(', ')})
+      VALUES ${rows.map(() => row).join(', ')}`,
+    rows.flatMap((values) => Object.values(values)),
   );
 }
