@@ -6,7 +6,7 @@ import { type Config, ConfigError } from './adapters/config/config.ts';
 import { messageClasses } from './adapters/http/hosts/express.ts';
 import {
   affordableConnections,
-  type Answered,
+  type CompletedRequest,
   drain,
   httpServer,
   openConnections,
@@ -98,7 +98,7 @@ async function measureStoredHashes({ argon2 }: Config, part: Part): Promise<void
 /** A line for each request, of nothing that a client has written. */
 function alsoLogging(
   log: Log,
-  onAnswered: (answered: Answered) => void = () => {},
+  onAnswered: (answered: CompletedRequest) => void = () => {},
 ): typeof onAnswered {
   return (answered) => {
     const { seconds, ...fields } = answered;
