@@ -23,7 +23,7 @@ import { auditInto, jsonLog, type Log, textLog } from './adapters/log/log.ts';
 import {
   memoryRepositories,
   noAttempts,
-  withSpare,
+  withFallback,
 } from './adapters/memory/memory-repositories.ts';
 import { Pruner } from './adapters/process/pruning.ts';
 import { Readiness } from './adapters/process/readiness.ts';
@@ -121,7 +121,7 @@ export async function compose(
       if (!config.rateLimit) return noAttempts;
       const counts = part('counts');
       const { attempts } = counts ? knexRepositories(counts) : part('repositories');
-      return store.kind === 'memory' ? attempts : withSpare(attempts);
+      return store.kind === 'memory' ? attempts : withFallback(attempts);
     },
     clock: () => systemClock,
     ids: () => randomIds,

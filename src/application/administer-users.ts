@@ -3,19 +3,19 @@ import { AuthError } from '../domain/errors.ts';
 import { isRole, type Role, type UserId, type UserRecord } from '../domain/user.ts';
 import type { Policy, Ports } from './ports.ts';
 
-// What whoever runs the service does with users. None of it asks for a token: it is for the owner of the
-// process, such as a command line, and no endpoint leads here.
+// What an operator does with users. None of it asks for a token: it is for the owner of the process, such
+// as the command line, and no endpoint leads here.
 
-/** A user by what names them, their id or their address in any spelling of it. */
-export type UserName = { readonly id: UserId } | { readonly email: string };
+/** A user, named by their id or by any spelling of their email. */
+export type UserRef = { readonly id: UserId } | { readonly email: string };
 
-/** Whom something is done to. */
-export interface UserChange {
+/** The input of `DisableUser`, `EnableUser` and `DeleteUser`. */
+export interface UserIdInput {
   readonly userId: UserId;
 }
 
-/** What an account is made of that nobody registers. */
-export interface UserCreation {
+/** The input of `CreateUser`. */
+export interface CreateUserInput {
   readonly username: string;
   readonly email: string;
   readonly password: string;
@@ -23,17 +23,17 @@ export interface UserCreation {
   readonly role?: Role | undefined;
 }
 
-/** A role, and who gets it. */
-export interface RoleChange extends UserChange {
+/** The input of `SetRole`. */
+export interface SetRoleInput extends UserIdInput {
   readonly role: Role;
 }
 
-/** A password, and whose it is to be. */
-export interface PasswordSetting extends UserChange {
+/** The input of `SetPassword`. */
+export interface SetPasswordInput extends UserIdInput {
   readonly password: string;
 }
 
-/** What creating users and setting passwords needs of the world. */
+/** The ports of `CreateUser`. */
 export type UserCreationPorts = Pick<Ports, 'users' | 'hasher' | 'clock' | 'events'>;
 
 /** Creates an account without signing it in. */
@@ -50,7 +50,7 @@ export class CreateUser {
    * @throws AuthError `invalid_role`, `missing_fields`, what `parseEmail`, `parseUsername` and
    * `checkNewPassword` refuse, `email_taken`, `service_busy`
    */
-  async execute({ role = 'user', ...given }: UserCreation): Promise<UserRecord> {
+  async execute({ role = 'user', ...given }: CreateUserInput): Promise<UserRecord> {
     const { users, hasher, clock, events } = this.#ports;
     checkRole(role);
     const fields = { ...given, confirmPassword: given.password };
@@ -72,15 +72,15 @@ export class FindUser {
   }
 
   /** @throws AuthError `user_not_found`, `invalid_email` */
-  async execute(name: UserName): Promise<UserRecord> {
-    if ('id' in name) return userOf(this.#ports, name.id);
-    const account = await this.#ports.users.findByEmail(parseEmail(name.email));
+  async execute(ref: UserRef): Promise<UserRecord> {
+    if ('id' in ref) return userOf(this.#ports, ref.id);
+    const account = await this.#ports.users.findByEmail(parseEmail(ref.email));
     if (account === undefined) throw new AuthError('user_not_found');
     return account.user;
   }
 }
 
-/** Gives a user a role, which holds from their next request on. */
+/** Gives a user a role. It takes effect with their next request. */
 export class SetRole {
   readonly #ports: Pick<Ports, 'users' | 'events'>;
 
@@ -89,11 +89,11 @@ export class SetRole {
   }
 
   /**
-   * Access tokens that are out go on to claim the role of before, to services that look at nothing else,
-   * until they expire.
+   * Access tokens issued before keep claiming the old role until they expire; only services that do not
+   * look users up believe them.
    * @throws AuthError `invalid_role`, `user_not_found`
    */
-  async execute({ userId, role }: RoleChange): Promise<UserRecord> {
+  async execute({ userId, role }: SetRoleInput): Promise<UserRecord> {
     const { users, events } = this.#ports;
     checkRole(role);
     const before = await userOf(this.#ports, userId);
@@ -104,7 +104,7 @@ export class SetRole {
   }
 }
 
-/** Shuts a user out. */
+/** Disables a user. */
 export class DisableUser {
   readonly #ports: Pick<Ports, 'users' | 'events'>;
 
@@ -113,15 +113,15 @@ export class DisableUser {
   }
 
   /**
-   * Every session of theirs has ended when it resolves, and no token or password of theirs is taken.
+   * When it resolves, all their sessions have ended, and none of their tokens or passwords works.
    * @throws AuthError `user_not_found`
    */
-  execute({ userId }: UserChange): Promise<UserRecord> {
+  execute({ userId }: UserIdInput): Promise<UserRecord> {
     return setDisabled(this.#ports, userId, true);
   }
 }
 
-/** Lets a user in again. */
+/** Enables a disabled user. */
 export class EnableUser {
   readonly #ports: Pick<Ports, 'users' | 'events'>;
 
@@ -130,10 +130,10 @@ export class EnableUser {
   }
 
   /**
-   * They have to sign in: no session of before comes back to life.
+   * They have to sign in: no earlier session works again.
    * @throws AuthError `user_not_found`
    */
-  execute({ userId }: UserChange): Promise<UserRecord> {
+  execute({ userId }: UserIdInput): Promise<UserRecord> {
     return setDisabled(this.#ports, userId, false);
   }
 }
@@ -149,10 +149,10 @@ export class SetPassword {
   }
 
   /**
-   * Every session of theirs has ended when it resolves.
+   * All their sessions have ended when it resolves.
    * @throws AuthError `missing_fields`, what `checkNewPassword` refuses, `user_not_found`, `service_busy`
    */
-  async execute({ userId, password }: PasswordSetting): Promise<UserRecord> {
+  async execute({ userId, password }: SetPasswordInput): Promise<UserRecord> {
     const { users, hasher, events } = this.#ports;
     const parsed = parseNewPassword(password, this.#policy);
     const user = await userOf(this.#ports, userId);
@@ -177,7 +177,7 @@ export class DeleteUser {
    * The user and their sessions are gone when it resolves.
    * @throws AuthError `user_not_found`
    */
-  async execute({ userId }: UserChange): Promise<void> {
+  async execute({ userId }: UserIdInput): Promise<void> {
     const { users, events } = this.#ports;
     const user = await userOf(this.#ports, userId);
     if (!(await users.delete(userId))) throw new AuthError('user_not_found');
@@ -199,14 +199,14 @@ async function setDisabled(
   return user;
 }
 
-/** @throws AuthError `user_not_found`, also for what is no id */
+/** @throws AuthError `user_not_found`, also for a value that is no id */
 async function userOf({ users }: Pick<Ports, 'users'>, id: UserId): Promise<UserRecord> {
   const user = Number.isSafeInteger(id) ? await users.findById(id) : undefined;
   if (user === undefined) throw new AuthError('user_not_found');
   return user;
 }
 
-/** For those whom no compiler tells. @throws AuthError `invalid_role` */
+/** Checks callers without TypeScript. @throws AuthError `invalid_role` */
 function checkRole(role: unknown): void {
   if (!isRole(role)) throw new AuthError('invalid_role');
 }

@@ -1,94 +1,46 @@
+import type { UserRecord } from '../domain/user.ts';
 import {
   CreateUser,
   DeleteUser,
   DisableUser,
   EnableUser,
   FindUser,
-  type PasswordSetting,
-  type RoleChange,
   SetPassword,
   SetRole,
-  type UserChange,
-  type UserCreation,
-  type UserName,
 } from './administer-users.ts';
-import { type Authorization, Authorize, type Bearer, type Identity } from './authorize.ts';
-import type { AuthEventName } from '../domain/events.ts';
-import type { UserRecord } from '../domain/user.ts';
-import { type AuthListener, Listeners } from './listeners.ts';
-import { type ListQuery, ListUsers, type UserList } from './list-users.ts';
-import { type Credentials, Login } from './login.ts';
+import { Authorize } from './authorize.ts';
+import { ChangePassword } from './change-password.ts';
+import { DeleteAccount } from './delete-account.ts';
+import { EndSession } from './end-session.ts';
+import { AttemptLimiter } from './limits/attempts.ts';
+import { Listeners } from './listeners.ts';
+import { ListSessions } from './list-sessions.ts';
+import { ListUsers, type ListUsersInput, type UserList } from './list-users.ts';
+import { Login } from './login.ts';
 import { Logout, LogoutAll } from './logout.ts';
-import {
-  type AccountDeletion,
-  ChangePassword,
-  DeleteAccount,
-  type PasswordChanging,
-} from './manage-account.ts';
-import {
-  EndSession,
-  type ListedSession,
-  ListSessions,
-  PruneExpired,
-  type Pruning,
-  type SessionEnding,
-} from './manage-sessions.ts';
 import type { Clock, IdGenerator, Policy, Ports } from './ports.ts';
-import { type Refreshed, type Refreshing, RefreshToken } from './refresh-token.ts';
-import { RegisterUser, type Registration } from './register-user.ts';
-import type { SignedIn } from './tokens.ts';
+import { PruneExpired } from './prune.ts';
+import { RefreshToken } from './refresh-token.ts';
+import { RegisterUser } from './register-user.ts';
 
 export { canonicalEmail, type Email, type PasswordPolicy } from '../domain/credentials.ts';
 export { AuthError, type AuthErrorCode } from '../domain/errors.ts';
-export type {
-  AuthEventName,
-  AuthEvents,
-  ListenerFailure,
-  LoginRejection,
-  PasswordRejection,
-  SessionEnd,
-  SessionEvent,
-  UserEvent,
-} from '../domain/events.ts';
+export type * from '../domain/events.ts';
 export { type FirstSession, isExpired, isWithin, type Session } from '../domain/session.ts';
 export type { Account, NewAccount, Role, User, UserId, UserRecord } from '../domain/user.ts';
-export {
-  CreateUser,
-  DeleteUser,
-  DisableUser,
-  EnableUser,
-  FindUser,
-  type PasswordSetting,
-  type RoleChange,
-  SetPassword,
-  SetRole,
-  type UserChange,
-  type UserCreation,
-  type UserCreationPorts,
-  type UserName,
-} from './administer-users.ts';
+export * from './administer-users.ts';
 export type { AuditLog, AuditRecord } from './audit.ts';
-export { type Authorization, Authorize, type Bearer, type Identity } from './authorize.ts';
-export { type ListQuery, ListUsers, type UserList } from './list-users.ts';
+export { Authorize, type AuthorizeInput, type Bearer, type Identity } from './authorize.ts';
+export { ChangePassword, type ChangePasswordInput } from './change-password.ts';
+export { DeleteAccount, type DeleteAccountInput } from './delete-account.ts';
+export { EndSession, type EndSessionInput } from './end-session.ts';
+export { StoreUnwritable } from './errors.ts';
 export { type AuthListener, Listeners } from './listeners.ts';
-export { type Credentials, Login } from './login.ts';
-export { Logout, LogoutAll } from './logout.ts';
-export {
-  type AccountDeletion,
-  type AccountPorts,
-  ChangePassword,
-  DeleteAccount,
-  type PasswordChanging,
-} from './manage-account.ts';
-export {
-  EndSession,
-  type ListedSession,
-  ListSessions,
-  PruneExpired,
-  type Pruning,
-  type SessionEnding,
-} from './manage-sessions.ts';
-export { StoreUnwritable } from './ports.ts';
+export { type ListedSession, ListSessions } from './list-sessions.ts';
+export { ListUsers, type ListUsersInput, type UserList } from './list-users.ts';
+export { Login, type LoginInput } from './login.ts';
+export { Logout, LogoutAll, type LogoutInput } from './logout.ts';
+export type { SignedIn, SignInOrigin, TokenPair } from './open-session.ts';
 export type {
   AccessClaims,
   AttemptCounter,
@@ -109,16 +61,18 @@ export type {
   UserRepository,
   Verdict,
 } from './ports.ts';
+export type { AccountPorts } from './prove-password.ts';
+export { PruneExpired, type PruneExpiredInput } from './prune.ts';
 export {
   type Refreshed,
-  type Refreshing,
   type RefreshPorts,
   RefreshToken,
+  type RefreshTokenInput,
 } from './refresh-token.ts';
-export { type RegisterPorts, RegisterUser, type Registration } from './register-user.ts';
-export type { SignedIn, TokenPair } from './tokens.ts';
+export { type RegisterPorts, RegisterUser, type RegisterUserInput } from './register-user.ts';
+export type * from './renamed.ts';
 
-/** What development does: passwords of 8 characters, no list of common ones, no rotation. */
+/** The policy of development: passwords of 8 characters, no list of common ones, no rotation. */
 export const defaultPolicy: Policy = { passwordMinLength: 8 };
 
 /** The time of this machine. */
@@ -127,164 +81,176 @@ export const systemClock: Clock = { now: () => new Date() };
 /** Random ids (UUID, version 4). */
 export const randomIds: IdGenerator = { next: () => crypto.randomUUID() };
 
-/**
- * The use cases, ready to call: in this process (`createAuth`) or at a service (`createClient`).
- * Each refuses by an `AuthError` whose `code` says why; whatever else it throws is a fault of a part
- * of the system. What each refuses stands at its class, such as `RegisterUser`.
- */
-export interface Auth {
+/** The use cases of a service's clients, and of embedders. A new one is added here, and nowhere else. */
+const USE_CASES = {
   /** Creates an account and signs it in. */
-  readonly registerUser: (registration: Registration) => Promise<SignedIn>;
+  registerUser: RegisterUser,
   /** Checks a password and starts a session. */
-  readonly login: (credentials: Credentials) => Promise<SignedIn>;
-  /** Exchanges a refresh token, whose session still stands, for a new access token. */
-  readonly refreshToken: (refreshing: Refreshing) => Promise<Refreshed>;
-  /** Tells whose access token this is, and whether they are what they must be. */
-  readonly authorize: (authorization: Authorization) => Promise<Identity>;
-  /** All users, or a part of them, in flat memory. */
-  readonly listUsers: (query?: ListQuery) => Promise<UserList>;
+  login: Login,
+  /** Exchanges a refresh token, whose session has not ended, for a new access token. */
+  refreshToken: RefreshToken,
+  /** Finds the user of an access token, and checks their role. */
+  authorize: Authorize,
+  /** Lists users, however many there are, in constant memory. */
+  listUsers: ListUsers,
   /** Ends the session of a refresh token. */
-  readonly logout: (token: Pick<Refreshing, 'refreshToken'>) => Promise<void>;
+  logout: Logout,
   /** Ends every session of the bearer, this one included. */
-  readonly logoutAll: (bearer: Bearer) => Promise<void>;
-  /** The sessions of the bearer, the oldest first. */
-  readonly listSessions: (bearer: Bearer) => Promise<readonly ListedSession[]>;
+  logoutAll: LogoutAll,
+  /** Lists the sessions of the bearer, the oldest first. */
+  listSessions: ListSessions,
   /** Ends one session of the bearer. */
-  readonly endSession: (ending: SessionEnding) => Promise<void>;
+  endSession: EndSession,
   /** Gives the bearer's account a new password, and ends every other session. */
-  readonly changePassword: (change: PasswordChanging) => Promise<void>;
+  changePassword: ChangePassword,
   /** Erases the bearer's account. */
-  readonly deleteAccount: (deletion: AccountDeletion) => Promise<void>;
-}
+  deleteAccount: DeleteAccount,
+};
 
-/** The use cases in this process, with what only their owner can ask for. */
-export interface EmbeddedAuth extends Auth {
-  /** All users, or a part of them, with what whoever runs the service may know of them. */
-  readonly listUsers: (query?: ListQuery) => Promise<UserList<UserRecord>>;
+/** The use cases that ask for no token: for the owner of the process alone. */
+const OPERATOR_USE_CASES = {
   /** Creates an account without signing it in: the first admin, for one. */
-  readonly createUser: (creation: UserCreation) => Promise<UserRecord>;
+  createUser: CreateUser,
   /** Finds one user, by id or email. */
-  readonly findUser: (name: UserName) => Promise<UserRecord>;
-  /** Gives a user a role, which holds from their next request on. */
-  readonly setRole: (change: RoleChange) => Promise<UserRecord>;
-  /** Shuts a user out, and ends every session of theirs. */
-  readonly disableUser: (change: UserChange) => Promise<UserRecord>;
-  /** Lets a user in again, who has to sign in. */
-  readonly enableUser: (change: UserChange) => Promise<UserRecord>;
-  /** Gives a user another password, and ends every session of theirs. */
-  readonly setPassword: (setting: PasswordSetting) => Promise<UserRecord>;
+  findUser: FindUser,
+  /** Gives a user a role. It takes effect with their next request. */
+  setRole: SetRole,
+  /** Disables a user, and ends all their sessions. */
+  disableUser: DisableUser,
+  /** Enables a disabled user, who has to sign in. */
+  enableUser: EnableUser,
+  /** Gives a user another password, and ends all their sessions. */
+  setPassword: SetPassword,
   /** Erases a user. */
-  readonly deleteUser: (change: UserChange) => Promise<void>;
+  deleteUser: DeleteUser,
   /**
-   * Removes sessions and counts of attempts that have expired; resolves to their number. Call it now
-   * and then, again at once while it removes as many as its limit (1,000) or more.
+   * Removes expired sessions and counts of attempts; resolves to their number. Call it now and then, and
+   * again at once while it removes as many as its limit (1,000) or more.
    */
-  readonly pruneExpired: (pruning?: Pruning) => Promise<number>;
-  /**
-   * Calls `listener` after each event of this name has been committed; returns how to end that. A
-   * listener cannot delay or break a request: what it throws is told to `listenerFailed`.
-   */
-  readonly on: <Name extends AuthEventName>(name: Name, listener: AuthListener<Name>) => () => void;
+  pruneExpired: PruneExpired,
+};
+
+/** A use case by its class: its `execute`, bound. */
+type Bound<Classes extends UseCaseClasses> = {
+  readonly [Name in keyof Classes]: InstanceType<Classes[Name]>['execute'];
+};
+
+type UseCaseClasses = Readonly<
+  Record<
+    string,
+    new (
+      ports: Ports & { readonly limiter: AttemptLimiter },
+      policy: Policy,
+    ) => UseCase
+  >
+>;
+
+interface UseCase {
+  execute(...input: never[]): Promise<unknown>;
 }
 
-/** What is done around the call of a use case; what the call gives, or throws, it passes on. */
-export type Around = <T>(useCase: keyof Auth, call: () => Promise<T>) => Promise<T>;
-
-/** The same use cases with something done around each call: to measure, trace or note it. */
-export function intercept<A extends Auth>(auth: A, around: Around): A {
-  // Written out, so that a use case which is left out does not compile.
-  const intercepted: Auth = {
-    registerUser: (given) => around('registerUser', () => auth.registerUser(given)),
-    login: (given) => around('login', () => auth.login(given)),
-    refreshToken: (given) => around('refreshToken', () => auth.refreshToken(given)),
-    authorize: (given) => around('authorize', () => auth.authorize(given)),
-    listUsers: (given) => around('listUsers', () => auth.listUsers(given)),
-    logout: (given) => around('logout', () => auth.logout(given)),
-    logoutAll: (given) => around('logoutAll', () => auth.logoutAll(given)),
-    listSessions: (given) => around('listSessions', () => auth.listSessions(given)),
-    endSession: (given) => around('endSession', () => auth.endSession(given)),
-    changePassword: (given) => around('changePassword', () => auth.changePassword(given)),
-    deleteAccount: (given) => around('deleteAccount', () => auth.deleteAccount(given)),
-  };
-  return { ...auth, ...intercepted };
+/**
+ * The use cases, ready to call: in this process (`createAuth`) or at a service (`createClient`). A use
+ * case refuses by throwing an `AuthError`, whose `code` says why; anything else it throws is a fault of a
+ * part of the system. The class of each, such as `RegisterUser`, lists what it refuses.
+ */
+export interface Auth extends Omit<Bound<typeof USE_CASES>, 'listUsers'> {
+  /** Lists users, however many there are, in constant memory. */
+  readonly listUsers: (input?: ListUsersInput) => Promise<UserList>;
 }
 
-const NEEDED = ['users', 'sessions', 'hasher', 'tokens', 'attempts'] as const;
+/** The use cases in this process, with those that only their owner may call. */
+export interface EmbeddedAuth
+  extends Bound<typeof USE_CASES>,
+    Bound<typeof OPERATOR_USE_CASES>,
+    Pick<Listeners, 'on'> {
+  /** Lists users with what an operator may know of them. */
+  readonly listUsers: (input?: ListUsersInput) => Promise<UserList<UserRecord>>;
+}
 
-/** The parts that `createAuth` is given; time and ids are this machine's unless given. */
+/** Does something around the call of a use case; it must pass on what the call returns or throws. */
+export type Interceptor = <T>(useCase: keyof Auth, call: () => Promise<T>) => Promise<T>;
+
+/** @deprecated Use `Interceptor`. */
+export type Around = Interceptor;
+
+/** The same use cases, with an interceptor around each call: to measure, trace or log it. */
+export function intercept<A extends Auth>(auth: A, interceptor: Interceptor): A {
+  const calls = Object.keys(USE_CASES)
+    .filter(isUseCase)
+    .map((name) => {
+      const execute: UseCase['execute'] = auth[name];
+      const call: UseCase['execute'] = (...input) => interceptor(name, () => execute(...input));
+      return [name, call] as const;
+    });
+  return { ...auth, ...Object.fromEntries(calls) };
+}
+
+function isUseCase(name: string): name is keyof typeof USE_CASES {
+  return Object.hasOwn(USE_CASES, name);
+}
+
+/** The ports of `createAuth`. Time and ids are this machine's unless given. */
 export interface GivenPorts
   extends Omit<Ports, 'clock' | 'ids' | 'events'>,
     Partial<Pick<Ports, 'clock' | 'ids'>> {}
 
+const REQUIRED_PORTS = ['users', 'sessions', 'hasher', 'tokens', 'attempts'] as const;
+
 /**
- * The library's face: every use case on one set of ports, under one policy: `defaultPolicy`, but for what
- * is chosen.
- * @throws TypeError where a port is missing, RangeError for a policy that is none: for those whom no
- * compiler tells
+ * Makes every use case on one set of ports, under `defaultPolicy` with the given changes.
+ * @throws TypeError for a missing port, RangeError for a policy that cannot be
  */
-export function createAuth(given: GivenPorts, chosen: Partial<Policy> = {}): EmbeddedAuth {
-  const policy = policyOf(chosen);
-  for (const name of NEEDED) {
+export function createAuth(given: GivenPorts, changes: Partial<Policy> = {}): EmbeddedAuth {
+  const policy = policyOf(changes);
+  for (const name of REQUIRED_PORTS) {
     if (typeof given?.[name] !== 'object' || given[name] === null) {
       throw new TypeError(`createAuth needs the port ${name}`);
     }
   }
   const events = new Listeners();
   const { clock = systemClock, ids = randomIds } = given;
-  const ports: Ports = { ...given, clock, ids, events };
-  const registerUser = new RegisterUser(ports, policy);
-  const login = new Login(ports);
-  const refreshToken = new RefreshToken(ports, policy);
-  const authorize = new Authorize(ports);
-  const listUsers = new ListUsers(ports);
-  const logout = new Logout(ports);
-  const logoutAll = new LogoutAll(ports);
-  const listSessions = new ListSessions(ports);
-  const endSession = new EndSession(ports);
-  const pruneExpired = new PruneExpired(ports);
-  const changePassword = new ChangePassword(ports, policy);
-  const deleteAccount = new DeleteAccount(ports);
-  const createUser = new CreateUser(ports, policy);
-  const findUser = new FindUser(ports);
-  const setRole = new SetRole(ports);
-  const disableUser = new DisableUser(ports);
-  const enableUser = new EnableUser(ports);
-  const setPassword = new SetPassword(ports, policy);
-  const deleteUser = new DeleteUser(ports);
+  // One limiter, so that the use cases count together.
+  const ports = { ...given, clock, ids, events, limiter: new AttemptLimiter(given) };
   return {
-    registerUser: registerUser.execute.bind(registerUser),
-    login: login.execute.bind(login),
-    refreshToken: refreshToken.execute.bind(refreshToken),
-    authorize: authorize.execute.bind(authorize),
-    listUsers: listUsers.execute.bind(listUsers),
-    logout: logout.execute.bind(logout),
-    logoutAll: logoutAll.execute.bind(logoutAll),
-    listSessions: listSessions.execute.bind(listSessions),
-    endSession: endSession.execute.bind(endSession),
-    pruneExpired: pruneExpired.execute.bind(pruneExpired),
-    changePassword: changePassword.execute.bind(changePassword),
-    deleteAccount: deleteAccount.execute.bind(deleteAccount),
-    createUser: createUser.execute.bind(createUser),
-    findUser: findUser.execute.bind(findUser),
-    setRole: setRole.execute.bind(setRole),
-    disableUser: disableUser.execute.bind(disableUser),
-    enableUser: enableUser.execute.bind(enableUser),
-    setPassword: setPassword.execute.bind(setPassword),
-    deleteUser: deleteUser.execute.bind(deleteUser),
+    ...bind(USE_CASES, ports, policy),
+    ...bind(OPERATOR_USE_CASES, ports, policy),
     on: events.on.bind(events),
   };
 }
 
-/** What each member of a policy must be. */
-const POLICY: Readonly<Record<keyof Policy, (value: unknown) => boolean>> = {
+function bind<Classes extends UseCaseClasses>(
+  classes: Classes,
+  ...given: ConstructorParameters<UseCaseClasses[string]>
+): Bound<Classes> {
+  const bound: object = Object.fromEntries(
+    Object.entries(classes).map(([name, UseCase]) => {
+      const useCase = new UseCase(...given);
+      return [name, useCase.execute.bind(useCase)];
+    }),
+  );
+  if (!isBound(bound, classes)) throw new TypeError('a use case is missing');
+  return bound;
+}
+
+/** The types of the members are those of their classes. */
+function isBound<Classes extends UseCaseClasses>(
+  bound: object,
+  classes: Classes,
+): bound is Bound<Classes> {
+  return Object.keys(classes).every((name) => Object.hasOwn(bound, name));
+}
+
+/** Whether a value can be that member of a policy. */
+const POLICY_CHECKS: Readonly<Record<keyof Policy, (value: unknown) => boolean>> = {
   passwordMinLength: (value) => Number.isSafeInteger(value) && Number(value) >= 1,
   isCommonPassword: (value) => typeof value === 'function',
   refreshRotation: (value) => typeof value === 'boolean',
 };
 
-function policyOf(chosen: Partial<Policy>): Policy {
-  const members = Object.entries(chosen).filter(([, value]) => value !== undefined);
-  const checks = new Map(Object.entries(POLICY));
+function policyOf(changes: Partial<Policy>): Policy {
+  const members = Object.entries(changes).filter(([, value]) => value !== undefined);
+  const checks = new Map(Object.entries(POLICY_CHECKS));
   for (const [name, value] of members) {
     const check = checks.get(name);
     if (check === undefined) throw new RangeError(`the policy has no member ${name}`);

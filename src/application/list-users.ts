@@ -1,14 +1,14 @@
+import { type Email, parseEmail } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
 import type { User, UserId, UserRecord } from '../domain/user.ts';
-import { type Email, parseEmail } from '../domain/credentials.ts';
 import type { Ports } from './ports.ts';
 
 export const MAX_LIST_LIMIT = 10_000;
-/** Small pages keep V8's young generation small: with 2,048 the service takes twice as much for a million. */
+/** Small pages keep V8's young generation small: pages of 2,048 need twice the memory for a million users. */
 const PAGE_SIZE = 512;
 
-/** Which users are wanted. */
-export interface ListQuery {
+/** The input of `ListUsers`. */
+export interface ListUsersInput {
   /** Only users with a greater id. */
   readonly after?: UserId;
   /** At most this many users, 1 to 10,000. Absent: all of them. */
@@ -17,15 +17,15 @@ export interface ListQuery {
   readonly email?: string;
 }
 
-/** Users, as many as were wanted. */
+/** A list of users. */
 export interface UserList<Listed extends User = User> {
-  /** The users by ascending id, a page at a time. Ends by itself, or when its reader stops. */
+  /** The users by ascending id, a page at a time. */
   readonly pages: AsyncIterable<readonly Listed[]>;
-  /** Where to go on (`after`) when `limit` cut the list short. */
+  /** The `after` of the next call, when `limit` cut the list short. */
   readonly next: UserId | undefined;
 }
 
-/** All users, of any number, in flat memory. */
+/** Lists users, however many there are, in constant memory. */
 export class ListUsers {
   readonly #ports: Pick<Ports, 'users'>;
 
@@ -34,10 +34,10 @@ export class ListUsers {
   }
 
   /**
-   * Resolves when the first page is there, so that a store which cannot answer rejects here.
+   * Resolves when the first page has been read, so that a failing store rejects here.
    * @throws AuthError `invalid_after`, `invalid_limit`, `invalid_email`
    */
-  async execute({ after = 0, limit, email }: ListQuery = {}): Promise<UserList<UserRecord>> {
+  async execute({ after = 0, limit, email }: ListUsersInput = {}): Promise<UserList<UserRecord>> {
     const { users } = this.#ports;
     if (!Number.isSafeInteger(after) || after < 0) throw new AuthError('invalid_after');
     const only = email === undefined ? {} : { email: parseEmail(email) };

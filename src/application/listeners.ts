@@ -1,15 +1,15 @@
 import type { AuthEventName, AuthEvents } from '../domain/events.ts';
 import type { EventPublisher } from './ports.ts';
 
-/** May be asynchronous: nobody waits for it. */
+/** Called after an event. It may be asynchronous; nobody waits for it. */
 export type AuthListener<Name extends AuthEventName> = (event: AuthEvents[Name]) => unknown;
 
 type Registry = { readonly [Name in AuthEventName]: Set<AuthListener<Name>> };
 
 /**
- * Tells listeners what has happened: in order, each once, and after the call that published it has
- * gone on, so that none can delay, change or break the request. A notice, not a queue: what has not
- * been told when the process ends is not told.
+ * Calls listeners after events: in order, once each, and after the call that published the event has gone
+ * on, so that no listener can delay, change or fail a request. This is no queue: a listener that has not
+ * been called when the process ends is never called.
  */
 export class Listeners implements EventPublisher {
   readonly #registry: Registry = {
@@ -33,14 +33,15 @@ export class Listeners implements EventPublisher {
   };
 
   /**
-   * Adds a listener; returns how to take it away again.
-   * @throws RangeError for a name of no event, TypeError for a listener that is no function
+   * Calls `listener` after each event of this name has been committed; returns a function that ends it.
+   * What a listener throws is published as `listenerFailed`.
+   * @throws RangeError for an unknown event, TypeError for a listener that is no function
    */
   on<Name extends AuthEventName>(name: Name, listener: AuthListener<Name>): () => void {
     if (!Object.hasOwn(this.#registry, name)) throw new RangeError(`no event is named ${name}`);
     if (typeof listener !== 'function') throw new TypeError('a listener is a function');
     const listeners: Set<AuthListener<Name>> = this.#registry[name];
-    // One of its own for each call, so that the same function can listen twice, and end once.
+    // A new function per call, so that the same listener can be added twice and removed once.
     const added: AuthListener<Name> = (event) => listener(event);
     listeners.add(added);
     return () => void listeners.delete(added);
@@ -48,18 +49,18 @@ export class Listeners implements EventPublisher {
 
   publish<Name extends AuthEventName>(name: Name, event: AuthEvents[Name]): void {
     const listeners: Set<AuthListener<Name>> = this.#registry[name];
-    for (const listener of listeners) void this.#tell(name, event, listener);
+    for (const listener of listeners) void this.#notify(name, event, listener);
   }
 
-  async #tell<Name extends AuthEventName>(
+  async #notify<Name extends AuthEventName>(
     name: Name,
     event: AuthEvents[Name],
     listener: AuthListener<Name>,
   ): Promise<void> {
     try {
-      // A copy each: what a listener does to it is nobody else's. An error cannot always be copied.
+      // A copy each, so that no listener can change another's. Errors cannot always be copied.
       const copy = name === 'listenerFailed' ? event : structuredClone(event);
-      await Promise.resolve(); // From here on nobody waits.
+      await Promise.resolve(); // The request goes on here.
       await listener(copy);
     } catch (error) {
       this.#report(name, error);

@@ -1,116 +1,75 @@
-import {
-  canonicalEmail,
-  canonicalPassword,
-  type Email,
-  isBlank,
-  isMissing,
-  isPassword,
-} from '../domain/credentials.ts';
+import { canonicalEmail, type Email, isBlank, isMissing } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
-import { deviceLabel, type Session, startSession } from '../domain/session.ts';
-import { type Account, publicUser } from '../domain/user.ts';
-import { PasswordAttempts, passwordLimits } from './attempts.ts';
-import { checkVerdict, type Ports, StoreUnwritable } from './ports.ts';
-import { issueTokens, type SignedIn } from './tokens.ts';
+import { type AttemptLimiter, limiterOf, type LimiterPort } from './limits/attempts.ts';
+import { passwordLimits } from './limits/policy.ts';
+import { openSession, type SignedIn, type SignInOrigin } from './open-session.ts';
+import type { Ports } from './ports.ts';
+import { provePassword } from './prove-password.ts';
 
-/** What a user signs in with. */
-export interface Credentials {
+/** The input of `Login`. */
+export interface LoginInput extends SignInOrigin {
   readonly email: string;
   readonly password: string;
-  /** What is signing in, such as its User-Agent: a label of the session. */
-  readonly device?: string | undefined;
-  /** The IP address that it signs in from. Without it attempts are counted by account alone. */
-  readonly address?: string | undefined;
 }
 
 /** Checks a password and starts a session. */
 export class Login {
   readonly #ports: Ports;
-  readonly #attempts: PasswordAttempts;
+  readonly #limiter: AttemptLimiter;
 
-  constructor(ports: Ports) {
+  constructor(ports: Ports & LimiterPort) {
     this.#ports = ports;
-    this.#attempts = new PasswordAttempts(ports);
+    this.#limiter = limiterOf(ports);
   }
 
   /**
-   * Every rejection of given credentials costs exactly one `hasher.verify`, whether the account
-   * exists or not and whatever the password looks like; beyond the limits on attempts, right and
-   * wrong ones alike are turned away without any.
+   * Every rejected sign-in costs exactly one `hasher.verify`, whether the account exists or not and
+   * whatever the password looks like. Beyond the limits on attempts, right and wrong passwords alike
+   * are refused without any.
    * @throws AuthError `missing_credentials`, `invalid_credentials`, `too_many_attempts`,
    * `service_busy`
    */
-  async execute(credentials: Credentials): Promise<SignedIn> {
-    const { password, address } = credentials;
-    if (isBlank(credentials.email) || isMissing(password)) {
+  async execute(input: LoginInput): Promise<SignedIn> {
+    if (isBlank(input.email) || isMissing(input.password)) {
       throw new AuthError('missing_credentials');
     }
-    const email = canonicalEmail(credentials.email);
+    const email = canonicalEmail(input.email);
     // A text that is no address is counted all the same: nobody must be able to tell the two apart.
-    const limits = passwordLimits(email ?? credentials.email, address);
+    const limits = passwordLimits(email ?? input.email, input.address);
     try {
-      return await this.#attempts.within(limits, () => this.#signIn(email, credentials));
+      return await this.#limiter.run(limits, () => this.#signIn(email, input));
     } catch (error) {
-      this.#tellOfRejection(email, address, error);
+      this.#publishRejection(email, input.address, error);
       throw error;
     }
   }
 
-  #tellOfRejection(email: Email | undefined, address: string | undefined, error: unknown): void {
+  async #signIn(email: Email | undefined, input: LoginInput): Promise<SignedIn> {
+    const proof = await provePassword(this.#ports, { email, password: input.password });
+    // A disabled user gets the reply of a wrong password, and counts as one.
+    if (proof.kind !== 'proved') throw new AuthError('invalid_credentials');
+    const signedIn = await openSession(this.#ports, proof.account, input);
+    if (proof.needsRehash) await this.#rehash(proof);
+    return signedIn;
+  }
+
+  /** Best effort: the old hash still works, and the next login tries again. */
+  async #rehash({ account, password }: RightPassword): Promise<void> {
+    const { users, hasher } = this.#ports;
+    const { user, passwordHash } = account;
+    try {
+      await users.replacePasswordHash(user.id, passwordHash, await hasher.hash(password));
+    } catch {
+      // Nothing is lost.
+    }
+  }
+
+  #publishRejection(email: Email | undefined, address: string | undefined, error: unknown): void {
     if (!(error instanceof AuthError)) return;
     const { code } = error;
     if (code !== 'invalid_credentials' && code !== 'too_many_attempts') return;
     this.#ports.events.publish('loginRejected', { email, code, address });
   }
-
-  async #signIn(email: Email | undefined, credentials: Credentials): Promise<SignedIn> {
-    const { users, hasher, tokens, clock, ids, events } = this.#ports;
-    const password = canonicalPassword(credentials.password);
-    const account = email === undefined ? undefined : await users.findByEmail(email);
-
-    const hash = isPassword(password) ? account?.passwordHash : undefined;
-    const verdict = checkVerdict(await hasher.verify(hash, password));
-    // A disabled user is told nothing that one with a wrong password is not, and counts as one.
-    if (account === undefined || verdict === 'wrong' || account.user.disabled) {
-      throw new AuthError('invalid_credentials');
-    }
-
-    const now = clock.now();
-    const { user } = account;
-    const sessionIds = { id: ids.next(), tokenId: ids.next() };
-    const device = deviceLabel(credentials.device);
-    const started = startSession(sessionIds, device, now, tokens.refreshTokenTtl);
-    const session = { ...started, userId: user.id };
-    const stands = await this.#store(session, account.passwordVersion);
-    if (!stands) throw new AuthError('invalid_credentials');
-    const { address } = credentials;
-    events.publish('loggedIn', { user, sessionId: session.id, ...(address && { address }) });
-    if (verdict === 'outdated') await this.#upgrade(account, password);
-    return { user: publicUser(user), ...(await issueTokens(this.#ports, session, user, now)) };
-  }
-
-  /**
-   * Resolves to false if the password was changed while it was being checked, or its account deleted or
-   * disabled. A
-   * store that takes no writes keeps nobody out: the access token is good for as long as any, the
-   * refresh token for nothing, since its session is not there.
-   */
-  async #store(session: Session, passwordVersion: number): Promise<boolean> {
-    try {
-      return await this.#ports.sessions.insert(session, passwordVersion);
-    } catch (error) {
-      if (error instanceof StoreUnwritable) return true;
-      throw error;
-    }
-  }
-
-  /** Best effort: a login that is right stands, and the next one tries again. */
-  async #upgrade({ user, passwordHash }: Account, password: string): Promise<void> {
-    const { users, hasher } = this.#ports;
-    try {
-      await users.replacePasswordHash(user.id, passwordHash, await hasher.hash(password));
-    } catch {
-      // Nothing is lost: the old hash is still there and still right.
-    }
-  }
 }
+
+type RightPassword = Extract<Awaited<ReturnType<typeof provePassword>>, { kind: 'proved' }>;

@@ -1,8 +1,12 @@
 import { isMissing } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
-import { Authorize, type Bearer } from './authorize.ts';
+import { type Bearer, identify, type IdentifyPorts } from './authorize.ts';
 import type { Ports } from './ports.ts';
-import type { Refreshing } from './refresh-token.ts';
+
+/** The input of `Logout`. */
+export interface LogoutInput {
+  readonly refreshToken: string;
+}
 
 /** Ends the session of a refresh token. */
 export class Logout {
@@ -13,13 +17,13 @@ export class Logout {
   }
 
   /**
-   * Idempotent: a token that has ended, or never was, is logged out as well as it can be.
+   * Idempotent: a token that has expired, or was never valid, is no error.
    * @throws AuthError `missing_refresh_token`
    */
-  async execute(input: Pick<Refreshing, 'refreshToken'>): Promise<void> {
+  async execute(input: LogoutInput): Promise<void> {
     const { sessions, tokens, clock, events } = this.#ports;
     if (isMissing(input.refreshToken)) throw new AuthError('missing_refresh_token');
-    // Also of a token that a clock set back makes one of the future: it will be good again.
+    // Whatever its times: a token that a clock put back makes one of the future will be valid again.
     const claims = await tokens.identifyRefreshToken(input.refreshToken);
     if (claims === undefined) return;
     const { userId, sessionId } = claims;
@@ -30,17 +34,15 @@ export class Logout {
 
 /** Ends every session of the bearer, this one included. */
 export class LogoutAll {
-  readonly #ports: Pick<Ports, 'sessions' | 'events'>;
-  readonly #authorize: Authorize;
+  readonly #ports: IdentifyPorts & Pick<Ports, 'sessions' | 'events'>;
 
-  constructor(ports: Pick<Ports, 'users' | 'sessions' | 'tokens' | 'clock' | 'events'>) {
+  constructor(ports: IdentifyPorts & Pick<Ports, 'sessions' | 'events'>) {
     this.#ports = ports;
-    this.#authorize = new Authorize(ports);
   }
 
-  /** @throws what `Authorize` throws */
+  /** @throws AuthError as `identify` does */
   async execute(input: Bearer): Promise<void> {
-    const { user } = await this.#authorize.execute(input);
+    const { user } = await identify(this.#ports, { accessToken: input.accessToken });
     await this.#ports.sessions.removeAll(user.id);
     this.#ports.events.publish('loggedOutEverywhere', { user });
   }

@@ -4,9 +4,9 @@ import type { FirstSession, Session } from '../domain/session.ts';
 import type { Account, NewAccount, Role, UserId, UserRecord } from '../domain/user.ts';
 
 /**
- * What the use cases need of the world. Each promise of a repository, hasher or issuer is proved on
- * every adapter by a contract in `src/testing/`. A port method that throws anything but the `AuthError`
- * named here reports a fault of its part; the use cases let it pass.
+ * What the use cases need from adapters. A contract in `src/testing/` proves each promise of a
+ * repository, hasher or issuer on every adapter. A port method that throws anything but the `AuthError`
+ * named here reports a fault of its part; the use cases pass it on.
  */
 export interface Ports {
   readonly users: UserRepository;
@@ -19,19 +19,7 @@ export interface Ports {
   readonly events: EventPublisher;
 }
 
-/**
- * What a write rejects with while its store takes none: it is read-only, or the disk is full. Nothing of
- * the write was done, and reads go on. `cause` is what the store has said.
- */
-export class StoreUnwritable extends Error {
-  override readonly name = 'StoreUnwritable';
-
-  constructor(cause: unknown) {
-    super('the store takes no writes', { cause });
-  }
-}
-
-/** What an operator decides. How long tokens last is told to the `TokenIssuer`. */
+/** What an operator decides. The `TokenIssuer` knows how long tokens last. */
 export interface Policy extends PasswordPolicy {
   /**
    * Whether each refresh replaces the refresh token, and the use of a replaced one ends its session
@@ -78,9 +66,9 @@ export interface UserRepository {
   setRole(id: UserId, role: Role): Promise<boolean>;
 
   /**
-   * Shuts a user out, or lets them in again; either way every session of theirs ends with it, both or
-   * neither. To be disabled changes the version of the password, so that nothing which was proved
-   * before, and is still under way, comes to anything. Resolves to whether there is such a user.
+   * Disables or enables a user, and ends all their sessions; both or neither. Disabling changes the
+   * password's version, so that a sign-in under way that has proved the password fails; enabling keeps
+   * it. Resolves to whether there is such a user.
    */
   setDisabled(id: UserId, disabled: boolean): Promise<boolean>;
 
@@ -113,7 +101,7 @@ export interface SessionRepository {
   /**
    * Stores a session of a user whose password is of `passwordVersion`. Resolves to false, storing
    * nothing, if there is none, or no longer: a sign-in with a password that is being changed either
-   * comes before the change, which then ends it, or not at all.
+   * is stored before the change, which then ends it, or not at all.
    */
   insert(session: Session, passwordVersion: number): Promise<boolean>;
 
@@ -124,10 +112,10 @@ export interface SessionRepository {
   touch(id: string, now: Date): Promise<void>;
 
   /**
-   * Exchanges the token that is good for a session for its successor, atomically: of any number of
-   * concurrent calls, in any number of processes, one is `rotated`. For `grace` seconds the others,
-   * and whoever did not get the answer, are `repeated`: they learn of the same successor. Later, or
-   * with any older token, it is `reused`: then the session is gone when this resolves.
+   * Exchanges a session's current refresh token for its successor, atomically: of any number of
+   * concurrent calls, in any number of processes, one is `rotated`. For `grace` seconds the others, and
+   * a client that repeats its request, are `repeated`: they get the same successor. Later, or with any
+   * older token, it is `reused`: the session is gone when this resolves.
    */
   rotate(rotation: Rotation): Promise<RotationOutcome>;
 
@@ -135,8 +123,8 @@ export interface SessionRepository {
   list(userId: UserId, now: Date): Promise<readonly Session[]>;
 
   /**
-   * Ends a session of this user, which is gone then, also where it had expired. Resolves to whether there
-   * was one that had not.
+   * Removes a session of this user, expired or not. Resolves to whether there was one that had not
+   * expired.
    */
   remove(id: string, userId: UserId, now: Date): Promise<boolean>;
 
@@ -150,7 +138,7 @@ export interface SessionRepository {
 /** An exchange of a refresh token for its successor. */
 export interface Rotation {
   readonly sessionId: string;
-  /** The `jti` of the token that is given in. */
+  /** The `jti` of the token that the client presents. */
   readonly presented: string;
   /** The `jti` of the token that takes its place. */
   readonly successor: string;
@@ -159,27 +147,15 @@ export interface Rotation {
   readonly grace: number;
 }
 
-/**
- * What became of a rotation: with `rotated` and `repeated` the token that is good now, and the time at
- * which it took the place of the one before.
- */
+/** The result of a rotation. `rotated` and `repeated` have the current token, and when it was made. */
 export type RotationOutcome =
   | { readonly kind: 'rotated' | 'repeated'; readonly tokenId: string; readonly date: Date }
   | { readonly kind: 'reused' | 'unknown' | 'expired' };
 
-/** What a password turned out to be. `outdated`: right, but its hash is weaker than today's. */
+/** The result of a password check. `outdated`: right, but the hash is weaker than today's. */
 export type Verdict = 'right' | 'outdated' | 'wrong';
 
-/**
- * What a hasher has said. For those whom no compiler tells: one that says true or false lets nobody in.
- * @throws TypeError for anything but a verdict
- */
-export function checkVerdict(said: Verdict): Verdict {
-  if (said === 'right' || said === 'outdated' || said === 'wrong') return said;
-  throw new TypeError('a PasswordHasher verifies with right, outdated or wrong, and nothing else');
-}
-
-/** Turns passwords into hashes, and bounds the work that it does at once. */
+/** Hashes and checks passwords, with a bound on the work it does at once. */
 export interface PasswordHasher {
   /**
    * A salted PHC string of the whole text.
@@ -188,21 +164,21 @@ export interface PasswordHasher {
   hash(password: string): Promise<string>;
 
   /**
-   * Checks a password. Without a hash (no such account) or with one that it cannot read, it does
-   * the work all the same, on a decoy, and says `wrong`: each call costs one hash, whoever asks.
+   * Checks a password. Without a hash (no such account), or with one that cannot be read, it does the
+   * same work on a decoy and says `wrong`: each call costs one hash, whether there is an account or not.
    * @throws AuthError `service_busy` when more work waits than the hasher admits
    */
   verify(passwordHash: string | undefined, password: string): Promise<Verdict>;
 
   /**
-   * Runs work that is going to hash, and holds a place for it from its beginning: so what is too much
-   * is turned away before anything has been done for it.
+   * Runs work that is going to hash, and reserves a place for it first, so that work beyond the bound
+   * is refused before anything has been done for it.
    * @throws AuthError `service_busy` when there is no place; and whatever the work throws
    */
   admit<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** What a token says, apart from its kind and its times. */
+/** The claims of a token, apart from its kind and its times. */
 export interface TokenClaims {
   readonly userId: UserId;
   readonly sessionId: string;
@@ -210,9 +186,9 @@ export interface TokenClaims {
   readonly tokenId: string;
 }
 
-/** What an access token says. */
+/** The claims of an access token. */
 export interface AccessClaims extends TokenClaims {
-  /** As it was when the token was made, for other services; absent: `user`. Here the store decides. */
+  /** The role when the token was made, for other services; absent: `user`. Here the store decides. */
   readonly role?: Role;
 }
 
@@ -228,26 +204,26 @@ export interface TokenIssuer {
   readonly refreshTokenTtl: number;
   /** Good from `now` on, for as long as access tokens last. */
   issueAccessToken(claims: AccessClaims, now: Date): Promise<string>;
-  /** What a valid access token says; undefined for everything else. */
+  /** The claims of a valid access token; undefined for everything else. */
   verifyAccessToken(token: string, now: Date): Promise<AccessClaims | undefined>;
   /** Good until `expires`, but never for longer than refresh tokens last. */
   issueRefreshToken(claims: TokenClaims, now: Date, expires: Date): Promise<string>;
-  /** What a valid refresh token says; undefined for everything else. */
+  /** The claims of a valid refresh token; undefined for everything else. */
   verifyRefreshToken(token: string, now: Date): Promise<TokenClaims | undefined>;
-  /** Like `verifyRefreshToken`, whatever the time: for ending what the token stands for. */
+  /** Like `verifyRefreshToken`, whatever the token's times: for ending its session. */
   identifyRefreshToken(token: string): Promise<TokenClaims | undefined>;
 }
 
-/** How often something has been counted. */
+/** The count of a key. */
 export interface Count {
   readonly count: number;
-  /** Seconds after which the key has no count any more. */
+  /** Seconds until the count expires. */
   readonly secondsLeft: number;
 }
 
 /**
- * Counts that pass: what limits on attempts are held against. One for all processes of a service. A
- * key is any text, such as an email that somebody typed: it must not be kept in a readable form.
+ * Counts that expire, for the limits on attempts. All processes of a service share them. A key is any
+ * text, such as an email that somebody typed: it must not be stored in a readable form.
  */
 export interface AttemptCounter {
   /**
@@ -263,16 +239,16 @@ export interface AttemptCounter {
   /** The counts of keys, in their order; undefined for a key that has none. */
   read(keys: readonly string[]): Promise<readonly (Count | undefined)[]>;
 
-  /** Takes all that was counted of these keys away. */
+  /** Removes the counts of these keys. */
   clear(keys: readonly string[]): Promise<void>;
 
-  /** Removes up to `limit` counts that have passed; resolves to their number. */
+  /** Removes up to `limit` counts that have expired; resolves to their number. */
   removeExpired(limit: number): Promise<number>;
 }
 
 /** Tells the time. */
 export interface Clock {
-  /** Wall-clock time: what expiry is held against. */
+  /** Wall-clock time. Expiry is checked against it. */
   now(): Date;
 }
 
@@ -282,8 +258,8 @@ export interface IdGenerator {
   next(): string;
 }
 
-/** Told by the use cases of what has happened, once the store has committed it. */
+/** Publishes what has happened, once the store has committed it. */
 export interface EventPublisher {
-  /** Returns at once and never throws: no request waits for, or fails with, who listens to it. */
+  /** Returns at once and never throws: no listener can delay or fail a request. */
   publish<Name extends AuthEventName>(name: Name, event: AuthEvents[Name]): void;
 }

@@ -2,30 +2,31 @@ import { isMissing } from '../domain/credentials.ts';
 import { AuthError } from '../domain/errors.ts';
 import { isExpired, type Session } from '../domain/session.ts';
 import type { UserRecord } from '../domain/user.ts';
-import { countFailure, refreshLimits } from './attempts.ts';
+import { LimitCounter } from './limits/counter.ts';
+import { refreshLimits } from './limits/policy.ts';
 import type { Policy, Ports, TokenClaims } from './ports.ts';
 
-/** Seconds for which a replaced refresh token still gets its successor: time for a retry. */
+/** Seconds for which a replaced refresh token still gets its successor, for clients that retry. */
 const ROTATION_GRACE = 10;
 
-/** Milliseconds between two notes of a session's last use: one write a minute, not one a refresh. */
-const TOUCH_INTERVAL = 60_000;
+/** Milliseconds between two updates of a session's last use: one write a minute, not one a refresh. */
+const TOUCH_INTERVAL_MS = 60_000;
 
-/** What a refresh token was exchanged for. */
+/** The result of `RefreshToken`. */
 export interface Refreshed {
   readonly accessToken: string;
   /** Only under `refreshRotation`: the token to use from now on. */
   readonly refreshToken?: string;
 }
 
-/** A refresh token, and where it comes from. */
-export interface Refreshing {
+/** The input of `RefreshToken`. */
+export interface RefreshTokenInput {
   readonly refreshToken: string;
-  /** The IP address that it comes from. Without it attempts are not counted. */
+  /** The IP address it comes from. Without one, attempts are not counted. */
   readonly address?: string | undefined;
 }
 
-/** What refreshing needs of the world. */
+/** The ports of `RefreshToken`. */
 export type RefreshPorts = Pick<
   Ports,
   'users' | 'sessions' | 'tokens' | 'attempts' | 'clock' | 'ids' | 'events'
@@ -35,25 +36,27 @@ export type RefreshPorts = Pick<
 export class RefreshToken {
   readonly #ports: RefreshPorts;
   readonly #policy: Policy;
+  readonly #limits: LimitCounter;
 
   constructor(ports: RefreshPorts, policy: Policy) {
     this.#ports = ports;
     this.#policy = policy;
+    this.#limits = new LimitCounter(ports.attempts);
   }
 
   /**
-   * Only tokens that are not valid are counted against the limit on attempts, and refused by it: a
-   * valid one cannot be guessed, and must not suffer from what its neighbours send.
+   * Only invalid tokens are counted against the limit on attempts, and refused by it: a valid one
+   * cannot be guessed, and must not suffer from what others on its network send.
    * @throws AuthError `missing_refresh_token`, `invalid_refresh_token`, `user_not_found`,
    * `too_many_attempts`
    */
-  async execute(input: Refreshing): Promise<Refreshed> {
+  async execute(input: RefreshTokenInput): Promise<Refreshed> {
     if (isMissing(input.refreshToken)) throw new AuthError('missing_refresh_token');
     try {
       return await this.#exchange(input.refreshToken);
     } catch (error) {
       if (error instanceof AuthError && error.code === 'invalid_refresh_token') {
-        await countFailure(this.#ports, refreshLimits(input.address));
+        await this.#limits.countFailure(refreshLimits(input.address));
       }
       throw error;
     }
@@ -69,7 +72,7 @@ export class RefreshToken {
       users.findById(claims.userId),
       sessions.find(claims.sessionId),
     ]);
-    // The user first: a deleted user's sessions are gone too, and "User not found" says more.
+    // The user first: a deleted user's sessions are gone too, and the document wants "User not found".
     if (user === undefined) throw new AuthError('user_not_found');
     if (user.disabled) throw new AuthError('invalid_refresh_token');
     if (session === undefined || session.userId !== user.id || isExpired(session, now)) {
@@ -104,19 +107,19 @@ export class RefreshToken {
     if (outcome.kind !== 'rotated' && outcome.kind !== 'repeated') {
       throw new AuthError('invalid_refresh_token');
     }
-    // Dated by the store, so that a repeated answer says the same; signed with ES256, which is random,
-    // in other words.
+    // Uses the stored rotation time, so that a retry gets the same claims. (ES256 signatures differ each
+    // time.)
     const successor = { ...claims, tokenId: outcome.tokenId };
     return tokens.issueRefreshToken(successor, outcome.date, session.expires);
   }
 
-  /** A token that was replaced while rotation was on stays replaced when it is turned off. */
+  /** A token that was replaced while rotation was on stays invalid when rotation is turned off. */
   async #keep(claims: TokenClaims, session: Session, now: Date): Promise<object> {
     if (session.tokenId !== null && session.tokenId !== claims.tokenId) {
       throw new AuthError('invalid_refresh_token');
     }
-    if (now.getTime() - session.lastUsed.getTime() >= TOUCH_INTERVAL) {
-      // A note for the list of sessions, no reason to refuse: a store that only reads still serves.
+    if (now.getTime() - session.lastUsed.getTime() >= TOUCH_INTERVAL_MS) {
+      // Only the list of sessions shows it: a store that takes no writes refuses nobody.
       await this.#ports.sessions.touch(session.id, now).catch(() => {});
     }
     return {};

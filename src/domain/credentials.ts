@@ -15,20 +15,20 @@ export const MAX_PASSWORD_BYTES = 1024;
  */
 const MAX_PASSWORD_UNITS = MAX_PASSWORD_BYTES * 1.5;
 
-/** What an operator decides about new passwords. Known passwords are never held against it at login. */
+/** The rules for new passwords. Login does not apply them: existing passwords keep working. */
 export interface PasswordPolicy {
   /** In code points, after NFC. */
   readonly passwordMinLength: number;
-  /** Whether a password is too well known to be safe; absent: none is. */
+  /** Whether a password is too common to be safe. Absent: none is. */
   readonly isCommonPassword?: (password: string) => boolean;
 }
 
-/** Absent, empty, or not text at all: what untyped callers send in the place of a value. */
+/** True for a value that is absent, empty or no string, as untyped callers may send. */
 export function isMissing(value: unknown): boolean {
   return typeof value !== 'string' || value === '';
 }
 
-/** Like `isMissing`, for values in which white space alone says nothing either. */
+/** Like `isMissing`, and also true for white space alone. */
 export function isBlank(value: unknown): boolean {
   return typeof value !== 'string' || value.trim() === '';
 }
@@ -64,7 +64,7 @@ function isOneAddress(canonical: string): canonical is Email {
   return !TOO_MANY_MARKS.test(canonical) && ADDRESS.test(canonical);
 }
 
-/** @throws AuthError `invalid_email`, also for what is no text */
+/** @throws AuthError `invalid_email`, also for a value that is no string */
 export function parseEmail(text: unknown): Email {
   const email = typeof text === 'string' ? canonicalEmail(text) : undefined;
   if (email === undefined) throw new AuthError('invalid_email');
@@ -72,7 +72,7 @@ export function parseEmail(text: unknown): Email {
 }
 
 /**
- * The name as it will be shown: trimmed, otherwise as given.
+ * The name as it will be shown: trimmed, otherwise unchanged.
  * @throws AuthError `invalid_username` (control characters, ill-formed Unicode), `username_too_long`
  */
 export function parseUsername(text: string): string {
@@ -85,24 +85,24 @@ export function parseUsername(text: string): string {
 }
 
 /**
- * The one spelling of a password: NFC, otherwise as given. Total, so that texts which can be no
- * password can still be compared and refused for what they are. A text that is too long in any spelling
- * stays as it is: the time that NFC takes grows with the square of a run of combining marks.
+ * The one spelling of a password: NFC, otherwise unchanged. It never throws, so that texts that cannot be
+ * passwords can still be compared and refused. A text that is too long in any spelling is not normalised:
+ * the time of NFC grows with the square of a run of combining marks.
  */
 export function canonicalPassword(text: string): string {
   return text.length > MAX_PASSWORD_UNITS ? text : text.normalize('NFC');
 }
 
 /**
- * Whether a canonical password could ever have been accepted. Ill-formed Unicode must be kept from
- * the hasher: as UTF-8 every lone surrogate becomes U+FFFD, and different texts would match.
+ * Whether a canonical password can be one. Ill-formed Unicode must not reach the hasher: as UTF-8, every
+ * lone surrogate becomes U+FFFD, so that different texts would match.
  */
 export function isPassword(password: string): boolean {
   return isTextOfPassword(password) && utf8Bytes(password) <= MAX_PASSWORD_BYTES;
 }
 
 /**
- * Checks a new, canonical password against what any password must be and what the operator wants.
+ * Checks a new, canonical password against the rules for all passwords and those of the operator.
  * @throws AuthError `invalid_password`, `password_too_short`, `password_too_long`, `password_too_common`
  */
 export function checkNewPassword(password: string, policy: PasswordPolicy): void {
@@ -117,7 +117,8 @@ export function checkNewPassword(password: string, policy: PasswordPolicy): void
 }
 
 /**
- * A new account's fields as they are stored and hashed, in the order in which they are found wanting.
+ * Parses the fields of a new account into what is stored and hashed. The first fault decides: missing
+ * fields, then passwords that differ, then the format of each field.
  * @throws AuthError `missing_fields`, `passwords_differ`, and what the checks above refuse
  */
 export function parseRegistration(
@@ -132,7 +133,7 @@ export function parseRegistration(
 }
 
 /**
- * A new password, in its one spelling, of which nobody has been asked for a second one.
+ * Parses a new password that was typed once, as an operator does.
  * @throws AuthError `missing_fields`, and what `checkNewPassword` refuses
  */
 export function parseNewPassword(given: string, policy: PasswordPolicy): string {
@@ -143,7 +144,7 @@ export function parseNewPassword(given: string, policy: PasswordPolicy): string 
 }
 
 /**
- * A new password in the place of one that is not looked at yet.
+ * Parses a change of password. The current password is not checked here.
  * @throws AuthError `missing_fields`, `passwords_differ`, and what `checkNewPassword` refuses
  */
 export function parsePasswordChange(

@@ -1,6 +1,6 @@
 /**
- * Everything that the product refuses, by its code. A code says what happened; the sentence and
- * the status for it belong to whoever talks to the caller (`adapters/http/contract/messages.ts` over HTTP).
+ * The codes of all refusals. A code says what happened; the adapter that talks to the caller has the
+ * sentence and the status for it (over HTTP: `adapters/http/contract/messages.ts`).
  */
 export type AuthErrorCode =
   | 'missing_fields'
@@ -34,8 +34,8 @@ export class AuthError extends Error {
   override readonly name = 'AuthError';
   readonly code: AuthErrorCode;
   /**
-   * The bound that was broken, where the code has one (characters, bytes or rows); with
-   * `too_many_attempts`, the seconds to wait.
+   * The bound that was broken, if the code has one, in characters, bytes or rows; with
+   * `too_many_attempts` the seconds to wait.
    */
   readonly limit: number | undefined;
 

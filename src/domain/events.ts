@@ -1,37 +1,37 @@
 import type { Email } from './credentials.ts';
 import type { UserId, UserRecord } from './user.ts';
 
-/** Whom and which of their sessions an event is about. */
+/** An event of a user in one of their sessions. */
 export interface SessionEvent {
   readonly user: UserRecord;
   readonly sessionId: string;
-  /** The IP address that it came from, where the caller said. */
+  /** The IP address it came from, if the caller gave one. */
   readonly address?: string;
 }
 
-/** Whom an event is about, as they are since. */
+/** An event of a user; `user` is their state after it. */
 export interface UserEvent {
-  /** The IP address that it came from, where the caller said. */
+  /** The IP address it came from, if the caller gave one. */
   readonly address?: string;
   readonly user: UserRecord;
 }
 
-/** A session that has ended, and whose it was. */
+/** The end of a session. */
 export interface SessionEnd {
   readonly userId: UserId;
   readonly sessionId: string;
 }
 
-/** A sign-in that was refused. Nothing of the password is in it. */
+/** A refused sign-in. It holds nothing of the password. */
 export interface LoginRejection {
-  /** The canonical address; undefined where what was typed is none: it may be a password. */
+  /** The canonical email; undefined if the typed text is no address, since it may be a password. */
   readonly email: Email | undefined;
   readonly code: 'invalid_credentials' | 'too_many_attempts';
-  /** The IP address that it came from, where the caller said. */
+  /** The IP address it came from, if the caller gave one. */
   readonly address: string | undefined;
 }
 
-/** Something of a signed-in user's that was refused for the password that was given with it. */
+/** A signed-in user's request that was refused because of the password in it. */
 export interface PasswordRejection extends SessionEvent {
   readonly code: 'wrong_password' | 'too_many_attempts';
 }
@@ -42,30 +42,30 @@ export interface ListenerFailure {
   readonly error: unknown;
 }
 
-/** What can be listened to, by its name. Each is told after the store has committed it. */
+/** The events, by name. Each is published after the store has committed it. */
 export interface AuthEvents {
   readonly registered: SessionEvent;
   readonly loggedIn: SessionEvent;
   readonly loginRejected: LoginRejection;
   readonly refreshed: SessionEvent;
-  /** A replaced refresh token came again: it may have been stolen, and its session has ended. */
+  /** A replaced refresh token was used again. It may be stolen, so its session has ended. */
   readonly refreshTokenReused: SessionEvent;
-  /** One session was ended, by its refresh token or from the list of sessions. */
+  /** One session has ended, by its refresh token or by its id. */
   readonly loggedOut: SessionEnd;
-  /** Every session of the user was ended. */
+  /** Every session of the user has ended. */
   readonly loggedOutEverywhere: UserEvent;
   readonly passwordChanged: SessionEvent;
   readonly passwordChangeRejected: PasswordRejection;
-  /** By its owner, or by whoever runs the service. */
+  /** By its owner or by an operator. */
   readonly accountDeleted: UserEvent;
   readonly accountDeletionRejected: PasswordRejection;
-  /** An account was made without a sign-in. */
+  /** An operator has created an account. */
   readonly userCreated: UserEvent;
   readonly roleChanged: UserEvent;
-  /** The user is shut out, and every session of theirs has ended. */
+  /** The user is disabled, and all their sessions have ended. */
   readonly userDisabled: UserEvent;
   readonly userEnabled: UserEvent;
-  /** Another password was set by whoever runs the service, and every session of the user has ended. */
+  /** An operator has set another password, and every session of the user has ended. */
   readonly passwordSet: UserEvent;
   readonly listenerFailed: ListenerFailure;
 }

@@ -1,31 +1,31 @@
 import type { UserId } from './user.ts';
 
 /**
- * One sign-in. It is what a refresh token stands for: the token is good for nothing once its
- * session has ended, and nothing that is stored of a session can be used as a token.
+ * One sign-in. Its refresh token works until the session ends. Nothing that is stored of a session can be
+ * used as a token.
  */
 export interface Session {
   /** Opaque, unguessable, unique. */
   readonly id: string;
   readonly userId: UserId;
-  /** What signed in, as it calls itself; null where it did not say. */
+  /** The name the client gave itself, such as its User-Agent; null if it gave none. */
   readonly device: string | null;
   readonly dateCreated: Date;
-  /** Of its refresh token, to the minute. */
+  /** The last use of its refresh token, to the minute. */
   readonly lastUsed: Date;
-  /** Absolute: use does not extend it. At this instant the session is over. */
+  /** When the session ends; use does not extend it. At this instant it has ended. */
   readonly expires: Date;
   /**
-   * The id (`jti`) of the one refresh token that is good now. Null in sessions of before rotation
-   * was known: they take the first one that comes.
+   * The id (`jti`) of the one valid refresh token. Null in sessions from before rotation existed: the
+   * first token of the session that is used becomes the valid one.
    */
   readonly tokenId: string | null;
 }
 
-/** A session of an account that is being made, and so has no number yet. */
+/** The session of a new account, which has no id yet. */
 export type FirstSession = Omit<Session, 'userId'>;
 
-/** Starts a session that lasts `ttl` seconds from `now`. */
+/** A new session that ends `ttl` seconds after `now`. */
 export function startSession(
   ids: { readonly id: string; readonly tokenId: string },
   device: string | null,
@@ -36,19 +36,19 @@ export function startSession(
   return { ...ids, device, dateCreated: now, lastUsed: now, expires };
 }
 
-/** Whether a session is over: at the instant of `expires` it is. */
+/** Whether a session has ended; at the instant of `expires` it has. */
 export function isExpired(session: Session, now: Date): boolean {
   return session.expires.getTime() <= now.getTime();
 }
 
-/** Whether `now` is at most so many seconds after `start`. */
+/** Whether `now` is at most `seconds` after `start`. */
 export function isWithin(seconds: number, start: Date, now: Date): boolean {
   return now.getTime() - start.getTime() <= seconds * 1000;
 }
 
 const MAX_DEVICE_LENGTH = 255;
 
-/** What a session is shown as, from what a client says of itself: anything at all, or nothing. */
+/** The name of a session's client, from any value the client sent. */
 export function deviceLabel(userAgent: unknown): string | null {
   if (typeof userAgent !== 'string') return null;
   const text = userAgent.replaceAll(/\p{Cc}+/gu, ' ').trim();

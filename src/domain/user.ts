@@ -1,9 +1,9 @@
 import type { Email } from './credentials.ts';
 
-/** Made by the store, positive, never given twice; never assumed to follow on. */
+/** Positive, made by the store, never used twice. Ids need not be consecutive. */
 export type UserId = number;
 
-/** An account as anybody may see it. What proves its owner, the password hash, is not part of it. */
+/** An account as anybody may see it, without the password hash. */
 export interface User {
   readonly id: UserId;
   readonly username: string;
@@ -11,17 +11,17 @@ export interface User {
   readonly dateCreated: Date;
 }
 
-/** What a user may do: an `admin` all that a `user` may, and more. */
+/** The rights of a user. An `admin` has those of a `user`, and more. */
 export type Role = 'user' | 'admin';
 
-/** A user as whoever runs the service sees them. */
+/** A user as an operator sees them. */
 export interface UserRecord extends User {
   readonly role: Role;
-  /** Whether they are shut out: no password, session or token of theirs is good for anything. */
+  /** A disabled user cannot sign in, and none of their sessions and tokens works. */
   readonly disabled: boolean;
 }
 
-/** Of a record, what anybody may see. */
+/** The part of a record that anybody may see. */
 export function publicUser({ id, username, email, dateCreated }: User): User {
   return { id, username, email, dateCreated };
 }
@@ -30,24 +30,24 @@ export function isRole(value: unknown): value is Role {
   return value === 'user' || value === 'admin';
 }
 
-/** Whether somebody of this role may do what `required` is needed for. */
+/** Whether `role` has the rights of `required`. */
 export function includesRole(role: Role, required: Role): boolean {
   return role === 'admin' || role === required;
 }
 
-/** A user together with the stored password hash: for the use cases that check a password. */
+/** A user with the stored password hash, for the use cases that check a password. */
 export interface Account {
   readonly user: UserRecord;
   /** PHC string, as the hasher made it. */
   readonly passwordHash: string;
   /**
-   * Changes with the password, but not when the hash of the same password is upgraded; and when the user
-   * is disabled: what was proved before is void.
+   * Changes when the password is changed and when the user is disabled, but not when the hash of the same
+   * password is upgraded. A proof of the password is valid for one version only.
    */
   readonly passwordVersion: number;
 }
 
-/** An account that the store has not numbered yet: a `user`, and not disabled, unless it says so. */
+/** An account that has no id yet. It is a `user`, and not disabled, unless given. */
 export type NewAccount = Omit<User, 'id'> &
   Pick<Account, 'passwordHash'> &
   Partial<Pick<UserRecord, 'role' | 'disabled'>>;

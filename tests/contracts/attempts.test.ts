@@ -4,7 +4,7 @@ import type { Knex } from 'knex';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { knexRepositories } from '../../src/adapters/knex/repositories.ts';
-import { memoryRepositories, withSpare } from '../../src/adapters/memory/memory-repositories.ts';
+import { memoryRepositories, withFallback } from '../../src/adapters/memory/memory-repositories.ts';
 import { type AttemptCounter, createAuth, StoreUnwritable } from '../../src/application/index.ts';
 import { attemptCounterContract, FixedClock, type OpenedCounter } from '../../src/testing/index.ts';
 import { failedCases, runContract } from '../support/contracts.ts';
@@ -59,7 +59,7 @@ for (const name of ['SQLite', 'MariaDB'] as const) {
 }
 
 /** A counter whose store takes writes or not, as it is told. */
-function sparedCounter() {
+function fallbackCounter() {
   const store = memoryRepositories().attempts;
   const state = { isWritable: true };
   const write =
@@ -68,7 +68,7 @@ function sparedCounter() {
       if (!state.isWritable) throw new StoreUnwritable(new Error('the disk is full'));
       return method.apply(store, args);
     };
-  const attempts = withSpare(
+  const attempts = withFallback(
     withMethods(store, {
       add: write((...args) => store.add(...args)),
       subtract: write((...args) => store.subtract(...args)),
@@ -80,7 +80,7 @@ function sparedCounter() {
 
 for (const isWritable of [true, false]) {
   const open = (): OpenedCounter => {
-    const { attempts, state } = sparedCounter();
+    const { attempts, state } = fallbackCounter();
     const tolerant = withMethods(attempts, {
       // Nothing was counted in the store: that it takes nothing off is no loss.
       subtract: (keys) => attempts.subtract(keys).catch(unlessUnwritable),
@@ -100,7 +100,7 @@ function unlessUnwritable(error: unknown): void {
 const spare = suite('Counts while the store takes no writes');
 
 spare('go on from what is stored, and count for it afterwards', async () => {
-  const { attempts, store, state } = sparedCounter();
+  const { attempts, store, state } = fallbackCounter();
   const countOf = async () => (await attempts.read(['key']))[0]?.count;
   await attempts.add('key', 60);
   await attempts.add('key', 60);
@@ -115,7 +115,7 @@ spare('go on from what is stored, and count for it afterwards', async () => {
 });
 
 spare('are taken back once, from where they are', async () => {
-  const { attempts, store, state } = sparedCounter();
+  const { attempts, store, state } = fallbackCounter();
   await attempts.add('key', 60);
   state.isWritable = false;
   await attempts.add('key', 60);
@@ -129,7 +129,7 @@ spare('fail as ever where the store fails otherwise', async () => {
   const broken = withMethods(memoryRepositories().attempts, {
     add: () => Promise.reject(new Error('the store is gone')),
   });
-  assert.is(await outcome(withSpare(broken).add('key', 60)), 'fault');
+  assert.is(await outcome(withFallback(broken).add('key', 60)), 'fault');
 });
 
 spare.run();

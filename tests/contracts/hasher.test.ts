@@ -3,7 +3,7 @@ import { hash as bcryptHash } from '@node-rs/bcrypt';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Argon2Options, Argon2Hasher } from '../../src/adapters/argon2/argon2-hasher.ts';
-import { makeUpMemory, SlowestKind } from '../../src/adapters/argon2/timing-equaliser.ts';
+import { memoryForMissingTime, SlowestKind } from '../../src/adapters/argon2/timing-equaliser.ts';
 import { legacyHashes } from '../../src/adapters/argon2/legacy-hashes.ts';
 import type { Verdict } from '../../src/application/index.ts';
 import { passwordHasherContract } from '../../src/testing/index.ts';
@@ -77,16 +77,16 @@ argon2('does not begin on a stored hash that is beyond all measure', async () =>
 
 argon2('makes up for the time that a weaker hash saves, in proportion to it', () => {
   const today = { memoryCost: 19_456, parallelism: 1 };
-  assert.is(makeUpMemory(today, 5, 20), 19_456 * 0.75);
-  assert.is(makeUpMemory(today, 10, 20), 19_456 / 2);
-  assert.is(makeUpMemory(today, 19, 20), 972);
-  assert.is(makeUpMemory(today, 19.9, 20), undefined, 'next to nothing is missing');
-  assert.is(makeUpMemory(today, 20, 20), undefined);
-  assert.is(makeUpMemory(today, 1_000, 20), undefined, 'stronger, or held up');
-  assert.is(makeUpMemory(today, -1, 20), 19_456, 'never more than a whole hash');
-  assert.is(makeUpMemory({ memoryCost: 64, parallelism: 4 }, 10, 20), 32);
+  assert.is(memoryForMissingTime(today, 5, 20), 19_456 * 0.75);
+  assert.is(memoryForMissingTime(today, 10, 20), 19_456 / 2);
+  assert.is(memoryForMissingTime(today, 19, 20), 972);
+  assert.is(memoryForMissingTime(today, 19.9, 20), undefined, 'next to nothing is missing');
+  assert.is(memoryForMissingTime(today, 20, 20), undefined);
+  assert.is(memoryForMissingTime(today, 1_000, 20), undefined, 'stronger, or held up');
+  assert.is(memoryForMissingTime(today, -1, 20), 19_456, 'never more than a whole hash');
+  assert.is(memoryForMissingTime({ memoryCost: 64, parallelism: 4 }, 10, 20), 32);
   assert.is(
-    makeUpMemory({ memoryCost: 64, parallelism: 4 }, 11, 20),
+    memoryForMissingTime({ memoryCost: 64, parallelism: 4 }, 11, 20),
     undefined,
     'argon2 wants 8 p',
   );
@@ -205,16 +205,16 @@ argon2('lets no refusal be quicker than a dearer hash of argon2, which it keeps'
 
 argon2('has nobody wait for more than a second, nor for kinds without number', () => {
   const slowest = new SlowestKind();
-  assert.is(slowest.most(), 0);
+  assert.is(slowest.delayMs(), 0);
   slowest.add('a', 20);
   slowest.add('b', 30);
   for (let i = 0; i < 3; i += 1) slowest.add('b', 40);
-  assert.is(slowest.most(), 40);
+  assert.is(slowest.delayMs(), 40);
   for (let i = 0; i < 1_000; i += 1) slowest.add(`kind ${i}`, i === 999 ? 50 : 1);
-  assert.is(slowest.most(), 50, 'of kinds without number the slowest are remembered');
+  assert.is(slowest.delayMs(), 50, 'of kinds without number the slowest are remembered');
   slowest.add('a', 9_000);
   slowest.add('a', 9_000);
-  assert.is(slowest.most(), 1_000);
+  assert.is(slowest.delayMs(), 1_000);
 });
 
 argon2('says which hashes it could check a password against', async () => {

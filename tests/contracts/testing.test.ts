@@ -130,8 +130,8 @@ for (const [runner, { head, foot, args }] of Object.entries(RUNNERS)) {
   const runFile = (open: string) =>
     withFile(
       `${head}
-       import { memoryRepositories } from '../../src/adapters/memory/memory-repositories.ts';
-       import { userRepositoryContract } from '../../src/testing/index.ts';
+       import { memoryRepositories } from '../src/adapters/memory/memory-repositories.ts';
+       import { userRepositoryContract } from '../src/testing/index.ts';
        const open = ${open};
        for (const { name, run } of userRepositoryContract(open)) test(name, run);
        ${foot}`,

@@ -1,4 +1,4 @@
-import { passwordLimits } from '../../src/application/attempts.ts';
+import { passwordLimits } from '../../src/application/limits/policy.ts';
 import { AuthError, canonicalEmail } from '../../src/application/index.ts';
 import { type PlantedBug, replacing, STORE_BUGS } from './planted-store.ts';
 
@@ -61,8 +61,7 @@ const USE_CASE_BUGS: readonly PlantedBug[] = [
         } catch (error) {
           const email = canonicalEmail(credentials.email) ?? credentials.email;
           const [limit] = passwordLimits(email, credentials.address).slice(-2);
-          if (limit)
-            await point('attempts.add', () => store.add(`count ${limit.key}`, limit.window));
+          if (limit) await point('attempts.add', () => store.add(limit.key, limit.window));
           throw error;
         }
       },

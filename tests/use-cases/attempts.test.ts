@@ -1,9 +1,11 @@
 import { request } from 'node:http';
 import { text as readAll } from 'node:stream/consumers';
+import { setImmediate as turn } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { AuthError, createAuth } from '../../src/application/index.ts';
-import { networkOf } from '../../src/application/network.ts';
+import { AuthError, createAuth, Listeners, Login } from '../../src/application/index.ts';
+import { AttemptLimiter } from '../../src/application/limits/attempts.ts';
+import { networkOf } from '../../src/application/limits/network.ts';
 import { outcome } from '../support/expect.ts';
 import { ADA, fakePorts, withAda, withMethods } from '../support/fakes.ts';
 import {
@@ -27,6 +29,13 @@ async function refusal(promise: Promise<unknown>): Promise<AuthError> {
     if (error instanceof AuthError) return error;
   }
   throw new Error('was not refused');
+}
+
+/** Holds up whoever waits for it until it is opened. */
+function newGate() {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open };
 }
 
 const limits = suite('Attempts');
@@ -298,6 +307,107 @@ limits('count, look up and hash nothing while the hasher is busy', async () => {
   assert.is(await outcome(auth.login({ email: ADA.email, password: '' })), 'missing_credentials');
   hasher.busy = false;
   await auth.login({ ...ADA, address: HOME });
+});
+
+limits(
+  'are refused and not queued where the hasher has no place, at the busiest account too',
+  async () => {
+    const ports = fakePorts();
+    await createAuth(ports).registerUser(ADA);
+    const gate = newGate();
+    const verify: typeof ports.hasher.verify = async (...args) => {
+      await gate.opened;
+      return ports.hasher.verify(...args);
+    };
+    const auth = createAuth({ ...ports, hasher: withMethods(ports.hasher, { verify }) });
+    const running = Array.from({ length: 10 }, () =>
+      outcome(auth.login({ ...ADA, address: HOME })),
+    );
+    ports.hasher.busy = true;
+    assert.is(await outcome(auth.login({ ...ADA, address: HOME })), 'service_busy');
+    ports.hasher.busy = false;
+    gate.open();
+    const users = (await Promise.all(running)).filter((each) => typeof each === 'object');
+    assert.is(users.length, 10);
+  },
+);
+
+limits('take no memory for accounts that nobody is signing in to any more', async () => {
+  const ports = { ...fakePorts(), events: new Listeners() };
+  const limiter = new AttemptLimiter(ports);
+  const login = new Login({ ...ports, limiter });
+  const guesses = Array.from({ length: 50 }, (_, i) =>
+    outcome(login.execute({ email: `user${i}@example.com`, password: 'x', address: HOME })),
+  );
+  assert.is(limiter.accounts, 50);
+  await Promise.all(guesses);
+  assert.is(limiter.accounts, 0);
+});
+
+limits('have no wait that is longer than any can be, as a clock put back would make', async () => {
+  const ports = fakePorts();
+  await createAuth(ports).registerUser(ADA);
+  const read =
+    (secondsLeft: number): typeof ports.attempts.read =>
+    async (keys) =>
+      keys.map((key) => (key.startsWith('gate') ? { count: 1, secondsLeft } : undefined));
+  const waiting = (secondsLeft: number) =>
+    createAuth({ ...ports, attempts: withMethods(ports.attempts, { read: read(secondsLeft) }) });
+  assert.is((await refusal(waiting(900).login(ADA))).limit, 900);
+  assert.is((await waiting(1_800).login(ADA)).user.username, 'Ada');
+});
+
+limits('hold up no reply until counts are cleared or taken back', async () => {
+  const ports = fakePorts();
+  await createAuth(ports).registerUser(ADA);
+  const gate = newGate();
+  let waiting = 0;
+  const held = async () => {
+    waiting += 1;
+    await gate.opened;
+  };
+  const attempts = withMethods(ports.attempts, {
+    clear: async (keys) => held().then(() => ports.attempts.clear(keys)),
+    subtract: async (keys) => held().then(() => ports.attempts.subtract(keys)),
+  });
+  const fail = () => Promise.reject(new Error('no memory'));
+  const auth = createAuth({ ...ports, attempts });
+  const failing = createAuth({
+    ...ports,
+    attempts,
+    hasher: withMethods(ports.hasher, { verify: fail }),
+  });
+  await auth.login({ ...ADA, address: HOME });
+  assert.is(await outcome(failing.login({ ...ADA, address: AWAY })), 'fault');
+  while (waiting < 3) await turn();
+  gate.open();
+});
+
+limits('are settled together for sign-ins that come while the store is busy', async () => {
+  const ports = fakePorts();
+  const cleared: number[] = [];
+  const attempts = withMethods(ports.attempts, {
+    clear: async (keys) => {
+      cleared.push(keys.length);
+      await ports.attempts.clear(keys);
+    },
+  });
+  const auth = createAuth({ ...ports, attempts });
+  const emails = Array.from({ length: 40 }, (_, i) => `user${i}@example.com`);
+  for (const email of emails) await auth.registerUser({ ...ADA, email });
+  await Promise.all(emails.map((email) => auth.login({ ...ADA, email, address: HOME })));
+  for (let i = 0; i < 100; i += 1) await turn();
+  const keys = cleared.reduce((sum, count) => sum + count, 0);
+  assert.is(keys, 40 * 2 * 3, 'three keys of two limits each');
+  assert.ok(cleared.length <= 10, `${cleared.length} times`);
+});
+
+limits('are settled before the next attempt at the same account', async () => {
+  const { auth } = await withAda();
+  for (let i = 0; i < 30; i += 1) {
+    if (i % 3 < 2) await outcome(auth.login({ ...WRONG, address: HOME }));
+    else await auth.login({ ...ADA, address: HOME });
+  }
 });
 
 limits('are 300 at all accounts from one address in an hour', async () => {

@@ -3,11 +3,18 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hash, verify } from '@node-rs/argon2';
 import { AuthError, type PasswordHasher, type Verdict } from '../../application/index.ts';
-import { checkOptions } from '../../domain/options.ts';
-import { makeUpMemory, MAX_KINDS, MOST, RecentTimes, SlowestKind } from './timing-equaliser.ts';
+import { Semaphore } from '../../application/limits/queue.ts';
+import { checkOptions } from '../../application/options.ts';
+import {
+  MAX_DELAY_MS,
+  MAX_KINDS,
+  memoryForMissingTime,
+  RecentTimes,
+  SlowestKind,
+} from './timing-equaliser.ts';
 import { type Cost, hashPrefix, PHC, readCost } from './phc.ts';
 
-/** How dear a hash is, and how many there may be at once. */
+/** What a hash costs, and how many run at once. */
 export interface Argon2Options {
   /** KiB, 19,456 unless given. With `passes` and `parallelism`: OWASP's first choice. */
   readonly memoryKib?: number;
@@ -22,23 +29,23 @@ export interface Argon2Options {
   readonly concurrency?: number;
   /** Hashes that may wait for their turn; 64 unless given. Beyond it: `service_busy`, at once. */
   readonly queue?: number;
-  /** Told when a stored hash cannot be read: somebody should look at that row. */
+  /** Called when a stored hash cannot be read: somebody should look at that row. */
   readonly onUnreadableHash?: () => void;
-  /** Told of each hash when it is done: the seconds that it waited for its turn, and took. */
+  /** Called after each hash, with the seconds that it waited for its turn and that it took. */
   readonly onHash?: (waited: number, took: number) => void;
   /**
-   * Hashes of other systems that passwords are checked against as well, such as `legacyHashes()`. Where one is
-   * `outdated`, the login makes one of argon2id of it.
+   * Checks hashes of other systems, such as `legacyHashes()`. A login with an `outdated` one replaces it by
+   * one of argon2id.
    */
   readonly legacyHashes?: OtherHashes;
 }
 
-/** Hashes of other kinds than argon2's. */
+/** Checks hashes of other kinds than argon2's. */
 export interface OtherHashes {
-  /** The kind and cost of a stored hash; undefined where it cannot be read, or is beyond all measure. */
+  /** The kind and cost of a stored hash; undefined if it cannot be read or costs too much. */
   kindOf(passwordHash: string): string | undefined;
   /**
-   * What a password is for this hash, which has a kind: `right` where the hash is to be kept as it is. Runs
+   * Checks a password against a hash that has a kind; `right` if the hash is to be kept as it is. Runs
    * within the bounds on argon2's work.
    */
   verify(passwordHash: string, password: string): Promise<Verdict>;
@@ -50,14 +57,15 @@ export interface OtherHashes {
  */
 export class Argon2Hasher implements PasswordHasher {
   readonly #parameters: { memoryCost: number; timeCost: number; parallelism: number };
-  readonly #gate: Gate;
+  readonly #semaphore: Semaphore;
+  readonly #onHash: Argon2Options['onHash'];
   readonly #places: number;
   #admitted = 0;
-  readonly #today: string;
-  readonly #usual = new RecentTimes();
+  readonly #currentPrefix: string;
+  readonly #currentTimes = new RecentTimes();
   readonly #decoy: Promise<string>;
   readonly #onUnreadableHash: () => void;
-  readonly #others: OtherHashes | undefined;
+  readonly #otherHashes: OtherHashes | undefined;
   readonly #slowest = new SlowestKind();
 
   /** @throws RangeError for an option that is none, no number, or too small */
@@ -68,40 +76,55 @@ export class Argon2Hasher implements PasswordHasher {
     checkOptions(options, [...Object.keys(numbers), ...CALLBACKS]);
     checkNumbers(numbers);
     this.#parameters = { memoryCost: memoryKib, timeCost: passes, parallelism };
-    this.#today = hashPrefix({ memoryKib, passes, parallelism });
-    this.#gate = new Gate(concurrency, queue, options.onHash);
+    this.#currentPrefix = hashPrefix({ memoryKib, passes, parallelism });
+    this.#semaphore = new Semaphore(concurrency, queue, () => new AuthError('service_busy'));
+    this.#onHash = options.onHash;
     this.#places = concurrency + queue;
     this.#onUnreadableHash = options.onUnreadableHash ?? (() => {});
-    this.#others = options.legacyHashes;
+    this.#otherHashes = options.legacyHashes;
     // With the current parameters, so that a login without an account takes as long as one with.
     this.#decoy = this.#hash(randomBytes(32).toString('base64'));
-    this.#decoy.catch(() => {}); // Whoever first needs it is told.
+    this.#decoy.catch(() => {}); // The first caller that needs it gets the error.
   }
 
   /** Hashes that are being computed, and that wait for their turn. */
   get load(): { readonly running: number; readonly waiting: number } {
-    return this.#gate.load;
+    const { running, waiting } = this.#semaphore;
+    return { running, waiting };
   }
 
   hash(password: string): Promise<string> {
-    return this.#gate.run(() => this.#hash(password));
+    return this.#inTurn(() => this.#hash(password));
   }
 
   async verify(passwordHash: string | undefined, password: string): Promise<Verdict> {
-    const { verdict, spent } = await this.#gate.run(async () => {
+    const { verdict, spent } = await this.#inTurn(async () => {
       const started = performance.now();
       const judged = await this.#judge(passwordHash, password);
       return { verdict: judged, spent: performance.now() - started };
     });
-    // Else the time would tell that there is an account, of a dearer hash than today's.
-    const missing = this.#slowest.most() - spent;
-    if (verdict === 'wrong' && missing > 0) await sleep(missing);
+    // Otherwise the time would tell that there is an account, with a hash that costs more than today's.
+    const missingMs = this.#slowest.delayMs() - spent;
+    if (verdict === 'wrong' && missingMs > 0) await sleep(missingMs);
     return verdict;
   }
 
+  /** Runs a hash in its turn, and reports how long it waited and took. */
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const asked = performance.now();
+    return this.#semaphore.run(async () => {
+      const began = performance.now();
+      try {
+        return await task();
+      } finally {
+        this.#onHash?.((began - asked) / 1000, (performance.now() - began) / 1000);
+      }
+    });
+  }
+
   /**
-   * Whether a password could be checked against a hash that somebody wants to store: it is of a known
-   * kind, whole, and within the bound on the work of one check.
+   * Whether a password can be checked against a hash that somebody wants to store: its kind is known, it
+   * is whole, and checking it is within the bound on work.
    */
   reads(passwordHash: string): boolean {
     const stored = this.#read(passwordHash);
@@ -109,25 +132,25 @@ export class Argon2Hasher implements PasswordHasher {
   }
 
   /**
-   * Finds out what each kind among stored hashes takes, so that no refusal is the first of its kind: that one
-   * would take longer than all before, and tell of an account. For before it is asked. One kind that cannot be
-   * checked keeps none of the others from it.
-   * @throws AggregateError with what such kinds said, once all others are measured
+   * Measures how long a check of each kind of stored hash takes; call it before the first request.
+   * Otherwise the first refusal of a slower kind would take longer than all before it, and tell that
+   * there is an account.
+   * @throws AggregateError with the errors of the kinds that cannot be checked, after measuring the others
    */
   async measure(passwordHashes: readonly string[]): Promise<void> {
     const kinds = new Map<string, StoredHash>();
     for (const passwordHash of passwordHashes) {
       const stored = this.#read(passwordHash);
-      if (stored === undefined || stored.kind === this.#today) continue;
+      if (stored === undefined || stored.kind === this.#currentPrefix) continue;
       if (!this.#slowest.has(stored.kind)) kinds.set(stored.kind, stored);
     }
     const password = randomBytes(32).toString('base64');
     const faults: unknown[] = [];
     for (const stored of [...kinds.values()].slice(0, MAX_KINDS)) {
-      const end = performance.now() + MOST;
+      const end = performance.now() + MAX_DELAY_MS;
       try {
-        for (let i = 0; i < SAMPLES && performance.now() < end; i += 1) {
-          await this.#gate.run(() => this.#check(stored, password));
+        for (let i = 0; i < SAMPLES_PER_KIND && performance.now() < end; i += 1) {
+          await this.#inTurn(() => this.#check(stored, password));
         }
       } catch (fault) {
         faults.push(fault);
@@ -142,12 +165,12 @@ export class Argon2Hasher implements PasswordHasher {
       try {
         const started = performance.now();
         const verdict = await this.#check(stored, password);
-        if (verdict === 'wrong' && stored.kind !== this.#today) {
-          await this.#makeUp(started, password);
+        if (verdict === 'wrong' && stored.kind !== this.#currentPrefix) {
+          await this.#spendMissingTime(started, password);
         }
         return verdict;
       } catch (fault) {
-        if (stored.isOther) throw fault; // Nothing of the row: what checks it is not installed.
+        if (stored.isOther) throw fault; // Not the row's fault: the package that checks it is not installed.
       }
     }
     if (passwordHash !== undefined) this.#onUnreadableHash();
@@ -159,26 +182,28 @@ export class Argon2Hasher implements PasswordHasher {
     const started = performance.now();
     const verdict = await check(password);
     const spent = performance.now() - started;
-    if (kind === this.#today) this.#usual.add(spent);
+    if (kind === this.#currentPrefix) this.#currentTimes.add(spent);
     else this.#slowest.add(kind, spent);
     return verdict;
   }
 
-  /** Undefined for what is no hash, or one whose check would take too much. */
+  /** Undefined for a text that is no hash, or whose check would cost too much. */
   #read(passwordHash: string): StoredHash | undefined {
-    const others = this.#others;
-    const other = others?.kindOf(passwordHash);
-    if (others !== undefined && other !== undefined) {
-      const check = (password: string) => others.verify(passwordHash, password);
-      return { kind: other, isOther: true, check };
-    }
+    if (!passwordHash.startsWith('$argon2')) return this.#readOther(passwordHash);
     const cost = readCost(passwordHash);
-    if (cost === undefined || this.#isTooDear(cost)) return undefined;
+    if (cost === undefined || this.#isTooCostly(cost)) return undefined;
     const check = async (password: string): Promise<Verdict> => {
       if (!(await verify(passwordHash, password))) return 'wrong';
       return this.#isWeaker(cost) ? 'outdated' : 'right';
     };
     return { kind: cost.prefix, isOther: false, check };
+  }
+
+  #readOther(passwordHash: string): StoredHash | undefined {
+    const others = this.#otherHashes;
+    const kind = others?.kindOf(passwordHash);
+    if (others === undefined || kind === undefined) return undefined;
+    return { kind, isOther: true, check: (password) => others.verify(passwordHash, password) };
   }
 
   async admit<T>(work: () => Promise<T>): Promise<T> {
@@ -199,34 +224,34 @@ export class Argon2Hasher implements PasswordHasher {
     const decoy = await this.#decoy;
     const started = performance.now();
     await verify(decoy, password);
-    this.#usual.add(performance.now() - started);
+    this.#currentTimes.add(performance.now() - started);
   }
 
   /**
-   * A wrong password takes as long, however little its hash does: else the time tells that there is an
-   * account, and an old one. It is measured what is missing, not computed: less memory takes
-   * less than its share of the time, by as much as the caches hold of it. For the same reason
+   * Hashes on until a wrong password has taken as long as one of today's hashes, however little its own
+   * hash takes: otherwise the time tells that there is an old account. The missing time is measured, not
+   * computed: less memory takes less than its share of the time, by as much as fits into the caches. So
    * each step falls a little short, and the next one comes closer.
    */
-  async #makeUp(started: number, password: string): Promise<void> {
-    const usual = this.#usual.median();
-    if (usual === undefined) return this.#verifyDecoy(password);
+  async #spendMissingTime(started: number, password: string): Promise<void> {
+    const typicalMs = this.#currentTimes.median();
+    if (typicalMs === undefined) return this.#verifyDecoy(password);
     for (;;) {
-      const spent = performance.now() - started;
-      const memoryCost = makeUpMemory(this.#parameters, spent, usual);
+      const spentMs = performance.now() - started;
+      const memoryCost = memoryForMissingTime(this.#parameters, spentMs, typicalMs);
       if (memoryCost === undefined) return;
       await hash(password, { ...this.#parameters, memoryCost });
     }
   }
 
-  /** Whoever wrote the row must not have this process do the work of minutes, or take all memory. */
-  #isTooDear({ memoryKib, passes }: Cost): boolean {
+  /** A row that somebody wrote must not cost minutes of work or all memory. */
+  #isTooCostly({ memoryKib, passes }: Cost): boolean {
     const { memoryCost, timeCost } = this.#parameters;
     if (memoryKib > Math.max(memoryCost, MAX_MEMORY_KIB)) return true;
-    return memoryKib * passes > TOO_DEAR * Math.max(memoryCost * timeCost, OWASP_COST);
+    return memoryKib * passes > MAX_COST_RATIO * Math.max(memoryCost * timeCost, OWASP_COST);
   }
 
-  /** A dearer one is kept: of two processes with other settings, each would replace what the other made. */
+  /** A costlier hash is kept: two processes with different settings would replace each other's for ever. */
   #isWeaker({ isCurrent, memoryKib, passes }: Cost): boolean {
     const { memoryCost, timeCost } = this.#parameters;
     return !isCurrent || memoryKib < memoryCost || passes < timeCost;
@@ -235,27 +260,27 @@ export class Argon2Hasher implements PasswordHasher {
 
 /** How a stored hash is checked. */
 interface StoredHash {
-  /** The same for all whose check takes as long. */
+  /** The same for all hashes whose check takes as long. */
   readonly kind: string;
   /** Of another system. */
   readonly isOther: boolean;
   readonly check: (password: string) => Promise<Verdict>;
 }
 
-/** How often a kind is tried before it is met: what is loaded for the first of them is not of the kind. */
-const SAMPLES = 3;
+/** Checks per kind when measuring: the first one also loads code. */
+const SAMPLES_PER_KIND = 3;
 
-/** 1 GiB: the most that others take by name, libsodium's "sensitive". */
+/** 1 GiB: the largest named setting of another library, libsodium's "sensitive". */
 const MAX_MEMORY_KIB = 2 ** 20;
 
 /** KiB times passes, of OWASP's first choice. */
 const OWASP_COST = 19_456 * 2;
 
 /**
- * A stored hash of more than so many times that, or the cost in force, counts as one that cannot be read.
- * The dearest that others make by name, libsodium's "sensitive" (1 GiB, 4 passes), is within.
+ * A stored hash that costs more than so many times OWASP's, or the current cost, counts as unreadable.
+ * libsodium's "sensitive" (1 GiB, 4 passes), the costliest named setting, is within.
  */
-const TOO_DEAR = 128;
+const MAX_COST_RATIO = 128;
 
 const CALLBACKS = ['onUnreadableHash', 'onHash', 'legacyHashes'];
 
@@ -265,42 +290,5 @@ function checkNumbers(numbers: Readonly<Record<string, number>>): void {
       name === 'queue' ? 0 : name === 'memoryKib' ? 8 * (numbers['parallelism'] ?? 1) : 1;
     if (Number.isSafeInteger(value) && value >= least) continue;
     throw new RangeError(`${name} must be a whole number from ${least} on, not ${String(value)}`);
-  }
-}
-
-/** Admits `concurrency` tasks at once and `queue` waiting, in order of arrival. */
-class Gate {
-  #free: number;
-  readonly #concurrency: number;
-  readonly #queue: number;
-  readonly #onTurn: Argon2Options['onHash'];
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(concurrency: number, queue: number, onTurn: Argon2Options['onHash']) {
-    this.#free = concurrency;
-    this.#concurrency = concurrency;
-    this.#queue = queue;
-    this.#onTurn = onTurn;
-  }
-
-  get load(): { readonly running: number; readonly waiting: number } {
-    return { running: this.#concurrency - this.#free, waiting: this.#waiting.length };
-  }
-
-  async run<T>(task: () => Promise<T>): Promise<T> {
-    const asked = performance.now();
-    if (this.#free > 0) this.#free -= 1;
-    else if (this.#waiting.length >= this.#queue) throw new AuthError('service_busy');
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    const began = performance.now();
-    try {
-      return await task();
-    } finally {
-      this.#onTurn?.((began - asked) / 1000, (performance.now() - began) / 1000);
-      // The place goes to the next in line, or is free again.
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#free += 1;
-    }
   }
 }

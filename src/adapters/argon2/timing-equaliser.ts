@@ -1,17 +1,17 @@
 /**
- * KiB with which to hash once more, `spent` milliseconds after the start of what should take `usual`:
- * in proportion to what is missing; undefined where that is next to nothing.
+ * The memory, in KiB, of one more hash that takes about the time that is missing: `spentMs` have passed of
+ * the `typicalMs` that a check takes. Undefined if next to nothing is missing.
  */
-export function makeUpMemory(
+export function memoryForMissingTime(
   { memoryCost, parallelism }: { readonly memoryCost: number; readonly parallelism: number },
-  spent: number,
-  usual: number,
+  spentMs: number,
+  typicalMs: number,
 ): number | undefined {
-  const memory = Math.floor(memoryCost * Math.min(1, 1 - spent / usual));
+  const memory = Math.floor(memoryCost * Math.min(1, 1 - spentMs / typicalMs));
   return memory >= Math.max(8 * parallelism, memoryCost / 32) ? memory : undefined;
 }
 
-/** The last few of a series of times. */
+/** The last 15 of a series of times, in milliseconds. */
 export class RecentTimes {
   readonly #times: number[] = [];
 
@@ -25,20 +25,21 @@ export class RecentTimes {
     return this.#times.toSorted((a, b) => a - b)[this.#times.length >> 1];
   }
 
-  /** All but one are no longer. Undefined before the first. */
-  most(): number | undefined {
+  /** The second longest: nearly all are at most that. Undefined before the first. */
+  high(): number | undefined {
     return this.#times.toSorted((a, b) => b - a)[Math.min(1, this.#times.length - 1)];
   }
 }
 
-/** Milliseconds: a row with a hash that takes longer must not slow everybody's refusal down to it. */
-export const MOST = 1_000;
+/** Refusals wait no longer than this for a slower kind of hash: one row must not slow everybody down. */
+export const MAX_DELAY_MS = 1_000;
+/** Kinds of hashes that are remembered. */
 export const MAX_KINDS = 32;
 
 /**
- * What other kinds of hashes take, of which one can take far longer than today's. No work makes a refusal
- * shorter: so, once there has been one, every refusal waits until the slowest would be done. Of more kinds
- * than it remembers the slowest count.
+ * The times of other kinds of hashes, which can take far longer than today's. A refusal cannot be made
+ * shorter, so every refusal waits as long as the slowest kind takes. If there are more than `MAX_KINDS`,
+ * the slowest are remembered.
  */
 export class SlowestKind {
   readonly #kinds = new Map<string, RecentTimes>();
@@ -54,14 +55,14 @@ export class SlowestKind {
     return this.#kinds.has(kind);
   }
 
-  /** Milliseconds within which nearly all are done; none before the first. */
-  most(): number {
-    const times = [...this.#kinds.values()].map((each) => each.most() ?? 0);
-    return Math.min(MOST, Math.max(0, ...times));
+  /** How long a refusal takes at least, in milliseconds; 0 before the first measurement. */
+  delayMs(): number {
+    const times = [...this.#kinds.values()].map((each) => each.high() ?? 0);
+    return Math.min(MAX_DELAY_MS, Math.max(0, ...times));
   }
 
   #quickest(): string {
-    const times = [...this.#kinds].map(([kind, each]) => ({ kind, ms: each.most() ?? 0 }));
+    const times = [...this.#kinds].map(([kind, each]) => ({ kind, ms: each.high() ?? 0 }));
     return times.toSorted((a, b) => a.ms - b.ms)[0]?.kind ?? '';
   }
 }

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
-import { isOrigin } from '../../domain/options.ts';
+import { isOrigin } from '../../application/options.ts';
 import { readStore, type StoreTarget } from './database-url.ts';
 import { readKeyFile } from './keys.ts';
 

@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import jsonwebtoken from 'jsonwebtoken';
 import type { AccessClaims, TokenClaims, TokenIssuer } from '../../application/index.ts';
-import { checkOptions } from '../../domain/options.ts';
+import { checkOptions } from '../../application/options.ts';
 import { type VerifiedToken, VerifiedTokens } from './verified-tokens.ts';
 import { keyObject, type PublicJwk, type VerifyKey, verifyKey } from './keys.ts';
 

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { checkOptions } from '../../domain/options.ts';
+import { checkOptions } from '../../application/options.ts';
 
 /** The tables, by what is in them. */
 export interface TableNames {

@@ -2,59 +2,66 @@ import { type AttemptCounter, type Count, StoreUnwritable } from '../../applicat
 import { MemoryAttempts } from './memory-attempts.ts';
 
 /**
- * A counter that goes on in this process while its store takes no writes: limits on guessing hold for
- * whoever fills the disk as well, although each process then counts for itself.
+ * A counter that counts in this process while its store takes no writes: limits on guessing hold also for
+ * somebody who fills the disk, although each process then counts for itself.
  */
-export function withSpare(attempts: AttemptCounter): AttemptCounter {
-  return new SparedAttempts(attempts);
+export function withFallback(attempts: AttemptCounter): AttemptCounter {
+  return new FallbackAttempts(attempts);
 }
 
-/** What is counted of a key is the sum of what the store and this process have. */
-class SparedAttempts implements AttemptCounter {
+/** @deprecated Use `withFallback`. */
+export const withSpare = withFallback;
+
+/** The count of a key is the sum of the store's and this process's. */
+class FallbackAttempts implements AttemptCounter {
   readonly #store: AttemptCounter;
-  readonly #spare = new MemoryAttempts();
+  readonly #memory = new MemoryAttempts();
 
   constructor(store: AttemptCounter) {
     this.#store = store;
   }
 
   async add(key: string, seconds: number): Promise<Count> {
+    let stored: Count | undefined;
     try {
-      const count = await this.#store.add(key, seconds);
-      const [spare] = await this.#spare.read([key]);
-      return spare ? sum(count, spare) : count;
+      stored = await this.#store.add(key, seconds);
     } catch (error) {
       if (!(error instanceof StoreUnwritable)) throw error;
-      const [stored] = await this.#store.read([key]);
-      const count = await this.#spare.add(key, seconds);
-      return stored ? sum(count, stored) : count;
+      const [before] = await this.#store.read([key]);
+      const counted = await this.#memory.add(key, seconds);
+      return before ? sum(counted, before) : counted;
     }
+    if (this.#memory.isEmpty) return stored;
+    const [counted] = await this.#memory.read([key]);
+    return counted ? sum(stored, counted) : stored;
   }
 
   async subtract(keys: readonly string[]): Promise<void> {
-    // From where it was added: from both it would give an attempt away.
-    const spares = await this.#spare.read(keys);
-    const isSpare = (_: string, i: number) => (spares[i]?.count ?? 0) > 0;
-    await this.#spare.subtract(keys.filter(isSpare));
-    await this.#store.subtract(keys.filter((key, i) => !isSpare(key, i)));
+    if (this.#memory.isEmpty) return this.#store.subtract(keys);
+    // From where it was counted: taken from both it would give an attempt away.
+    const counts = await this.#memory.read(keys);
+    const isInMemory = (_: string, i: number) => (counts[i]?.count ?? 0) > 0;
+    await this.#memory.subtract(keys.filter(isInMemory));
+    return this.#store.subtract(keys.filter((key, i) => !isInMemory(key, i)));
   }
 
   async read(keys: readonly string[]): Promise<readonly (Count | undefined)[]> {
     const stored = await this.#store.read(keys);
-    const spares = await this.#spare.read(keys);
+    if (this.#memory.isEmpty) return stored;
+    const counted = await this.#memory.read(keys);
     return stored.map((count, i) => {
-      const spare = spares[i];
-      return count && spare ? sum(count, spare) : (count ?? spare);
+      const other = counted[i];
+      return count && other ? sum(count, other) : (count ?? other);
     });
   }
 
   async clear(keys: readonly string[]): Promise<void> {
-    await this.#spare.clear(keys);
-    await this.#store.clear(keys);
+    if (!this.#memory.isEmpty) await this.#memory.clear(keys);
+    return this.#store.clear(keys);
   }
 
   async removeExpired(limit: number): Promise<number> {
-    const removed = await this.#spare.removeExpired(limit);
+    const removed = await this.#memory.removeExpired(limit);
     return removed + (await this.#store.removeExpired(limit - removed));
   }
 }

@@ -7,18 +7,23 @@ interface Entry {
   readonly expires: number;
 }
 
-/** So many counts are kept before those that have passed are looked for. */
-const FEW = 1_000;
+/** Counts that are kept before expired ones are looked for. */
+const MIN_SWEEP_SIZE = 1_000;
 
-/** The counts of attempts in this process. Those that have passed take no room for long. */
+/** The counts of attempts in this process. Expired ones are removed before they take much room. */
 export class MemoryAttempts implements AttemptCounter {
   readonly #entries = new Map<string, Entry>();
   readonly #now: () => number;
-  #sweepAt = FEW;
+  #sweepAt = MIN_SWEEP_SIZE;
 
-  /** Counts pass by the clock; without one by the time that the process runs, which nobody sets back. */
+  /** Counts expire by the clock; without one by the monotonic clock of the process. */
   constructor(clock?: Clock) {
     this.#now = clock ? () => clock.now().getTime() : () => performance.now();
+  }
+
+  /** Whether nothing is counted; counts that have expired may be left. */
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
   }
 
   async add(key: string, seconds: number): Promise<Count> {
@@ -59,8 +64,8 @@ export class MemoryAttempts implements AttemptCounter {
       this.#entries.delete(id);
       removed += 1;
     }
-    // Twice as many as are left: so the work of looking is shared among those that are added.
-    this.#sweepAt = Math.max(FEW, this.#entries.size * 2);
+    // At twice the size: so the cost of a sweep is shared among as many additions.
+    this.#sweepAt = Math.max(MIN_SWEEP_SIZE, this.#entries.size * 2);
     return removed;
   }
 
@@ -74,12 +79,12 @@ export class MemoryAttempts implements AttemptCounter {
   }
 }
 
-/** Of one length, however long the key: what anybody may type must not take room. */
+/** Of one length, however long the key: a long text that somebody types must not take room. */
 function idOf(key: string): string {
   return createHash('sha256').update(key).digest('base64url');
 }
 
-/** Counts nothing, and so limits nothing: for benchmarks, or where something in front does it. */
+/** Counts nothing, and so limits nothing: for benchmarks, or behind something else that limits attempts. */
 export const noAttempts: AttemptCounter = {
   add: async () => ({ count: 0, secondsLeft: 0 }),
   subtract: async () => {},

@@ -23,7 +23,7 @@ import {
 import { MemoryAttempts } from './memory-attempts.ts';
 
 export { noAttempts } from './memory-attempts.ts';
-export { withSpare } from './fallback-attempts.ts';
+export { withFallback, withSpare } from './fallback-attempts.ts';
 
 interface SessionRow extends Session {
   /** When the token of `tokenId` took the place of the one of `previousTokenId`. */

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { type Around, AuthError } from '../../application/index.ts';
+import { type Interceptor, AuthError } from '../../application/index.ts';
 
 /** What is looked at when somebody reads the metrics. */
 export interface Sources {
@@ -65,7 +65,7 @@ export class Metrics {
   }
 
   /** For `intercept`. */
-  readonly around: Around = async (useCase, call) => {
+  readonly around: Interceptor = async (useCase, call) => {
     let outcome = 'fault';
     try {
       const result = await call();

@@ -6,7 +6,7 @@ import {
   trace,
   type TextMapGetter,
 } from '@opentelemetry/api';
-import { type Around, AuthError } from '../../application/index.ts';
+import { type Interceptor, AuthError } from '../../application/index.ts';
 
 // Spans of OpenTelemetry, for the SDK that whoever runs the service has registered. They say which use case it
 // was and what came of it, and nothing of who asked.
@@ -14,7 +14,7 @@ import { type Around, AuthError } from '../../application/index.ts';
 const tracer = trace.getTracer('portcullis');
 
 /** For `intercept`: a span for each call. A refusal is no error of the service's. */
-export const around: Around = (useCase, call) =>
+export const around: Interceptor = (useCase, call) =>
   tracer.startActiveSpan(`portcullis.${useCase}`, async (span) => {
     let outcome = 'fault';
     try {

@@ -12,9 +12,9 @@ import type {
   SessionEnding,
   UserList,
 } from '../../../application/index.ts';
+import { checkOptions } from '../../../application/options.ts';
 import { AuthError, type AuthErrorCode } from '../../../domain/errors.ts';
 import { includesRole } from '../../../domain/user.ts';
-import { checkOptions } from '../../../domain/options.ts';
 import { authenticatedFetch } from './authenticated-fetch.ts';
 import { listUsers } from './list-users.ts';
 import { changeBody, credentialsBody, deletionBody, registrationBody } from './request-bodies.ts';

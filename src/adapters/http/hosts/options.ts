@@ -1,5 +1,5 @@
 import type { Auth, Role } from '../../../application/index.ts';
-import { checkOptions, isOrigin } from '../../../domain/options.ts';
+import { checkOptions, isOrigin } from '../../../application/options.ts';
 import { isRole } from '../../../domain/user.ts';
 import type { EndpointOptions } from '../contract/endpoints.ts';
 import type { ReportOptions } from './report.ts';

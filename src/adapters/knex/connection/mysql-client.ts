@@ -37,8 +37,24 @@ const CAUSAL = 7;
 /** `wsrep_local_state` of a node that lags behind nobody and helps nobody to join. */
 const SYNCED = '4';
 
-/** Strict, or MySQL cuts what is too long; nothing else, or the server's own modes would change what SQL means. */
-const SQL_MODE = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION';
+/**
+ * The settings that statements rely on. The server, or its `init_connect`, may have set others: without
+ * autocommit an acknowledged write is never committed, and another charset damages texts.
+ */
+export const SESSION_SETTINGS = [
+  // Strict, or MySQL cuts texts that are too long; no other mode, since some change what SQL means.
+  "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+  'autocommit = 1',
+  'completion_type = 0',
+  'character_set_client = utf8mb4',
+  'character_set_connection = utf8mb4',
+  'character_set_results = utf8mb4',
+  'foreign_key_checks = 1',
+  'unique_checks = 1',
+  'sql_safe_updates = 0',
+  'sql_select_limit = 18446744073709551615',
+  'sort_buffer_size = GREATEST(@@SESSION.sort_buffer_size, 262144)',
+].join(', ');
 
 /** One of the servers, and when it last failed. */
 interface Host {
@@ -153,8 +169,8 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
       "VARIABLES WHERE Variable_name IN ('wsrep_on', 'read_only')",
     );
     const isGalera = settings.get('wsrep_on') === 'ON';
-    const causal = isGalera ? `, SESSION wsrep_sync_wait = ${CAUSAL}` : '';
-    await this._query(connection, { sql: `SET SESSION sql_mode = '${SQL_MODE}'${causal}` });
+    const causal = isGalera ? `, wsrep_sync_wait = ${CAUSAL}` : '';
+    await this._query(connection, { sql: `SET SESSION ${SESSION_SETTINGS}${causal}` });
     const isWritable = settings.get('read_only') !== 'ON';
     if (!isGalera) return isWritable;
     const state = await this.#shown(connection, "STATUS LIKE 'wsrep_local_state'");

@@ -9,21 +9,35 @@ const RECEIVED = Buffer.from(SENT).toString('hex').toUpperCase();
 
 interface Receipt {
   readonly received: string;
+  readonly returned: string;
   readonly charset: string;
+  readonly autocommit: number | string;
 }
 
-/** @throws Error where a value could be read as SQL on the way to the database, or become another */
+/**
+ * Looks at a connection of somebody else's pool, whose settings are not ours to change.
+ * @throws Error if a value could be read as SQL on the way to the database, or change on the way there or
+ * back, or if nothing is committed unless somebody asks for it
+ */
 export async function refuseUnsafeValues(knex: Knex): Promise<void> {
   if (sendsValuesApart(knex)) return;
   const [[receipt]] = await knex.raw<readonly [readonly [Receipt]]>(
-    'SELECT HEX(?) AS received, @@character_set_client AS charset',
-    [SENT],
+    `SELECT HEX(?) AS received, ? AS returned, @@character_set_client AS charset,
+      @@autocommit AS autocommit`,
+    [SENT, SENT],
   );
-  if (receipt.received === RECEIVED && receipt.charset === 'utf8mb4') return;
-  throw new Error(
-    "the knex's connections change texts, or could let one be read as SQL: they need the charset" +
-      ' utf8mb4, and a sql_mode without NO_BACKSLASH_ESCAPES',
-  );
+  const { received, returned, charset, autocommit } = receipt;
+  if (received !== RECEIVED || returned !== SENT || charset !== 'utf8mb4') {
+    throw new Error(
+      "the knex's connections change texts, or could let one be read as SQL: they need the charset" +
+        ' utf8mb4, and a sql_mode without NO_BACKSLASH_ESCAPES',
+    );
+  }
+  if (Number(autocommit) !== 1) {
+    throw new Error(
+      "the knex's connections commit nothing by themselves: set autocommit = 1 in pool.afterCreate",
+    );
+  }
 }
 
 /** Resolves once no value is unsafe. The database is asked once, and again where it did not answer. */

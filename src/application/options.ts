@@ -1,6 +1,7 @@
 /**
- * For those whom no compiler tells: a name that is misspelt would be an option that does not hold.
- * @throws RangeError for what is no object, or has another member than these
+ * Rejects unknown options, for callers without TypeScript: a misspelt option would otherwise be ignored
+ * silently.
+ * @throws RangeError for a value that is no object, or has another member than `names`
  */
 export function checkOptions(options: object, names: readonly string[]): void {
   if (typeof options !== 'object' || options === null)
@@ -10,8 +11,8 @@ export function checkOptions(options: object, names: readonly string[]): void {
 }
 
 /**
- * An origin as browsers write that of a page; not `null`, which all sandboxed frames and files are, nor `*`: whoever
- * is allowed can send cookies.
+ * Whether a value is an origin as browsers write that of a page. Not `null`, the origin of every sandboxed
+ * frame and file, nor `*`: an allowed origin can send cookies.
  */
 export function isOrigin(value: unknown): value is string {
   return typeof value === 'string' && /^https?:[^*]+$/.test(value) && originOf(value) === value;

@@ -1,8 +1,7 @@
 /**
- * The part of an IP address that tells one client from another: all of an IPv4 address, the first
- * 64 bits of an IPv6 one, since whoever has one of its addresses has all of them (RFC 6177). An
- * IPv4 address in IPv6 form is the IPv4 one. A port, which some proxies add, and a zone are
- * left out. All that is no address, or no text at all, is one and the same.
+ * The network of an IP address: the whole of an IPv4 address, the first 64 bits of an IPv6 one, since one
+ * client usually has all addresses of a /64 (RFC 6177). An IPv4 address in IPv6 form is the IPv4 one. A
+ * port, which some proxies add, and a zone are left out. Values that are no address share one network.
  */
 export function networkOf(address: unknown): string {
   const text = typeof address === 'string' ? address.trim() : '';
