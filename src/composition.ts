@@ -8,6 +8,7 @@ import { commonPasswords } from './adapters/blocklist/common-passwords.ts';
 import type { Config } from './adapters/config/config.ts';
 import { developmentSecretPath, keptSecret } from './adapters/config/kept-secret.ts';
 import type { EndpointOptions } from './adapters/http/contract/endpoints.ts';
+import { API_VERSION } from './adapters/http/contract/version.ts';
 import { expressApp } from './adapters/http/hosts/express.ts';
 import { JwtIssuer } from './adapters/jwt/jwt-issuer.ts';
 import { legacyHashes } from './adapters/argon2/legacy-hashes.ts';
@@ -211,10 +212,7 @@ function developmentSecret(store: Config['store']): string {
 }
 
 async function newMetrics(): Promise<Metrics> {
-  const [{ Metrics }, { API_VERSION }] = await Promise.all([
-    import('./adapters/metrics/metrics.ts'),
-    import('./adapters/http/openapi/document.ts'),
-  ]);
+  const { Metrics } = await import('./adapters/metrics/metrics.ts');
   return new Metrics(API_VERSION);
 }
 

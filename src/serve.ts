@@ -6,7 +6,7 @@ import { type Config, ConfigError } from './adapters/config/config.ts';
 import { messageClasses } from './adapters/http/hosts/express.ts';
 import {
   affordableConnections,
-  type Answered,
+  type CompletedRequest,
   drain,
   httpServer,
   openConnections,
@@ -126,7 +126,7 @@ async function measureStoredHashes({ argon2 }: Config, part: GetPart): Promise<v
 /** Logs a line for each request. It holds nothing that a client has written. */
 function withAccessLog(
   log: Log,
-  onAnswered: (answered: Answered) => void = () => {},
+  onAnswered: (answered: CompletedRequest) => void = () => {},
 ): typeof onAnswered {
   return (answered) => {
     const { seconds, ...fields } = answered;

@@ -19,7 +19,7 @@ export const EVERYTHING: EndpointOptions = {
 /** Every endpoint that there can be, as it is by default. */
 export function currentDocument(): string {
   const table = endpoints(EVERYTHING);
-  const document = openApi(table, { usersAccess: 'public', mount: '' });
+  const document = openApi(table, { mount: '' });
   return `${JSON.stringify(document, undefined, 2)}\n`;
 }
 

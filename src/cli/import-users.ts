@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Argon2Hasher } from '../adapters/argon2/argon2-hasher.ts';
-import { answerTo } from '../adapters/http/contract/messages.ts';
+import { mapError } from '../adapters/http/contract/messages.ts';
 import { openForMigration } from '../adapters/knex/connection/open.ts';
 import type { DatabaseTarget } from '../adapters/knex/connection/target.ts';
 import {
@@ -166,6 +166,6 @@ function toImported({ line, fields }: FileLine, reads: (hash: string) => boolean
     return { line, account: toAccount(fields, reads) };
   } catch (refusal) {
     if (!(refusal instanceof AuthError)) throw refusal;
-    return { line, account: answerTo(refusal).message };
+    return { line, account: mapError(refusal).message };
   }
 }

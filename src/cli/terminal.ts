@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { ConfigError } from '../adapters/config/config.ts';
-import { answerTo } from '../adapters/http/contract/messages.ts';
+import { mapError } from '../adapters/http/contract/messages.ts';
 import { nameFault, printable } from '../adapters/log/faults.ts';
 import { AuthError } from '../application/index.ts';
 
@@ -53,7 +53,7 @@ export async function runCommand(
 function reasonsOf(fault: unknown): readonly string[] {
   if (fault instanceof Refused) return [fault.message];
   if (fault instanceof ConfigError) return fault.faults;
-  if (fault instanceof AuthError) return [answerTo(fault).message];
+  if (fault instanceof AuthError) return [mapError(fault).message];
   // An error of the file system: its path is an argument of the command, and no secret.
   const path = fault instanceof Error && 'path' in fault ? `${String(fault.path)}: ` : '';
   return [`${path}${nameFault(fault)}`];

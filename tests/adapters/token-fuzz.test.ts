@@ -1,7 +1,8 @@
 import { createPublicKey, createSecretKey, type KeyObject, randomInt } from 'node:crypto';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { answer, type HttpRequest } from '../../src/adapters/http/hosts/respond.ts';
+import { bearerToken, type HttpRequest } from '../../src/adapters/http/hosts/request.ts';
+import { respond } from '../../src/adapters/http/hosts/respond.ts';
 import { type Endpoint, endpoints } from '../../src/adapters/http/contract/endpoints.ts';
 import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
 import { noAttempts } from '../../src/adapters/memory/memory-repositories.ts';
@@ -41,7 +42,8 @@ interface Kind {
 }
 
 const PLAIN: HttpRequest = {
-  authorization: undefined,
+  method: 'POST',
+  accessToken: '',
   path: '/refresh',
   address: '127.0.0.1',
   host: 'localhost',
@@ -49,13 +51,15 @@ const PLAIN: HttpRequest = {
   query: new URLSearchParams(),
   params: {},
   body: new Uint8Array(),
+  fields: {},
+  hasRefreshCookie: false,
 };
 
 const KINDS: readonly Kind[] = [
   {
     name: 'access',
     endpoint: endpointAt('/protected'),
-    request: (token) => ({ ...PLAIN, authorization: `Bearer ${token}` }),
+    request: (token) => ({ ...PLAIN, accessToken: bearerToken(`Bearer ${token}`) }),
     refusal: '{"message":"Token is invalid or expired!"}',
   },
   {
@@ -78,7 +82,7 @@ function endpointAt(path: string): Endpoint {
 async function send(auth: Auth, kind: Kind, token: string) {
   const faults: unknown[] = [];
   const report = (fault: unknown) => faults.push(fault);
-  const { status, body } = await answer(kind.endpoint, auth, kind.request(token), { report });
+  const { status, body } = await respond(kind.endpoint, auth, kind.request(token), { report });
   return { status, body, faults };
 }
 

@@ -54,7 +54,7 @@ function withDocument(document: object, use: (path: string) => void): void {
 
 function documentFor(usersAccess: 'public' | 'authenticated'): object {
   const table = endpoints({ usersAccess, ...EVERYTHING });
-  return openApi(table, { usersAccess, mount: '/api/auth' });
+  return openApi(table, { mount: '/api/auth' });
 }
 
 lint(

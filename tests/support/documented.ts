@@ -10,7 +10,7 @@ import { EVERYTHING } from '../../tools/openapi-record.ts';
 
 /** All endpoints that there can be, each with all that it can answer. */
 const TABLE = endpoints({ usersAccess: 'admin', ...EVERYTHING });
-const DOCUMENT = openApi(TABLE, { usersAccess: 'admin', mount: '' });
+const DOCUMENT = openApi(TABLE, { mount: '' });
 const find = routesOf(TABLE);
 
 /** Endpoints that a setting takes away, or an option does not bring: then nothing is there. */

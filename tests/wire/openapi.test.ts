@@ -13,8 +13,10 @@ import {
 } from '../../src/adapters/http/contract/endpoints.ts';
 import { authRouter } from '../../src/adapters/http/hosts/express.ts';
 import { fetchHandler } from '../../src/adapters/http/hosts/fetch.ts';
+import { endpointsWithDocument } from '../../src/adapters/http/hosts/openapi-json.ts';
 import { openApi } from '../../src/adapters/http/openapi/document.ts';
 import { NOT_FOUND } from '../../src/adapters/http/contract/reply.ts';
+import { isOptional } from '../../src/adapters/http/contract/schemas.ts';
 import { createAuth } from '../../src/application/index.ts';
 import { breakingChanges } from '../support/breaking-changes.ts';
 import { checkedAnswers, faultsOf } from '../support/documented.ts';
@@ -47,8 +49,7 @@ function routesIn({ paths }: Document): string[] {
 }
 
 function documentOf(options: EndpointOptions = {}, mount = ''): Document {
-  const { usersAccess = 'public' } = options;
-  const document: unknown = openApi(endpoints(options), { usersAccess, mount });
+  const document: unknown = openApi(endpoints(options), { mount });
   return document as Document;
 }
 
@@ -106,9 +107,10 @@ described('says who must prove who they are', () => {
 
 described('takes the members of requests from the table', () => {
   let fields = 0;
-  for (const { method, path, fields: named } of endpoints()) {
+  for (const { method, path, fields: named, definition } of endpoints()) {
     const body = documentOf().paths[path]?.[method.toLowerCase()]?.requestBody;
-    assert.equal(body?.content['application/json']?.schema.required, named, path);
+    const needed = named?.filter((name) => !isOptional(definition.fields?.[name]));
+    assert.equal(body?.content['application/json']?.schema.required, needed, path);
     fields += named?.length ?? 0;
   }
   assert.ok(fields > 10);
@@ -197,14 +199,14 @@ described(
       for (const mount of ['/one', '/two', '/a/$&', '/%22', "/$'", '/one']) {
         const response = await fetch(`http://127.0.0.1:${port}${mount}/openapi.json`);
         const text = await response.text();
-        const expected = openApi(endpoints(), { usersAccess: 'public', mount });
+        const expected = openApi(endpoints(), { mount });
         assert.is(text, JSON.stringify(expected));
       }
     } finally {
       server.close();
     }
 
-    const served = endpoints().find(({ path }) => path === '/openapi.json');
+    const served = endpointsWithDocument({}).find(({ path }) => path === '/openapi.json');
     const ask = async (path: string) =>
       served?.handle(createAuth(fakePorts()), { path } as Parameters<Endpoint['handle']>[1]);
     await ask('/openapi.json');

@@ -7,7 +7,7 @@ import {
   HASH_QUEUE,
   REFRESH_TOKEN_TTL,
 } from '../../domain/defaults.ts';
-import type { UsersAccess } from '../http/contract/operations.ts';
+import type { UsersAccess } from '../http/contract/users-access.ts';
 import type { LogLevel } from '../log/log.ts';
 import type { StoreTarget } from './database-url.ts';
 import { isPem, weaknessOfSecret } from './key-files.ts';

@@ -1,10 +1,10 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { observeOutcome } from '../../domain/calls.ts';
 import type { Interceptor } from '../../application/index.ts';
-import type { Answered } from '../http/hosts/server.ts';
+import type { CompletedRequest } from '../http/hosts/server.ts';
 import type { PoolLoad } from '../knex/connection/open.ts';
 
-type AnsweredRequest = Pick<Answered, 'method' | 'route' | 'status' | 'seconds'>;
+type AnsweredRequest = Pick<CompletedRequest, 'method' | 'route' | 'status' | 'seconds'>;
 
 /** The gauges, which are read when somebody reads the metrics. */
 export interface Sources {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
-import type { Endpoint, EndpointReply } from '../http/contract/endpoints.ts';
+import type { Endpoint, EndpointReply } from '../http/contract/endpoint.ts';
 
 interface PageReply extends EndpointReply {
   readonly body: string;

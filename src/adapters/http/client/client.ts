@@ -15,12 +15,13 @@ import type {
 import { AuthError, type AuthErrorCode } from '../../../domain/errors.ts';
 import { includesRole } from '../../../domain/user.ts';
 import { checkOptions } from '../../../domain/options.ts';
+import { authenticatedFetch } from './authenticated-fetch.ts';
+import { listUsers } from './list-users.ts';
 import { changeBody, credentialsBody, deletionBody, registrationBody } from './request-bodies.ts';
 import {
+  apiCaller,
   arrayIn,
-  exchanger,
   type Fetch,
-  isToken,
   memberOf,
   recordOf,
   sessionOf,
@@ -29,49 +30,48 @@ import {
   UnexpectedReplyError,
 } from './round-trip.ts';
 import { KeptTokens, memoryTokens, type TokenStorage } from './token-store.ts';
-import { listUsers } from './list-users.ts';
 
 export { AuthError, type AuthErrorCode, type Fetch, memoryTokens, type TokenStorage };
 export { UnexpectedReplyError };
 
 /** Where the service is, and how to talk to it. */
 export interface ClientOptions {
-  /** Of the service, with what its endpoints are mounted under: `https://example.com/api/auth`. */
+  /** The URL that the service's endpoints are mounted under: `https://example.com/api/auth`. */
   readonly baseUrl: string;
   /**
-   * Where the tokens of `registerUser` and `login` are kept, such as `memoryTokens()`: for a client of one
-   * user. Unless given they are not: whoever serves many must not take one for another.
+   * Keeps the tokens of `registerUser` and `login`, such as `memoryTokens()`: for a client of one user.
+   * By default they are not kept: a client that serves many users must not take one for another.
    */
   readonly tokens?: TokenStorage;
-  /** How requests leave; the global `fetch` unless given. */
+  /** Sends requests. Default: the global `fetch`. */
   readonly fetch?: Fetch;
-  /** Milliseconds for one exchange; 10,000 unless given. */
+  /** How long one request may take, in milliseconds. Default: 10,000. */
   readonly timeout?: number;
-  /** Origins beside that of `baseUrl` that `fetch` may send the access token to; none unless given. */
+  /** Origins besides that of `baseUrl` to which `fetch` may send the access token. Default: none. */
   readonly origins?: readonly string[];
 }
 
-/** An input whose token may be left out, which is not to be given as undefined: then it is the kept one. */
+/** An input whose token may be left out: then the kept one is used. It may not be undefined. */
 export type Kept<Input, Token extends keyof Input> = Omit<Input, Token> & {
   readonly [Name in Token]?: Input[Name];
 };
 
 /**
- * The use cases at a service. An `AuthError` is a refusal, with the very code and limit that it has in
- * process; an `UnexpectedReplyError` is a fault: of the service, or of the way to it.
+ * The use cases at a service. An `AuthError` is a refusal, with the same code and limit as in process. An
+ * `UnexpectedReplyError` is a fault of the service, or of the way to it.
  *
- * With `tokens`, `registerUser` and `login` keep those that they return. Where a token is left out it is
- * the kept one, and a kept access token that has expired is refreshed: once for any number of calls
+ * With `tokens`, `registerUser` and `login` keep the tokens that they return. Where a token is left out,
+ * the kept one is used. A kept access token that has expired is refreshed: once for any number of calls
  * at once, each of which is then repeated, for the sign-in that it was made for. A token that is given
- * is used as it is, undefined too.
+ * is used as it is, even undefined.
  *
- * An input's `device` is sent as the User-Agent; its `address` as X-Forwarded-For, which the
- * service believes only of those whom it is told to trust.
+ * An input's `device` is sent as the User-Agent, its `address` as X-Forwarded-For. The service believes
+ * that only of proxies that it trusts.
  */
 export interface AuthClient extends Auth {
   readonly authorize: (authorization?: Kept<Authorization, 'accessToken'>) => Promise<Identity>;
   readonly refreshToken: (refreshing?: Kept<Refreshing, 'refreshToken'>) => Promise<Refreshed>;
-  /** Also where the service cannot be reached, the kept tokens are gone afterwards. */
+  /** Removes the kept tokens, even if the service cannot be reached. */
   readonly logout: (
     token?: Kept<Pick<Refreshing, 'refreshToken'>, 'refreshToken'>,
   ) => Promise<void>;
@@ -82,13 +82,13 @@ export interface AuthClient extends Auth {
   readonly endSession: (ending: Kept<SessionEnding, 'accessToken'>) => Promise<void>;
   readonly changePassword: (change: Kept<PasswordChanging, 'accessToken'>) => Promise<void>;
   readonly deleteAccount: (deletion: Kept<AccountDeletion, 'accessToken'>) => Promise<void>;
-  /** Sent with the kept access token, where there is one: the list may be for users alone. */
+  /** Sends the kept access token, if there is one: the list may be for users only. */
   readonly listUsers: (query?: ListQuery) => Promise<UserList>;
   /**
-   * `fetch` for other resources that take this access token: it is sent along and, after a 401,
-   * refreshed and the request repeated once, unless its body is a stream.
-   * @throws TypeError for another origin than that of `baseUrl` and those of `origins`; AuthError where no
-   * token is kept, or none can be had any more
+   * `fetch` for other resources that take this access token. After a 401 it refreshes the token and
+   * repeats the request once, unless the body of that is a stream.
+   * @throws TypeError for another origin than that of `baseUrl` and those of `origins`; AuthError if no
+   * token is kept, or it can no longer be refreshed
    */
   readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 }
@@ -96,40 +96,39 @@ export interface AuthClient extends Auth {
 const NOTHING_KEPT: TokenStorage = { get: () => undefined, set: () => {} };
 
 /**
- * The same use cases as `createAuth`, at a service: `Auth` in, `Auth` out.
- * @throws TypeError for a base URL or an origin that is none, RangeError for such a timeout or option
+ * The same use cases as `createAuth` makes, at a service.
+ * @throws TypeError for a malformed base URL or origin, RangeError for a bad timeout or unknown option
  */
 export function createClient(options: ClientOptions): AuthClient {
   checkOptions(options, ['baseUrl', 'tokens', 'fetch', 'timeout', 'origins']);
   const { timeout = 10_000, origins = [], tokens = NOTHING_KEPT } = options;
-  // Looked up at each call: a test may have replaced it.
+  // Looked up at each request: a test may have replaced it.
   const { fetch: send = (input, init) => globalThis.fetch(input, init) } = options;
   if (!(timeout >= 1 && timeout < 2 ** 31))
     throw new RangeError('the timeout must be milliseconds');
   const base = parseBaseUrl(options.baseUrl);
   const trusted = new Set([base, ...origins].map((origin) => new URL(parseBaseUrl(origin)).origin));
-  const exchange = exchanger(base, send, timeout);
+  const call = apiCaller(base, send, timeout);
 
   const refresh = async (given: Refreshing): Promise<Refreshed> => {
     const { refreshToken: refresh_token, address } = given;
     if (isTooLong(refresh_token)) throw new AuthError('invalid_refresh_token');
-    const json = { refresh_token };
-    const answer = await exchange({ method: 'POST', path: '/refresh', json, address });
-    const successor = memberOf(answer.json, 'refresh_token');
+    const response = await call('POST /refresh', 200, { json: { refresh_token }, address });
+    const successor = memberOf(response.json, 'refresh_token');
     return {
-      accessToken: textIn(answer, 'access_token'),
-      ...(successor !== undefined && { refreshToken: textIn(answer, 'refresh_token') }),
+      accessToken: textIn(response, 'access_token'),
+      ...(successor !== undefined && { refreshToken: textIn(response, 'refresh_token') }),
     };
   };
   const kept = new KeptTokens(tokens, (refreshToken) => refresh({ refreshToken }));
 
   /**
-   * Calls with the token that is given, or else with the kept one. Afterwards, where the call has ended
-   * what that token is of, it is kept no longer; but what somebody has signed in with since then is.
+   * Calls with the token that is given, or else with the kept one. If the call `ends` the session of that
+   * token, the token is kept no longer; but that of a later sign-in is.
    */
   const withAccess = async <T>(
     input: object,
-    call: (accessToken: string) => Promise<T>,
+    use: (accessToken: string) => Promise<T>,
     { ends = false } = {},
   ): Promise<T> => {
     const moment = kept.snapshot();
@@ -137,7 +136,7 @@ export function createClient(options: ClientOptions): AuthClient {
     const isKept = !Object.hasOwn(input, 'accessToken');
     const given = memberOf(input, 'accessToken');
     const token = typeof given === 'string' ? given : '';
-    const result = await (isKept ? kept.use(call, moment) : call(token));
+    const result = await (isKept ? kept.use(use, moment) : use(token));
     if (ends) {
       await kept.drop(({ accessToken }, now) =>
         isKept ? now === generation : accessToken === given,
@@ -146,12 +145,12 @@ export function createClient(options: ClientOptions): AuthClient {
     return result;
   };
 
-  /** A body; where it is refused before it is sent, then as in process: first goes whose token it is. */
-  const bodyFor = async (accessToken: string, make: () => object): Promise<object> => {
+  /** Makes a body. If that throws, the access token is checked before, as it is in process. */
+  const bodyFor = async <Body>(accessToken: string, make: () => Body): Promise<Body> => {
     try {
       return make();
     } catch (refusal) {
-      await exchange({ method: 'GET', path: '/account', accessToken });
+      await call('GET /account', 200, { accessToken });
       throw refusal;
     }
   };
@@ -159,8 +158,7 @@ export function createClient(options: ClientOptions): AuthClient {
   const login: Auth['login'] = async (credentials) => {
     const { device, address } = credentials;
     const json = credentialsBody(credentials);
-    const answer = await exchange({ method: 'POST', path: '/login', json, device, address });
-    const signedIn = signedInOf(answer);
+    const signedIn = signedInOf(await call('POST /login', 200, { json, device, address }));
     await kept.keep(signedIn);
     return signedIn;
   };
@@ -172,24 +170,15 @@ export function createClient(options: ClientOptions): AuthClient {
       const { device, address } = registration;
       const json = registrationBody(registration);
       const headers = { Prefer: 'return=representation' };
-      const said = {
-        method: 'POST',
-        path: '/register',
-        json,
-        headers,
-        device,
-        address,
-        status: 201,
-      };
-      const answer = await exchange(said);
-      if (memberOf(answer.json, 'user') === undefined) {
-        // A service that has nothing beyond the document tells of the user at a login. If that fails
+      const response = await call('POST /register', 201, { json, headers, device, address });
+      if (memberOf(response.json, 'user') === undefined) {
+        // A service that has nothing beyond the document shows the user only at a login. If that fails,
         // the account is there all the same, and its tokens are kept.
-        const accessToken = textIn(answer, 'access_token');
-        await kept.keep({ accessToken, refreshToken: textIn(answer, 'refresh_token') });
+        const accessToken = textIn(response, 'access_token');
+        await kept.keep({ accessToken, refreshToken: textIn(response, 'refresh_token') });
         return login(registration);
       }
-      const signedIn = signedInOf(answer);
+      const signedIn = signedInOf(response);
       await kept.keep(signedIn);
       return signedIn;
     },
@@ -212,20 +201,20 @@ export function createClient(options: ClientOptions): AuthClient {
 
     authorize: (authorization = {}) =>
       withAccess(authorization, async (accessToken) => {
-        const answer = await exchange({ method: 'GET', path: '/account', accessToken });
-        const user = recordOf(memberOf(answer.json, 'user'), answer);
+        const response = await call('GET /account', 200, { accessToken });
+        const user = recordOf(memberOf(response.json, 'user'), response);
         const { role } = authorization;
         if (role !== undefined && !includesRole(user.role, role)) {
           throw new AuthError('insufficient_role');
         }
-        return { user, sessionId: textIn(answer, 'session_id') };
+        return { user, sessionId: textIn(response, 'session_id') };
       }),
 
     async listUsers(query = {}) {
       const { pair } = await kept.snapshot();
-      return listUsers(query, (said) => {
-        if (pair === undefined) return exchange(said);
-        return kept.use((accessToken) => exchange({ ...said, accessToken }));
+      return listUsers(query, (request) => {
+        if (pair === undefined) return call('GET /users', 200, request);
+        return kept.use((accessToken) => call('GET /users', 200, { ...request, accessToken }));
       });
     },
 
@@ -235,10 +224,10 @@ export function createClient(options: ClientOptions): AuthClient {
       const refresh_token = isKept ? pair?.refreshToken : token.refreshToken;
       if (refresh_token === undefined) throw new AuthError('missing_refresh_token');
       try {
-        const said = { method: 'POST', path: '/logout', json: { refresh_token }, status: 204 };
-        if (!isTooLong(refresh_token)) await exchange(said);
+        const json = { refresh_token };
+        if (!isTooLong(refresh_token)) await call('POST /logout', 204, { json });
       } finally {
-        // By its sign-in: a refresh that was under way may have replaced it.
+        // Compares the sign-in: a refresh that was under way may have replaced the token.
         await kept.drop((now, of) =>
           isKept ? of === generation : now.refreshToken === refresh_token,
         );
@@ -246,25 +235,23 @@ export function createClient(options: ClientOptions): AuthClient {
     },
 
     async logoutAll(bearer = {}) {
-      const call = (accessToken: string) =>
-        exchange({ method: 'POST', path: '/logout-all', accessToken, status: 204 });
-      await withAccess(bearer, call, { ends: true });
+      const logoutAll = (accessToken: string) => call('POST /logout-all', 204, { accessToken });
+      await withAccess(bearer, logoutAll, { ends: true });
     },
 
     listSessions: (bearer = {}) =>
       withAccess(bearer, async (accessToken) => {
-        const maxLength = 16 * 1024 * 1024;
-        const said = { method: 'GET', path: '/sessions', accessToken, maxLength };
-        const answer = await exchange(said);
-        return arrayIn(answer).map((each) => sessionOf(each, answer));
+        const maxBytes = 16 * 1024 * 1024;
+        const response = await call('GET /sessions', 200, { accessToken, maxBytes });
+        return arrayIn(response).map((each) => sessionOf(each, response));
       }),
 
     async endSession(ending) {
       const { sessionId } = ending;
-      // No id has another form; and what is none might be a path.
+      // No id has another form, and another text might be a path.
       const id = typeof sessionId === 'string' && /^[\w-]{1,64}$/.test(sessionId) ? sessionId : '-';
       await withAccess(ending, (accessToken) =>
-        exchange({ method: 'DELETE', path: '/sessions/{id}', id, accessToken, status: 204 }),
+        call('DELETE /sessions/{id}', 204, { id, accessToken }),
       );
     },
 
@@ -272,50 +259,20 @@ export function createClient(options: ClientOptions): AuthClient {
       const { address } = change;
       await withAccess(change, async (accessToken) => {
         const json = await bodyFor(accessToken, () => changeBody(change));
-        const said = { method: 'POST', path: '/password', accessToken, json, address };
-        textIn(await exchange(said), 'message');
+        textIn(await call('POST /password', 200, { accessToken, json, address }), 'message');
       });
     },
 
     async deleteAccount(deletion) {
       const { address } = deletion;
-      const call = async (accessToken: string) => {
+      const deleteAccount = async (accessToken: string) => {
         const json = await bodyFor(accessToken, () => deletionBody(deletion));
-        const said = { method: 'DELETE', path: '/account', json, address };
-        return exchange({ ...said, accessToken, status: 204 });
+        return call('DELETE /account', 204, { accessToken, json, address });
       };
-      await withAccess(deletion, call, { ends: true });
+      await withAccess(deletion, deleteAccount, { ends: true });
     },
 
-    async fetch(input, init = {}) {
-      const request = input instanceof Request ? input : undefined;
-      const url = input instanceof Request ? new URL(input.url) : new URL(input, `${base}/`);
-      if (!trusted.has(url.origin)) {
-        throw new TypeError(`${url.origin} is none of the origins that get the access token`);
-      }
-      const headers = new Headers(init.headers ?? request?.headers);
-      if (headers.has('authorization')) return send(request ?? url, init);
-      const isStream = isOnlyOnce(init.body);
-      const call = (accessToken: string) => {
-        if (!isToken(accessToken)) throw new AuthError('invalid_access_token');
-        headers.set('Authorization', `Bearer ${accessToken}`);
-        return send(request ? request.clone() : url, { ...init, headers });
-      };
-      let refused: Response | undefined;
-      try {
-        return await kept.use(async (accessToken) => {
-          const response = await call(accessToken);
-          if (response.status !== 401 || refused || isStream) return response;
-          refused = response;
-          throw new AuthError('invalid_access_token');
-        });
-      } catch (error) {
-        // Somebody else has signed in since: it is not for them to repeat.
-        const isRefused = error instanceof AuthError && error.code === 'invalid_access_token';
-        if (refused && isRefused) return refused;
-        throw error;
-      }
-    },
+    fetch: authenticatedFetch({ baseUrl: base, trusted, fetch: send }, kept),
   };
 }
 
@@ -329,16 +286,7 @@ function parseBaseUrl(text: string): string {
   return url.origin + url.pathname.replace(/\/+$/, '');
 }
 
-/** No service gives a token that is so long: it need not be asked. */
+/** No service gives a token that is so long, so there is no need to send it. */
 function isTooLong(token: unknown): boolean {
   return typeof token === 'string' && token.length > 4096;
-}
-
-/** Whether a body can be sent but once: a stream, or what is iterated. */
-function isOnlyOnce(body: unknown): boolean {
-  return (
-    typeof body === 'object' &&
-    body !== null &&
-    ('getReader' in body || Symbol.asyncIterator in body)
-  );
 }

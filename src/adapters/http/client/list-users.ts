@@ -1,32 +1,39 @@
 import type { ListQuery, User, UserList } from '../../../application/index.ts';
 import { canonicalEmail } from '../../../domain/credentials.ts';
-import { type Answer, arrayIn, type Said, UnexpectedReplyError, userOf } from './round-trip.ts';
+import {
+  type ApiRequest,
+  type ApiResponse,
+  arrayIn,
+  UnexpectedReplyError,
+  userOf,
+} from './round-trip.ts';
 
-/** As many users are asked for at a time. */
+/** How many users one request is for. */
 const PAGE_SIZE = 500;
-/** Bytes that a user can take in a list, and more. */
-const MAX_USER_LENGTH = 8 * 1024;
+/** More than a user can take in a list. */
+const MAX_USER_BYTES = 8 * 1024;
 
 /**
- * Users by way of GET /users: where no limit is given all of them, in as many requests as it takes.
- * @throws UnexpectedReplyError, here or from the pages, also where going on would lead to no end
+ * Lists users by GET /users: without a limit all of them, in as many requests as that takes.
+ * @param call sends one such request
+ * @throws UnexpectedReplyError, here or from the pages; also if the ids do not rise, as the list would
+ * then never end
  */
 export async function listUsers(
   query: ListQuery,
-  call: (said: Said) => Promise<Answer>,
+  call: (request: ApiRequest<'GET /users'>) => Promise<ApiResponse>,
 ): Promise<UserList> {
   const pageOf = async (bounds: ListQuery & { readonly limit: number }) => {
     const { limit, after } = bounds;
-    const maxLength = MAX_USER_LENGTH * (limit > 1 && limit <= 10_000 ? limit : 1);
-    const said = { method: 'GET', path: '/users', query: queryOf(bounds), maxLength };
-    const answer = await call(said);
-    const list = arrayIn(answer).map((each) => userOf(each, answer));
-    // A list that is whole may come in any order.
+    const maxBytes = MAX_USER_BYTES * (limit > 1 && limit <= 10_000 ? limit : 1);
+    const response = await call({ query: queryOf(bounds), maxBytes });
+    const list = arrayIn(response).map((each) => userOf(each, response));
+    // The order matters only if the list goes on.
     if ((after !== undefined || list.length === limit) && !isRising(list, after)) {
       const cause = new RangeError('the ids do not rise: there is no going on by them');
-      throw new UnexpectedReplyError(said, answer.status, cause);
+      throw new UnexpectedReplyError(response.unexpected, response.status, cause);
     }
-    return { list, isCut: answer.headers.has('link') };
+    return { list, isCut: response.headers.has('link') };
   };
   const { limit = PAGE_SIZE } = query;
   const first = await pageOf({ ...query, limit });
@@ -39,7 +46,7 @@ function isRising(list: readonly User[], after = -1): boolean {
   return list.every(({ id }, i) => id > (list[i - 1]?.id ?? after));
 }
 
-/** What the use case refuses is sent as what the service refuses: as text, '1' would be a number. */
+/** Sends what the use case refuses as something that the service refuses: the text '1' is a number there. */
 function queryOf({ after, limit, email }: ListQuery): Record<string, string> {
   return {
     ...(limit !== undefined && { limit: typeof limit === 'number' ? String(limit) : '' }),
@@ -50,7 +57,7 @@ function queryOf({ after, limit, email }: ListQuery): Record<string, string> {
   };
 }
 
-/** The pages after the first too, where there is a way to them; the next is fetched while one is read. */
+/** The first page and those after it. Each is fetched while the reader has the one before. */
 async function* pagesFrom(
   first: readonly User[],
   goOn: ((after: User['id']) => Promise<readonly User[]>) | undefined,

@@ -4,119 +4,126 @@ import { canonicalEmail } from '../../../domain/credentials.ts';
 import { AuthError } from '../../../domain/errors.ts';
 import { deviceLabel } from '../../../domain/session.ts';
 import { isRole } from '../../../domain/user.ts';
-import { jsonOf } from './request-bodies.ts';
-import { refusalIn } from '../contract/messages.ts';
+import type { EndpointName, StatusOf } from '../contract/endpoints.ts';
+import { parseError } from '../contract/messages.ts';
+import { type BodyOf, jsonOf } from './request-bodies.ts';
 
-/** How a request leaves and its answer comes back: the global `fetch`, or any other of its form. */
+/** Sends a request and receives its response: the global `fetch`, or a function like it. */
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
-/** An answer that is none of the contract's, or none at all. Nothing secret is in it. */
+/** A response that the contract does not have, or no response. It holds nothing secret. */
 export class UnexpectedReplyError extends Error {
   override readonly name = 'UnexpectedReplyError';
   readonly method: string;
   /** The endpoint's, as in `/sessions/{id}`. */
   readonly path: string;
-  /** Undefined where no answer came in time, or none that is HTTP. */
+  /** Undefined where no response came in time, or none that is HTTP. */
   readonly status: number | undefined;
 
   constructor(
-    said: { readonly method: string; readonly path: string },
+    { method, path }: { readonly method: string; readonly path: string },
     status: number | undefined,
     cause?: unknown,
   ) {
     const what =
       status === undefined ? 'was not answered' : `was answered by ${status}, not as it should be`;
-    super(`${said.method} ${said.path} ${what}`, { cause });
-    this.method = said.method;
-    this.path = said.path;
+    super(`${method} ${path} ${what}`, { cause });
+    this.method = method;
+    this.path = path;
     this.status = status;
   }
 }
 
 /** A request to an endpoint. */
-export interface Said {
-  readonly method: string;
-  readonly path: string;
-  /** What takes the place of the path's `{id}`. */
+export interface ApiRequest<Name extends EndpointName = EndpointName> {
+  /** Replaces the path's `{id}`. */
   readonly id?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly accessToken?: string | undefined;
-  /** What of it is no text is left out, and so is missing as it is in process. */
-  readonly json?: object;
+  /** A member that is not a string is left out, so that it is missing, as it is in process. */
+  readonly json?: BodyOf<Name>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly device?: string | undefined;
   readonly address?: string | undefined;
-  /** Of its success; 200 unless given: a page that answers 200 to everything has done nothing. */
-  readonly status?: number;
-  /** Bytes of the answer that are read; 64 KiB unless given. */
-  readonly maxLength?: number;
+  /** How much of the response is read. Default: 64 KiB. */
+  readonly maxBytes?: number;
 }
 
-/** An answer that is no refusal. */
-export interface Answer {
+/** The response of a success. */
+export interface ApiResponse {
   readonly status: number;
   readonly headers: Headers;
-  /** Undefined where there is none. */
+  /** Undefined if there is none. */
   readonly json: unknown;
-  /** What to throw where the JSON is not as the contract has it. */
+  /** What to throw if the JSON is not as the contract has it. */
   readonly unexpected: UnexpectedReplyError;
 }
 
-const MAX_LENGTH = 64 * 1024;
-
 /**
- * Exchanges requests for answers, one each, in at most `timeout` milliseconds.
- * @throws AuthError for a refusal, UnexpectedReplyError for every other answer that is no success
+ * Calls an endpoint. `status` is that of its success: a page that answers 200 to everything has done
+ * nothing.
+ * @throws AuthError for a refusal, UnexpectedReplyError for every other response, and for none
  */
-export function exchanger(baseUrl: string, fetch: Fetch, timeout: number) {
-  return async (said: Said): Promise<Answer> => {
-    const query = new URLSearchParams(said.query).toString();
-    const url = baseUrl + said.path.replace('{id}', said.id ?? '') + (query && `?${query}`);
-    const headers = headersOf(said);
-    const body = said.json === undefined ? null : jsonOf(said.json);
-    // Neither a password nor a token goes on to where somebody else points.
-    const init = { method: said.method, headers, body, redirect: 'error' } as const;
+export type ApiCall = <Name extends EndpointName>(
+  endpoint: Name,
+  status: StatusOf<Name>,
+  request?: ApiRequest<Name>,
+) => Promise<ApiResponse>;
+
+const MAX_BYTES = 64 * 1024;
+
+/** Makes the function that calls the endpoints of a service, each time in at most `timeoutMs`. */
+export function apiCaller(baseUrl: string, fetch: Fetch, timeoutMs: number): ApiCall {
+  return async (endpoint, status, request = {}) => {
+    const [method = '', path = ''] = endpoint.split(' ');
+    const query = new URLSearchParams(request.query).toString();
+    const url = baseUrl + path.replace('{id}', request.id ?? '') + (query && `?${query}`);
+    const headers = headersOf(request);
+    const body = request.json === undefined ? null : jsonOf(request.json);
+    // A redirect must not take a password or a token elsewhere.
+    const init = { method, headers, body, redirect: 'error' } as const;
     const work = async (signal: AbortSignal) => {
       const response = await fetch(url, { ...init, signal });
-      const text = await readText(response, said.maxLength ?? MAX_LENGTH, signal);
+      const text = await readText(response, request.maxBytes ?? MAX_BYTES, signal);
       return { status: response.status, headers: response.headers, text };
     };
-    const received = await inTime(timeout, work).catch((cause: unknown) => {
-      throw new UnexpectedReplyError(said, undefined, cause);
+    const received = await inTime(timeoutMs, work).catch((cause: unknown) => {
+      throw new UnexpectedReplyError({ method, path }, undefined, cause);
     });
-    return answerIn(said, received);
+    const unexpected = new UnexpectedReplyError({ method, path }, received.status);
+    return parseResponse(received, status, unexpected);
   };
 }
 
 /** @throws AuthError, UnexpectedReplyError */
-function answerIn(
-  said: Said,
+function parseResponse(
   received: { readonly status: number; readonly headers: Headers; readonly text: string },
-): Answer {
+  successStatus: number,
+  unexpected: UnexpectedReplyError,
+): ApiResponse {
   const { status, headers, text } = received;
-  const unexpected = new UnexpectedReplyError(said, status);
   const json = text === '' ? undefined : parse(text);
-  if (status === (said.status ?? 200)) return { status, headers, json, unexpected };
+  if (status === successStatus) return { status, headers, json, unexpected };
   const message = memberOf(json, 'message');
   const retryAfter = headers.get('retry-after');
-  throw (typeof message === 'string' && refusalIn(status, message, retryAfter)) || unexpected;
+  throw (typeof message === 'string' && parseError(status, message, retryAfter)) || unexpected;
 }
 
 /** Settles as `work` does. After `ms` it aborts the signal of the work and rejects, at once. */
 function inTime<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   return withDeadline(work(controller.signal), ms, () => {
-    const error = new DOMException(`no answer within ${ms} ms`, 'TimeoutError');
+    const error = new DOMException(`no response within ${ms} ms`, 'TimeoutError');
     controller.abort(error);
     throw error;
   });
 }
 
-function headersOf({ accessToken, json, headers, device, address }: Said): Headers {
+function headersOf({ accessToken, json, headers, device, address }: ApiRequest): Headers {
   const all = new Headers(headers);
   if (json !== undefined) all.set('Content-Type', 'application/json');
   if (typeof accessToken === 'string' && accessToken !== '') {
-    // What no header can hold is no token; and the error of a header would show it.
+    // A text that fits into no header is no token. The error of `Headers` would show it.
     if (!isToken(accessToken)) throw new AuthError('invalid_access_token');
     all.set('Authorization', `Bearer ${accessToken}`);
   }
@@ -126,20 +133,20 @@ function headersOf({ accessToken, json, headers, device, address }: Said): Heade
   return all;
 }
 
-/** All that is no address is one and the same, as it is in process, and not this client's. */
+/** Whatever is no address counts as one and the same, as it does in process, and not as this client's. */
 function forwarded(address: unknown): string {
   const text = typeof address === 'string' ? address.trim() : '';
   return /^[\w.:%[\]-]{1,100}$/.test(text) ? text : 'unknown';
 }
 
-/** Whether it may be a token: no service gives any that is longer. */
+/** Whether a text may be a token. No service gives a longer one. */
 export function isToken(text: string): boolean {
   return text.length <= 4096 && /^[\x21-\x2b\x2d-\x7e]+$/.test(text);
 }
 
 async function readText(
   { body }: Response,
-  maxLength: number,
+  maxBytes: number,
   signal: AbortSignal,
 ): Promise<string> {
   if (body === null) return '';
@@ -153,9 +160,9 @@ async function readText(
     const part = await reader.read();
     if (part.done) return text + decoder.decode();
     length += part.value.length;
-    if (length > maxLength) {
+    if (length > maxBytes) {
       await reader.cancel();
-      throw new RangeError(`more than ${maxLength} bytes`);
+      throw new RangeError(`more than ${maxBytes} bytes`);
     }
     text += decoder.decode(part.value, { stream: true });
   }
@@ -169,36 +176,36 @@ function parse(text: string): unknown {
   }
 }
 
-/** A member of a JSON object; undefined where there is none. */
+/** A member of a JSON object. Undefined if there is none. */
 export function memberOf(json: unknown, name: string): unknown {
   const isObject = typeof json === 'object' && json !== null && Object.hasOwn(json, name);
   return isObject ? Reflect.get(json, name) : undefined;
 }
 
-/** @throws UnexpectedReplyError where there is no such text */
-export function textIn({ json, unexpected }: Answer, name: string): string {
+/** @throws UnexpectedReplyError if there is no such text */
+export function textIn({ json, unexpected }: ApiResponse, name: string): string {
   const text = memberOf(json, name);
   if (typeof text !== 'string' || text === '') throw unexpected;
   return text;
 }
 
-/** @throws UnexpectedReplyError where it is none */
-export function arrayIn({ json, unexpected }: Answer): readonly unknown[] {
+/** @throws UnexpectedReplyError if the JSON is another */
+export function arrayIn({ json, unexpected }: ApiResponse): readonly unknown[] {
   if (!Array.isArray(json)) throw unexpected;
   return json;
 }
 
-/** @throws UnexpectedReplyError where it is none */
-export function signedInOf(answer: Answer): SignedIn {
+/** @throws UnexpectedReplyError if the JSON is another */
+export function signedInOf(response: ApiResponse): SignedIn {
   return {
-    user: userOf(memberOf(answer.json, 'user'), answer),
-    accessToken: textIn(answer, 'access_token'),
-    refreshToken: textIn(answer, 'refresh_token'),
+    user: userOf(memberOf(response.json, 'user'), response),
+    accessToken: textIn(response, 'access_token'),
+    refreshToken: textIn(response, 'refresh_token'),
   };
 }
 
-/** @throws UnexpectedReplyError where it is none */
-export function userOf(json: unknown, { unexpected }: Answer): User {
+/** @throws UnexpectedReplyError if the JSON is another */
+export function userOf(json: unknown, { unexpected }: ApiResponse): User {
   const [id, username] = [memberOf(json, 'id'), memberOf(json, 'username')];
   const address = memberOf(json, 'email');
   const email = typeof address === 'string' ? canonicalEmail(address) : undefined;
@@ -209,18 +216,18 @@ export function userOf(json: unknown, { unexpected }: Answer): User {
 }
 
 /**
- * The user of a token that was taken, who so is not disabled; of a service of before there were roles, a
- * `user`.
- * @throws UnexpectedReplyError where it is none
+ * The user of an accepted access token, who is therefore not disabled. A service of before there were
+ * roles shows none: then the role is `user`.
+ * @throws UnexpectedReplyError if the JSON is another
  */
-export function recordOf(json: unknown, answer: Answer): UserRecord {
+export function recordOf(json: unknown, response: ApiResponse): UserRecord {
   const role = memberOf(json, 'role') ?? 'user';
-  if (!isRole(role)) throw answer.unexpected;
-  return { ...userOf(json, answer), role, disabled: false };
+  if (!isRole(role)) throw response.unexpected;
+  return { ...userOf(json, response), role, disabled: false };
 }
 
-/** @throws UnexpectedReplyError where it is none */
-export function sessionOf(json: unknown, { unexpected }: Answer): ListedSession {
+/** @throws UnexpectedReplyError if the JSON is another */
+export function sessionOf(json: unknown, { unexpected }: ApiResponse): ListedSession {
   const [id, device, current] = ['id', 'device', 'current'].map((name) => memberOf(json, name));
   const [dateCreated, lastUsed, expires] = ['date_created', 'last_used', 'expires'].map((name) =>
     dateOf(memberOf(json, name)),
@@ -231,7 +238,7 @@ export function sessionOf(json: unknown, { unexpected }: Answer): ListedSession 
   return { id, device, dateCreated, lastUsed, expires, current };
 }
 
-/** In the one form that the contract has: Date would read a year in any digit. */
+/** Accepts only the form that the contract has: `Date` would read many others. */
 function dateOf(text: unknown): Date | undefined {
   const isDate = typeof text === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(text);
   const date = new Date(isDate ? text : Number.NaN);

@@ -1,12 +1,13 @@
 import type { Refreshed, TokenPair } from '../../../application/index.ts';
 import { AuthError } from '../../../domain/errors.ts';
+import { isDeadRefreshToken, unverifiedClaims } from '../contract/tokens.ts';
 import { memberOf } from './round-trip.ts';
 
-/** Where a client keeps its tokens: in memory, a browser's storage, a file. Guard it like a password. */
+/** Keeps a client's tokens: in memory, a browser's storage, a file. Guard it like a password. */
 export interface TokenStorage {
-  /** What was kept last; undefined or null where there is nothing. */
+  /** The pair that was kept last. Undefined or null if there is none. */
   get(): TokenPair | null | undefined | Promise<TokenPair | null | undefined>;
-  /** Keeps the pair, or with undefined nothing. */
+  /** Keeps the pair instead of the last one. Undefined: keeps none. */
   set(tokens: TokenPair | undefined): void | Promise<void>;
 }
 
@@ -21,37 +22,37 @@ export function memoryTokens(): TokenStorage {
   };
 }
 
-/** Exchanges a refresh token at the service. */
+/** Refreshes a token at the service. */
 type Refresh = (refreshToken: string) => Promise<Refreshed>;
 
-/** What is kept at a moment, and of which sign-in it is. */
+/** The kept pair at a moment, and the sign-in that it is of. */
 export interface Snapshot {
   readonly pair: TokenPair | undefined;
   readonly generation: number;
-  /** How many refreshes were over when it was asked for. */
+  /** How many refreshes were over at that moment. */
   readonly refreshes: number;
 }
 
-/** An exchange of tokens, under way or over, and of which sign-in it is. */
-interface Exchange {
+/** A refresh, under way or over, and the sign-in that it is of. */
+interface PendingRefresh {
   readonly generation: number;
   readonly pair: Promise<TokenPair | undefined>;
 }
 
 /**
- * The tokens of whoever uses a client, refreshed when need be: once, however many calls need it. A call
- * is only ever repeated for the sign-in that it was made for: each begins a generation, also one that
+ * The tokens of a client's user. It refreshes them once, however many calls at once need that. A call is
+ * repeated only for the sign-in that it was made for: each sign-in begins a generation, even one that
  * somebody else has written to the storage.
  */
 export class KeptTokens {
   readonly #storage: TokenStorage;
   readonly #refresh: Refresh;
-  /** What the storage was last known to hold. */
+  /** The pair that the storage last held. */
   #seen: TokenPair | undefined;
   #generation = 0;
   #refreshes = 0;
-  #underWay: Exchange | undefined;
-  #latest: Exchange | undefined;
+  #underWay: PendingRefresh | undefined;
+  #latest: PendingRefresh | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(storage: TokenStorage, refresh: Refresh) {
@@ -67,7 +68,7 @@ export class KeptTokens {
     });
   }
 
-  /** Keeps other tokens: of a sign-in. */
+  /** Keeps the tokens of a new sign-in. */
   keep({ accessToken, refreshToken }: TokenPair): Promise<void> {
     return this.#alone(() => {
       this.#generation += 1;
@@ -75,14 +76,14 @@ export class KeptTokens {
     });
   }
 
-  /** Keeps the successor of a refresh token, if that is the one which is kept. */
+  /** Replaces the kept pair by its successor, if that pair has this refresh token. */
   replace(refreshToken: string, successor: TokenPair): Promise<void> {
     return this.#alone(async () => {
       if ((await this.#get())?.refreshToken === refreshToken) await this.#set(successor);
     });
   }
 
-  /** Keeps nothing any more, if what is kept is what is meant. */
+  /** Removes the kept pair, if it is the one that is meant. */
   drop(isMeant: (kept: TokenPair, generation: number) => boolean): Promise<void> {
     return this.#alone(async () => {
       const kept = await this.#get();
@@ -93,9 +94,9 @@ export class KeptTokens {
   }
 
   /**
-   * Calls with the access token that is kept, or was a moment before; if that is refused, once more with
-   * a fresh one of the same sign-in.
-   * @throws AuthError `missing_access_token` where none is kept; what the refresh and the call throw
+   * Calls with the access token that is kept, or was at that moment. If that is refused as invalid, calls
+   * once more with a fresh one of the same sign-in.
+   * @throws AuthError `missing_access_token` if none is kept; what the refresh and the call throw
    */
   async use<T>(call: (accessToken: string) => Promise<T>, moment = this.snapshot()): Promise<T> {
     const before = await moment;
@@ -113,40 +114,39 @@ export class KeptTokens {
   async #fresh(before: Snapshot): Promise<TokenPair | undefined> {
     const { pair, generation } = await this.snapshot();
     const isSame = generation === before.generation;
-    // Another was faster.
+    // Another call has refreshed it meanwhile.
     if (isSame && pair && pair.accessToken !== before.pair?.accessToken) return pair;
     return this.refresh({ ...before, pair: isSame ? pair : undefined });
   }
 
   /**
-   * A younger pair, or no more than a failure; all who ask for it meanwhile get the same, and so does
-   * whoever began before it was over: with a slow storage some only come to ask afterwards. Undefined
-   * where somebody has signed in or out since. A refusal that ends the session takes away what is kept;
-   * any other failure leaves it.
+   * Refreshes the pair. Calls that need it meanwhile share one refresh, and so do calls that began before
+   * it was over: with a slow storage some get here only afterwards. Undefined if somebody has signed in or
+   * out since. A refusal that ends the session removes the kept pair; any other failure leaves it.
    */
   refresh({ pair, generation, refreshes }: Snapshot): Promise<TokenPair | undefined> {
     const isOver = this.#refreshes > refreshes && this.#latest?.generation === generation;
     if (isOver && this.#latest) return this.#latest.pair;
     if (this.#underWay?.generation === generation) return this.#underWay.pair;
     if (pair === undefined) return Promise.resolve(undefined);
-    const exchange: Exchange = {
+    const refresh: PendingRefresh = {
       generation,
-      pair: this.#exchange(pair, generation).finally(() => {
+      pair: this.#runRefresh(pair, generation).finally(() => {
         this.#refreshes += 1;
-        this.#latest = exchange;
-        if (this.#underWay === exchange) this.#underWay = undefined;
+        this.#latest = refresh;
+        if (this.#underWay === refresh) this.#underWay = undefined;
       }),
     };
-    this.#underWay = exchange;
-    return exchange.pair;
+    this.#underWay = refresh;
+    return refresh.pair;
   }
 
-  async #exchange(kept: TokenPair, generation: number): Promise<TokenPair | undefined> {
+  async #runRefresh(kept: TokenPair, generation: number): Promise<TokenPair | undefined> {
     let refreshed: Refreshed;
     try {
       refreshed = await this.#refresh(kept.refreshToken);
     } catch (error) {
-      if (error instanceof AuthError && ENDS.has(error.code)) {
+      if (isDeadRefreshToken(error)) {
         await this.drop((now, of) => of === generation && now.refreshToken === kept.refreshToken);
       }
       throw error;
@@ -155,7 +155,7 @@ export class KeptTokens {
     const pair = { accessToken, refreshToken };
     return this.#alone(async () => {
       const now = await this.#get();
-      // Whoever has signed in or out meanwhile knows better.
+      // Somebody has signed in or out meanwhile: that counts.
       if (this.#generation !== generation) return undefined;
       if (now?.refreshToken !== kept.refreshToken) return now;
       await this.#set(pair);
@@ -175,7 +175,7 @@ export class KeptTokens {
     await this.#storage.set(pair);
   }
 
-  /** One after the other: what has been looked at is still so when it is changed. */
+  /** Runs one piece of work after the other, so that none changes what another has just read. */
   #alone<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#last.then(work);
     this.#last = done.catch(() => {});
@@ -184,8 +184,8 @@ export class KeptTokens {
 }
 
 /**
- * Where others write to the same storage: whether two pairs are surely of one sign-in. They are if they
- * have a refresh token in common, or access tokens that say so.
+ * Whether two pairs are certainly of one sign-in, as others may write to the same storage. They are if
+ * they have the same refresh token, or access tokens of the same session.
  */
 function isSameSignIn(one: TokenPair | undefined, other: TokenPair | undefined): boolean {
   if (one === undefined || other === undefined) return one === other;
@@ -194,18 +194,10 @@ function isSameSignIn(one: TokenPair | undefined, other: TokenPair | undefined):
   return session !== undefined && session === sessionOf(other);
 }
 
-/** The user and the session that an access token names; undefined where it names none. */
+/** The issuer, user and session that an access token names. Undefined if it names none. */
 function sessionOf({ accessToken }: TokenPair): string | undefined {
-  try {
-    const [, payload = ''] = accessToken.split('.');
-    const json: unknown = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/')));
-    const [iss, sub, sid] = ['iss', 'sub', 'sid'].map((name) => memberOf(json, name));
-    if (typeof sub !== 'string' || typeof sid !== 'string') return undefined;
-    return JSON.stringify([iss, sub, sid]);
-  } catch {
-    return undefined;
-  }
+  const claims = unverifiedClaims(accessToken);
+  const [iss, sub, sid] = ['iss', 'sub', 'sid'].map((name) => memberOf(claims, name));
+  if (typeof sub !== 'string' || typeof sid !== 'string') return undefined;
+  return JSON.stringify([iss, sub, sid]);
 }
-
-/** The refusals after which a refresh token is good for nothing. */
-const ENDS: ReadonlySet<string> = new Set(['invalid_refresh_token', 'user_not_found']);

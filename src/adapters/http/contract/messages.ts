@@ -1,22 +1,23 @@
 import { AuthError, type AuthErrorCode } from '../../../domain/errors.ts';
 
-interface Answer {
+/** The reply to a refusal. */
+interface ErrorMapping {
   readonly status: number;
-  /** A sentence of the document, or one that names the bound which was broken. */
+  /** The message, or how to make it of the bound that was broken. */
   readonly message: string | ((limit: number | undefined) => string);
   readonly headers?: Headers | ((limit: number | undefined) => Headers);
 }
 
 type Headers = Readonly<Record<string, string>>;
 
-// RFC 6750 §3: a challenge with every 401; `error` only where a token was sent.
+// RFC 6750 §3: every 401 has a challenge, with `error` only where a token was sent.
 const CHALLENGE = { 'WWW-Authenticate': 'Bearer' };
-// RFC 6750 §3.1: a role is what a scope would be to a token of a third party.
+// RFC 6750 §3.1: a role is to our tokens what a scope is to those of a third party.
 const CHALLENGE_INSUFFICIENT = { 'WWW-Authenticate': 'Bearer error="insufficient_scope"' };
 const CHALLENGE_INVALID = { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
 
-/** What is said over HTTP for each refusal. A new code does not compile without its sentence. */
-const ANSWERS: Readonly<Record<AuthErrorCode, Answer>> = {
+/** The HTTP reply to each error code. A new code does not compile without its message. */
+const ERRORS: Readonly<Record<AuthErrorCode, ErrorMapping>> = {
   missing_fields: { status: 400, message: 'Missing required fields' },
   missing_credentials: { status: 400, message: 'Missing email or password' },
   missing_refresh_token: { status: 400, message: 'Missing refresh token' },
@@ -76,9 +77,21 @@ const ANSWERS: Readonly<Record<AuthErrorCode, Answer>> = {
   },
 };
 
-/** The status, headers and sentence for a refusal. */
-export function answerTo({ code, limit }: AuthError) {
-  const { status, message, headers } = ANSWERS[code];
+/** The errors of an endpoint that takes a new password. */
+export const NEW_PASSWORD_ERRORS: readonly AuthErrorCode[] = [
+  'passwords_differ',
+  'invalid_password',
+  'password_too_short',
+  'password_too_long',
+  'password_too_common',
+];
+
+/** The errors of an endpoint that hashes a password. */
+export const HASHING_ERRORS: readonly AuthErrorCode[] = ['too_many_attempts', 'service_busy'];
+
+/** The status, message and headers of the reply to an error. */
+export function mapError({ code, limit }: AuthError) {
+  const { status, message, headers } = ERRORS[code];
   return {
     status,
     message: typeof message === 'string' ? message : message(limit),
@@ -86,22 +99,22 @@ export function answerTo({ code, limit }: AuthError) {
   };
 }
 
-/** The refusal that a reply tells of: what `answerTo` said. Undefined where it is none. */
-export function refusalIn(
+/** The error that `mapError` made a reply of. Undefined if the reply is of no error. */
+export function parseError(
   status: number,
   message: string,
   retryAfter: string | null,
 ): AuthError | undefined {
-  for (const [code, answer] of Object.entries(ANSWERS)) {
-    if (answer.status !== status || !isCode(code)) continue;
-    if (typeof answer.message === 'string') {
-      if (answer.message !== message) continue;
-      const waits = typeof answer.headers === 'function' && retryAfter !== null;
-      // A proxy may have made a date of the seconds.
+  for (const [code, mapping] of Object.entries(ERRORS)) {
+    if (mapping.status !== status || !isCode(code)) continue;
+    if (typeof mapping.message === 'string') {
+      if (mapping.message !== message) continue;
+      const waits = typeof mapping.headers === 'function' && retryAfter !== null;
+      // A proxy may have replaced the seconds by a date.
       const seconds = waits && /^\d+$/.test(retryAfter) ? Number(retryAfter) : undefined;
       return new AuthError(code, seconds);
     }
-    const [before = '', after = ''] = answer.message(Number.NaN).split('NaN');
+    const [before = '', after = ''] = mapping.message(Number.NaN).split('NaN');
     const bound = message.slice(before.length, message.length - after.length);
     if (/^\d+$/.test(bound) && message === before + bound + after) {
       return new AuthError(code, Number(bound));
@@ -111,5 +124,5 @@ export function refusalIn(
 }
 
 function isCode(code: string): code is AuthErrorCode {
-  return Object.hasOwn(ANSWERS, code);
+  return Object.hasOwn(ERRORS, code);
 }

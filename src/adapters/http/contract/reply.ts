@@ -1,16 +1,16 @@
-/** An answer as every host can send it. */
+/** A reply that every host can send. */
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** The whole body, or its parts in turn, to be asked for only as fast as they are taken. */
+  /** The whole body, or its parts: a host asks for the next one when the client has taken one. */
   readonly body: string | AsyncIterable<string>;
-  /** The value of a Set-Cookie header, which goes beside those that others set. */
+  /** The value of a Set-Cookie header, in addition to those that the application sets. */
   readonly cookie?: string;
 }
 
 export type TextReply = Reply & { readonly body: string };
 
-/** The one shape of an error, for endpoints and for the hosts' own refusals. */
+/** An error, which has the same form from endpoints and from hosts. */
 export function errorReply(
   status: number,
   message: string,
@@ -19,7 +19,7 @@ export function errorReply(
   return json(status, { message }, headers);
 }
 
-/** On every reply: it is nobody else's, and no browser should make more of it than it is. */
+/** The headers of every reply: no cache keeps it, and no browser runs, frames or sniffs it. */
 const HEADERS = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
@@ -38,34 +38,33 @@ export function json(
   return { status, headers: all, body: JSON.stringify(body) };
 }
 
-/** Done, and nothing to say. */
 export const NO_CONTENT: Reply = { status: 204, headers: HEADERS, body: '' };
 
-/** On what is everybody's and may be some minutes old: a key is shown before it signs. */
+/** For what is the same for everybody. Some minutes do no harm: a key is shown before it signs. */
 export const PUBLIC_FOR_MINUTES = { 'Cache-Control': 'public, max-age=300' };
 
-/** What most endpoints say, with status 500, when a part of the system fails. */
+/** The default message of a 500 reply. */
 export const FAILURE = 'An error occurred';
 
-/** What hosts say themselves, before it is an endpoint's business. */
+// The hosts' own replies, to requests that no endpoint sees.
 export const NOT_FOUND = errorReply(404, 'Not found');
 export const BAD_REQUEST = errorReply(400, 'Bad request');
-export const INCOMPLETE = errorReply(400, 'Incomplete request body');
-export const MALFORMED = errorReply(400, 'Malformed JSON');
-export const LATE = errorReply(408, 'Request timeout');
-export const TOO_LARGE = errorReply(413, 'Request body is too large');
-export const COMPRESSED = errorReply(415, 'Unsupported encoding');
-export const NOT_JSON = errorReply(415, 'Content-Type must be application/json');
-export const UNEXPECTED = errorReply(417, 'Expectation failed');
+export const INCOMPLETE_BODY = errorReply(400, 'Incomplete request body');
+export const MALFORMED_JSON = errorReply(400, 'Malformed JSON');
+export const REQUEST_TIMEOUT = errorReply(408, 'Request timeout');
+export const BODY_TOO_LARGE = errorReply(413, 'Request body is too large');
+export const UNSUPPORTED_ENCODING = errorReply(415, 'Unsupported encoding');
+export const UNSUPPORTED_TYPE = errorReply(415, 'Content-Type must be application/json');
+export const EXPECTATION_FAILED = errorReply(417, 'Expectation failed');
 export const HEADERS_TOO_LARGE = errorReply(431, 'Header too large');
 
 export function notAllowed(allow: string): TextReply {
   return errorReply(405, 'Method not allowed', { Allow: allow });
 }
 
-/** What is said where no requests should come for now. */
+/** The reply of GET /health/ready while no requests should come. */
 export const NOT_READY = errorReply(503, 'Not ready');
 
-/** What is said of the header Refresh-Token-Mode, and to pages of others that send it. */
+/** The replies to another value of Refresh-Token-Mode, and to that header from a foreign page. */
 export const INVALID_MODE = errorReply(400, 'Invalid Refresh-Token-Mode');
 export const CROSS_ORIGIN = errorReply(403, 'Cross-origin request refused');

@@ -1,31 +1,33 @@
-/** The header by which a client asks that its refresh token go into a cookie, and the word for that. */
+import { unverifiedClaims } from '../contract/tokens.ts';
+
+/** The header by which a client asks for its refresh token in a cookie, and the value for that. */
 export const MODE_HEADER = 'refresh-token-mode';
 export const COOKIE_MODE = 'cookie';
 
-/** Bytes of a cookie, its name included, beyond which browsers drop it without a word. */
-const MAX_LENGTH = 4096;
+/** Browsers silently drop a cookie that is longer, its name included. */
+const MAX_COOKIE_LENGTH = 4096;
 
-/** What a cookie can hold as it is (RFC 6265 §4.1.1). */
+/** What a cookie can hold unencoded (RFC 6265 §4.1.1). */
 const VALUE = /^[!#-+\--:<-[\]-~]*$/;
 
-/** Characters of a Cookie header that are read: twice what browsers keep in one cookie. */
+/** The longest Cookie header that is read: twice what browsers keep in one cookie. */
 const MAX_HEADER_LENGTH = 8192;
 
 /** A text that is no token. */
 const NOT_ONE_TOKEN = 'not one token';
 
-/** The cookie of a refresh token: no script can read it, and no page of another site make use of it. */
+/** The cookie of a refresh token: no script can read it, and no other site's page can use it. */
 export interface RefreshCookie {
   /**
-   * The token in a Cookie header: '' where there is none or the header is longer than 8 KiB, and a text that
-   * is no token where it cannot be told which. Of two cookies of our name one may be a neighbour's, set for all
-   * of a domain (RFC 6265 §8.6).
+   * The token in a Cookie header: '' if there is none or the header is longer than 8 KiB, and a text that
+   * is no token if there are several. One of two cookies of our name may be a neighbour's, set for all of
+   * a domain (RFC 6265 §8.6).
    */
   readonly read: (header: string | undefined) => string;
   /**
-   * A Set-Cookie header that keeps a token for as long as it says that it is good, or until the
-   * browser ends where it does not say.
-   * @throws RangeError where no cookie can hold it
+   * A Set-Cookie header that keeps a token for as long as the token says that it is valid. If it does not
+   * say, the cookie ends with the browser.
+   * @throws RangeError if the token does not fit into a cookie
    */
   readonly keep: (token: string) => string;
   /** A Set-Cookie header that removes the token. */
@@ -34,12 +36,13 @@ export interface RefreshCookie {
 
 /**
  * `__Host-` binds a cookie to this very host, over TLS, and keeps neighbours from setting it (RFC 6265bis
- * §4.1.3.2). Insecure ones are for development alone: Safari keeps none of http://localhost otherwise.
+ * §4.1.3.2). Insecure ones are for development alone: Safari keeps no others of http://localhost.
  */
 export function refreshCookie(isInsecure: boolean): RefreshCookie {
   const name = isInsecure ? 'portcullis_refresh_token' : '__Host-portcullis_refresh_token';
   const attributes = `Path=/; HttpOnly; SameSite=Strict${isInsecure ? '' : '; Secure'}`;
-  const fits = (token: string) => name.length + token.length <= MAX_LENGTH && VALUE.test(token);
+  const fits = (token: string) =>
+    name.length + token.length <= MAX_COOKIE_LENGTH && VALUE.test(token);
   return {
     read(header = '') {
       if (header.length > MAX_HEADER_LENGTH) return '';
@@ -77,17 +80,11 @@ function isSpaceOrTab(character: string | undefined): boolean {
 }
 
 /**
- * The seconds that a token which has just been made is good for, by its own word alone: no clock but the
- * browser's has a part in it. Undefined where it does not say.
+ * How many seconds a token that has just been made is valid, by its own claims: so only the browser's
+ * clock counts. Undefined if it does not say.
  */
 function lifetimeOf(token: string): number | undefined {
-  try {
-    const [, payload = ''] = token.split('.');
-    const json: unknown = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/')));
-    if (typeof json !== 'object' || json === null) return undefined;
-    const seconds = Number(Reflect.get(json, 'exp')) - Number(Reflect.get(json, 'iat'));
-    return Number.isSafeInteger(seconds) && seconds >= 0 ? seconds : undefined;
-  } catch {
-    return undefined;
-  }
+  const claims = unverifiedClaims(token) ?? {};
+  const seconds = Number(Reflect.get(claims, 'exp')) - Number(Reflect.get(claims, 'iat'));
+  return Number.isSafeInteger(seconds) && seconds >= 0 ? seconds : undefined;
 }

@@ -1,15 +1,15 @@
 import { NO_CONTENT, type Reply } from '../contract/reply.ts';
 
-/** What a script may read of a reply beside its body. */
-const EXPOSED = 'Link, Retry-After, WWW-Authenticate, X-Request-Id';
-const ACCEPTED = 'Authorization, Content-Type, Prefer, Refresh-Token-Mode';
-/** Seconds for which a browser need not ask again; none goes beyond two hours but one. */
+/** The headers of a reply that a script may read. */
+const EXPOSED_HEADERS = 'Link, Retry-After, WWW-Authenticate, X-Request-Id';
+const ALLOWED_HEADERS = 'Authorization, Content-Type, Prefer, Refresh-Token-Mode';
+/** How long a browser may keep the answer, in seconds. Chromium allows no more than two hours. */
 const MAX_AGE = '7200';
 
 /**
- * What a reply must say to a browser, so that it lets scripts of this origin read it; undefined where
- * the origin is not among those that are allowed, each compared byte by byte. Cookies are allowed with it:
- * of a request without the header that asks for them none is looked at.
+ * The headers by which a browser lets scripts of this origin read a reply. Undefined if the origin is not
+ * allowed: origins are compared byte by byte. They allow cookies, which is safe: hosts read a cookie only
+ * if the request has Refresh-Token-Mode.
  */
 export function corsHeaders(
   allowed: readonly string[],
@@ -18,17 +18,17 @@ export function corsHeaders(
   if (origin === undefined || !allowed.includes(origin)) return undefined;
   return {
     'Access-Control-Allow-Origin': origin,
-    'Access-Control-Expose-Headers': EXPOSED,
+    'Access-Control-Expose-Headers': EXPOSED_HEADERS,
     'Access-Control-Allow-Credentials': 'true',
   };
 }
 
 /**
- * Whether a request that has a cookie with it comes from a page of another origin, another one of the same
- * site included, which is not among those that are allowed. Browsers say so themselves; those before 2023,
- * and others of a service without TLS, say the origin alone. A client that says neither is no browser.
+ * Whether a page of another origin that is not allowed sends this request. Another origin of the same site
+ * counts too. Browsers tell by Sec-Fetch-Site. Those before 2023, and all where the service has no TLS, send
+ * only Origin. A client that sends neither is no browser.
  */
-export function isForeign(allowed: readonly string[], request: WhereFrom): boolean {
+export function isForeign(allowed: readonly string[], request: RequestSource): boolean {
   const origin = request.header('origin');
   if (origin !== undefined && allowed.includes(origin)) return false;
   const site = request.header('sec-fetch-site');
@@ -36,10 +36,10 @@ export function isForeign(allowed: readonly string[], request: WhereFrom): boole
   return origin !== undefined && !isAt(origin, request.host);
 }
 
-/** What tells where a request comes from. */
-interface WhereFrom {
+/** What tells which page sends a request. */
+interface RequestSource {
   readonly header: (name: string) => string | undefined;
-  /** As the client names the server, with the port unless it is that of the scheme. */
+  /** The Host header: with the port, unless that is the default of the scheme. */
   readonly host: string | undefined;
 }
 
@@ -50,12 +50,12 @@ function isAt(origin: string, host = ''): boolean {
   return URL.canParse(own) && new URL(own).host === named;
 }
 
-/** The answer to a browser that asks, before it sends a request to a path with these methods. */
+/** The reply to the preflight request for a path with these methods. */
 export function preflightReply(methods: string): Reply {
   const headers = {
     ...NO_CONTENT.headers,
     'Access-Control-Allow-Methods': methods,
-    'Access-Control-Allow-Headers': ACCEPTED,
+    'Access-Control-Allow-Headers': ALLOWED_HEADERS,
     'Access-Control-Max-Age': MAX_AGE,
   };
   return { ...NO_CONTENT, headers };

@@ -1,41 +1,47 @@
 import type { IncomingMessage } from 'node:http';
 import { finished } from 'node:stream';
 import type { Request, Response } from 'express';
-import { LINGER, MAX_BODY_LENGTH, type ParsedBody } from './respond.ts';
-import { COMPRESSED, INCOMPLETE, type TextReply, TOO_LARGE } from '../contract/reply.ts';
-import { isTooLarge } from './server.ts';
+import {
+  BODY_TOO_LARGE,
+  INCOMPLETE_BODY,
+  type TextReply,
+  UNSUPPORTED_ENCODING,
+} from '../contract/reply.ts';
+import { isTooLarge, LINGER_MS, MAX_BODY_BYTES } from './body-limits.ts';
+import { NO_BODY, type ParsedBody } from './request.ts';
 
 /**
- * The bytes of a body, whatever they mean; or the refusal of one that is compressed (its true size
- * is anybody's guess) or too large, as soon as that is known: the usual readers take the whole of
- * it in before they say so, or wait for the rest of it in vain.
+ * Reads the bytes of a body, or refuses one that is too large or compressed (its true size is unknown).
+ * It refuses as soon as it can tell: the usual parsers read the whole body first, or wait for the rest
+ * in vain.
  */
 export async function readBody(request: Request): Promise<Uint8Array | ParsedBody | TextReply> {
   if (request.readableDidRead) return bodyReadBefore(request);
-  if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') return COMPRESSED;
-  if (isTooLarge(request)) return TOO_LARGE;
+  const { 'content-encoding': encoding, 'content-length': length } = request.headers;
+  if ((encoding ?? 'identity') !== 'identity') return UNSUPPORTED_ENCODING;
+  if (isTooLarge(length)) return BODY_TOO_LARGE;
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
-    let length = 0;
-    // A text where something before has set an encoding.
+    let bytes = 0;
+    // A string if the application has set an encoding.
     request.on('data', (data: Buffer | string) => {
       const chunk = typeof data === 'string' ? Buffer.from(data) : data;
-      length += chunk.length;
-      if (length <= MAX_BODY_LENGTH) chunks.push(chunk);
-      else resolve(TOO_LARGE);
+      bytes += chunk.length;
+      if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
+      else resolve(BODY_TOO_LARGE);
     });
     request.on('end', () => resolve(Buffer.concat(chunks)));
-    // A client that gave up in the middle asked for nothing, whatever its bytes up to there may mean.
-    const giveUp = () => resolve(INCOMPLETE);
+    // A client that gives up has requested nothing, even if its bytes up to there are JSON.
+    const giveUp = () => resolve(INCOMPLETE_BODY);
     request.on('error', giveUp).on('close', giveUp);
-    // One without a body may be over by now.
-    if (request.readableEnded) resolve(new Uint8Array());
+    // A request without a body may have ended by now.
+    if (request.readableEnded) resolve(NO_BODY);
     else if (request.destroyed) giveUp();
-    request.resume(); // Something before may have stopped it.
+    request.resume(); // The application may have paused it.
   });
 }
 
-/** A body that one of the application's parsers has read: as bytes, as text, or as what it says. */
+/** A body that one of the application's parsers has read: as bytes, as text, or as parsed JSON. */
 function bodyReadBefore(request: Request): Uint8Array | ParsedBody {
   const body: unknown = request.body;
   if (body instanceof Uint8Array) return body;
@@ -43,11 +49,11 @@ function bodyReadBefore(request: Request): Uint8Array | ParsedBody {
   try {
     return { value: JSON.parse(body) };
   } catch {
-    return { value: body }; // The text that a JSON parser has found, or none that is JSON.
+    return { value: body }; // The string that a JSON parser has found, or text that is not JSON.
   }
 }
 
-/** Sends the refusal at once, and lets the client that is still sending do so for a moment. */
+/** Sends the refusal at once, and lets a client that is still sending go on for a moment. */
 export function refuseBody(request: IncomingMessage, response: Response, reply: TextReply): void {
   response.removeHeader('X-Powered-By');
   const length = Buffer.byteLength(reply.body);
@@ -57,6 +63,6 @@ export function refuseBody(request: IncomingMessage, response: Response, reply: 
     clearTimeout(timer);
     response.end();
   };
-  const timer = setTimeout(end, LINGER);
+  const timer = setTimeout(end, LINGER_MS);
   finished(request.resume(), end);
 }

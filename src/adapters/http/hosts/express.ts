@@ -1,7 +1,4 @@
-import { IncomingMessage, type Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { IncomingMessage, ServerResponse } from 'node:http';
 import express, {
   type ErrorRequestHandler,
   type Express,
@@ -10,32 +7,21 @@ import express, {
   type Response,
 } from 'express';
 import type { Auth, UserRecord } from '../../../application/index.ts';
-import {
-  answer,
-  authorize,
-  checkGuard,
-  checkHost,
-  type HostOptions,
-  type HttpRequest,
-  type RequireOptions,
-} from './respond.ts';
-import { type FailedRequest, type ReportOptions, tell } from './report.ts';
-import { thisTurn, writeTogether } from './write-batch.ts';
-import { corsHeaders, preflightReply } from './cors.ts';
-import {
-  type Endpoint,
-  type EndpointName,
-  type EndpointOptions,
-  endpoints,
-  FAILURE,
-  type UsersAccess,
-} from '../contract/endpoints.ts';
-import { withPages } from './negotiation.ts';
-import { errorReply, NOT_FOUND, notAllowed, type Reply } from '../contract/reply.ts';
+import type { Endpoint, EndpointName, EndpointOptions } from '../contract/endpoints.ts';
+import { errorReply, FAILURE, NOT_FOUND } from '../contract/reply.ts';
+import type { UsersAccess } from '../contract/users-access.ts';
+import { corsHeaders } from './cors.ts';
 import { readBody, refuseBody } from './express-body.ts';
-import { requestIdOf } from './request-id.ts';
-import { routesOf } from './routes.ts';
-import { rawValues } from './server.ts';
+import { send } from './express-send.ts';
+import { joinedValues, requestIdOf } from './incoming-message.ts';
+import { withPages } from './negotiation.ts';
+import { endpointsWithDocument } from './openapi-json.ts';
+import { checkGuard, checkHost, type HostOptions, type RequireOptions } from './options.ts';
+import { type FailedRequest, reportFault, type ReportOptions } from './report.ts';
+import { bearerToken, type HttpRequest, NO_BODY, NO_FIELDS } from './request.ts';
+import { authorize, respond } from './respond.ts';
+import { dispatch, routesOf } from './routes.ts';
+import { thisTurn } from './write-batch.ts';
 
 export type {
   EndpointName,
@@ -52,46 +38,46 @@ declare global {
     interface User extends UserRecord {}
 
     interface Request {
-      /** Who asks, where `requireUser` has let the request through. */
+      /** The user whose access token the request has, after `requireUser` has let it through. */
       user?: User | undefined;
     }
   }
 }
 
-/** What an application of its own is told besides. */
+/** The options of an application of its own. */
 export interface ExpressOptions extends HostOptions {
   /**
-   * Whose word on the client's address, in X-Forwarded-For, is taken: the number of proxies in front,
-   * or their addresses and networks. Unless given nobody's: the address is the connection's.
+   * Whose X-Forwarded-For is believed: the number of proxies in front, or their addresses and networks.
+   * Default: nobody's, so that the client's address is the connection's.
    */
   readonly trustProxy?: number | readonly string[];
   /**
-   * Pages for people, beside the endpoints; none unless given.
+   * Pages for people, besides the endpoints. Default: none.
    * @internal Only the service has any.
    */
   readonly pages?: readonly Endpoint[];
   /**
-   * Whether each reply says what its request is called in the log (`X-Request-Id`), and not only those to faults.
+   * Whether each reply has the id that its request has in the log (`X-Request-Id`), and not only a 500.
    * @internal
    */
   readonly requestIds?: boolean;
   /**
-   * Around the answer to each request, by its headers; nothing unless given.
+   * Wraps the work on each request, given its headers.
    * @internal
    */
   readonly around?: ((headers: IncomingMessage['headers'], work: () => void) => void) | undefined;
 }
 
 /**
- * The endpoints, to mount in an Express 5 application under any path: before its body parsers, or it is they
- * that answer for bodies which are broken or too large. Paths that are none of the endpoints' go on to what is mounted after it; other methods of
- * the endpoints' paths do not (405). The application's `trust proxy` says whose word on the client's
- * address is taken: limits on attempts go by it.
- * @throws RangeError for an option or endpoint that is none
+ * The endpoints, to mount in an Express 5 application under any path. Mount them before body parsers:
+ * otherwise it is those that answer for bodies which are broken or too large. A path that is none of the
+ * endpoints' goes on to what is mounted after them; another method of an endpoint's path does not (405).
+ * The application's `trust proxy` decides which address the limits on attempts see.
+ * @throws RangeError for an unknown option or endpoint
  */
 export function authRouter(auth: Auth, options: HostOptions = {}): RequestHandler {
   checkHost(auth, options);
-  return router(auth, options, endpoints(options));
+  return router(auth, options, endpointsWithDocument(options));
 }
 
 function router(auth: Auth, options: HostOptions, table: readonly Endpoint[]): RequestHandler {
@@ -101,24 +87,18 @@ function router(auth: Auth, options: HostOptions, table: readonly Endpoint[]): R
   return async (request, response, next) => {
     const route = find(request.path);
     if (route === undefined) return next();
-    request.route = route; // As Express's own routes do: whoever measures wants `request.route.path`.
-    const isAllowed = allowOrigin(corsOrigins, request, response);
+    request.route = route; // As Express's own routes do, for those who measure `request.route.path`.
+    const isOriginAllowed = allowOrigin(corsOrigins, request, response);
     const arrival = thisTurn();
-    const endpoint = route.endpoints.get(request.method);
-    if (endpoint === undefined) {
-      const asks = request.headers['access-control-request-method'] !== undefined;
-      const isPreflight = request.method === 'OPTIONS' && asks && isAllowed;
-      const reply = isPreflight ? preflightReply(route.allow) : notAllowed(route.allow);
-      return send(response, reply, report);
+    const input = new ExpressRequest(request, route.params);
+    const found = dispatch(route, input, isOriginAllowed);
+    if ('status' in found) return send(response, found, report);
+    if (found.fields) {
+      const body = await readBody(request);
+      if ('status' in body) return refuseBody(request, response, body);
+      input.body = body;
     }
-    const body = endpoint.fields ? await readBody(request) : new Uint8Array();
-    if ('status' in body) return refuseBody(request, response, body);
-    const reply = await answer(
-      endpoint,
-      auth,
-      new ExpressRequest(request, body, route.params),
-      options,
-    );
+    const reply = await respond(found, auth, input, options);
     if (reply.cookie !== undefined && !response.headersSent) {
       response.appendHeader('Set-Cookie', reply.cookie);
     }
@@ -127,10 +107,10 @@ function router(auth: Auth, options: HostOptions, table: readonly Endpoint[]): R
 }
 
 /**
- * Lets a request through that has an access token, with its user in `request.user`; others get the
- * documented 401 or 404, and 403 where the user lacks the role. The user is looked up at each request, so
- * it is seen at once that one is deleted, disabled or of another role.
- * @throws TypeError where there are no use cases, RangeError for an option or role that is none
+ * Lets a request through that has a valid access token, with its user in `request.user`. Others get the
+ * documented 401 or 404, or 403 if the user lacks the role. It looks the user up at each request, so a
+ * deletion, a disabling or a change of role counts at once.
+ * @throws TypeError without use cases, RangeError for an unknown option or role
  */
 export function requireUser(
   auth: Pick<Auth, 'authorize'>,
@@ -138,14 +118,14 @@ export function requireUser(
 ): RequestHandler {
   checkGuard(auth, options);
   return async (request, response, next) => {
-    const identity = await authorize(auth, headerValues(request, 'authorization'), options);
+    const identity = await authorize(auth, joinedValues(request, 'authorization'), options);
     if ('reply' in identity) return send(response, identity.reply, options.report);
     request.user = identity.user;
     return next();
   };
 }
 
-/** For those whom no compiler tells: `true` would believe whatever a client says of its address. */
+/** Rejects `true`, for callers without TypeScript: any client could choose its address. */
 function proxies(trusted: ExpressOptions['trustProxy'] = 0): number | string[] {
   if (typeof trusted === 'number' && Number.isSafeInteger(trusted) && trusted >= 0) return trusted;
   if (typeof trusted === 'object' && Symbol.iterator in trusted) return [...trusted];
@@ -154,7 +134,7 @@ function proxies(trusted: ExpressOptions['trustProxy'] = 0): number | string[] {
   );
 }
 
-/** The endpoints as an application of their own, which finds nothing elsewhere: 404, in JSON too. */
+/** The endpoints as an application of their own. Other paths are answered with 404, in JSON too. */
 export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
   checkHost(auth, options, ['trustProxy', 'pages', 'requestIds', 'around']);
   const { report, corsOrigins = [], pages = [], around } = options;
@@ -169,14 +149,14 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
       next();
     });
   }
-  app.use(router(auth, options, withPages(endpoints(options), pages)));
+  app.use(router(auth, options, withPages(endpointsWithDocument(options), pages)));
   app.use((request, response) => {
     allowOrigin(corsOrigins, request, response);
     return send(response, NOT_FOUND, report);
   });
   app.use(((error: unknown, _request, response, _next) => {
-    tell(report, error);
-    // Not on to Express, which would print the error as it is.
+    reportFault(report, error);
+    // Express itself would print the whole error.
     if (response.headersSent) return response.destroy();
     return send(response, errorReply(500, FAILURE), report);
   }) satisfies ErrorRequestHandler);
@@ -184,10 +164,10 @@ export function expressApp(auth: Auth, options: ExpressOptions = {}): Express {
 }
 
 /**
- * The classes that a server of an application should make its messages of (`createServer(classes, app)`).
- * Express gives every message the prototype of its application, and a change of prototype takes V8's
- * shortcuts from the object: all that Node does with it afterwards is several times as dear. Messages
- * that have the prototype from the start are left as they are.
+ * The classes that a server of this application should make its messages of (`createServer(classes, app)`).
+ * Express gives every message the prototype of its application. V8 then treats the object as a slow one,
+ * and all that Node does with it takes several times as long. A message that has the prototype from the
+ * start stays fast.
  */
 export function messageClasses(app: Express): {
   readonly IncomingMessage: typeof IncomingMessage;
@@ -201,7 +181,7 @@ export function messageClasses(app: Express): {
   return { IncomingMessage: AppRequest, ServerResponse: AppResponse };
 }
 
-/** Says to a browser whether it may let this origin's scripts read the reply. */
+/** Tells a browser whether this origin's scripts may read the reply. */
 function allowOrigin(origins: readonly string[], request: Request, response: Response): boolean {
   if (origins.length === 0) return false;
   response.vary('Origin');
@@ -210,23 +190,29 @@ function allowOrigin(origins: readonly string[], request: Request, response: Res
   return headers !== undefined;
 }
 
-/** Each part is made when it is asked for. */
+/** Reads each part of the request when it is needed: most endpoints need one or two. */
 class ExpressRequest implements HttpRequest {
   readonly #request: Request;
-  readonly body: HttpRequest['body'];
   readonly params: HttpRequest['params'];
+  body: HttpRequest['body'] = NO_BODY;
+  fields: HttpRequest['fields'] = NO_FIELDS;
+  hasRefreshCookie = false;
 
-  constructor(request: Request, body: HttpRequest['body'], params: HttpRequest['params']) {
+  constructor(request: Request, params: HttpRequest['params']) {
     this.#request = request;
-    this.body = body;
     this.params = params;
   }
 
-  get authorization(): string | undefined {
-    return headerValues(this.#request, 'authorization');
+  get method(): string {
+    return this.#request.method;
   }
 
-  /** Of X-Forwarded-Host, where the application trusts who says it. */
+  /** Node's `headers` would have the first of several Authorization headers, and drop the others. */
+  get accessToken(): string {
+    return bearerToken(joinedValues(this.#request, 'authorization'));
+  }
+
+  /** From X-Forwarded-Host, if the application trusts the proxy that sent it. */
   get host(): string | undefined {
     return this.#request.host;
   }
@@ -237,7 +223,7 @@ class ExpressRequest implements HttpRequest {
   }
 
   get address(): string {
-    return this.#request.ip ?? ''; // None when the client is gone already.
+    return this.#request.ip ?? ''; // Undefined if the client is gone already.
   }
 
   get id(): string {
@@ -261,86 +247,4 @@ function idOf(request: Request): string {
       isFunction && Reflect.apply(isTrusted, undefined, [request.socket.remoteAddress, 0]) === true
     );
   });
-}
-
-/** Node keeps the first of several Authorization headers and drops the others silently. */
-function headerValues(request: IncomingMessage, name: string): string | undefined {
-  const [first, ...others] = rawValues(request, name);
-  return others.length > 0 ? [first, ...others].join(', ') : first;
-}
-
-function send(
-  response: Response,
-  reply: Reply,
-  report: ReportOptions['report'],
-  arrival = thisTurn(),
-): Promise<void> | undefined {
-  const { status, headers, body } = reply;
-  if (typeof body !== 'string' && response.req.method !== 'HEAD') {
-    prepare(response);
-    response.writeHead(status, headers);
-    return sendParts(response, body, report);
-  }
-  const write = () => {
-    if (response.headersSent) return; // By the application, which would wait no longer.
-    try {
-      prepare(response);
-      sendWhole(response, reply);
-    } catch (fault) {
-      tell(report, fault);
-      response.destroy();
-    }
-  };
-  if (arrival === thisTurn()) writeTogether(write);
-  else write();
-  return undefined;
-}
-
-function sendWhole(response: Response, { status, headers, body }: Reply): void {
-  if (body === '' || typeof body !== 'string') {
-    response.writeHead(status, headers).end();
-  } else {
-    response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
-  }
-}
-
-function prepare(response: Response): void {
-  response.removeHeader('X-Powered-By'); // An application that has it on need not say so here.
-  // Node would let a client of a server that stops send one more request, and drop it.
-  const socket: Socket & { readonly server?: Server } = response.req.socket;
-  if (socket.server?.listening === false) response.shouldKeepAlive = false;
-}
-
-async function sendParts(
-  response: Response,
-  parts: AsyncIterable<string>,
-  report: ReportOptions['report'],
-): Promise<void> {
-  try {
-    const body = resettingAtFault(parts, response.req.socket);
-    await pipeline(Readable.from(body, { highWaterMark: 1 }), response);
-  } catch (fault) {
-    // A reader that went away is nobody's fault.
-    if (!isPrematureClose(fault)) tell(report, fault);
-  }
-}
-
-/**
- * The status is out: all that can still be said is that the body is not whole. By a reset, since clients
- * take a connection that ends, as it was to do, for the end of its last body.
- */
-async function* resettingAtFault(
-  parts: AsyncIterable<string>,
-  socket: Socket,
-): AsyncGenerator<string> {
-  try {
-    yield* parts;
-  } catch (fault) {
-    socket.resetAndDestroy();
-    throw fault;
-  }
-}
-
-function isPrematureClose(fault: unknown): boolean {
-  return fault instanceof Error && 'code' in fault && fault.code === 'ERR_STREAM_PREMATURE_CLOSE';
 }

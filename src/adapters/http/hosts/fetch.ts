@@ -1,36 +1,25 @@
 import type { Auth, UserRecord } from '../../../application/index.ts';
+import type { EndpointName, EndpointOptions } from '../contract/endpoints.ts';
 import {
-  answer,
-  authorize,
-  checkGuard,
-  checkHost,
-  type HostOptions,
-  type HttpRequest,
-  LINGER,
-  MAX_BODY_LENGTH,
-  type RequireOptions,
-} from './respond.ts';
-import { type ReportOptions, tell } from './report.ts';
-import { corsHeaders, preflightReply } from './cors.ts';
-import {
-  type EndpointName,
-  type EndpointOptions,
-  endpoints,
-  FAILURE,
-  type UsersAccess,
-} from '../contract/endpoints.ts';
-import {
-  COMPRESSED,
+  BODY_TOO_LARGE,
   errorReply,
-  INCOMPLETE,
-  LATE,
+  FAILURE,
+  INCOMPLETE_BODY,
   NOT_FOUND,
-  notAllowed,
   type Reply,
+  REQUEST_TIMEOUT,
   type TextReply,
-  TOO_LARGE,
+  UNSUPPORTED_ENCODING,
 } from '../contract/reply.ts';
-import { routesOf } from './routes.ts';
+import type { UsersAccess } from '../contract/users-access.ts';
+import { isTooLarge, LINGER_MS, MAX_BODY_BYTES } from './body-limits.ts';
+import { corsHeaders } from './cors.ts';
+import { endpointsWithDocument } from './openapi-json.ts';
+import { checkGuard, checkHost, type HostOptions, type RequireOptions } from './options.ts';
+import { reportFault, type ReportOptions } from './report.ts';
+import { bearerToken, type HttpRequest, NO_BODY, NO_FIELDS } from './request.ts';
+import { authorize, respond } from './respond.ts';
+import { dispatch, routesOf } from './routes.ts';
 
 export type {
   EndpointName,
@@ -41,21 +30,21 @@ export type {
   UsersAccess,
 };
 
-/** What a fetch handler is told besides. */
+/** The options of a fetch handler. */
 export interface FetchOptions extends HostOptions {
-  /** What the endpoints' paths come after, such as `/api/auth`; nothing unless given. */
+  /** What the endpoints' paths come after, such as `/api/auth`. Default: nothing. */
   readonly prefix?: string;
   /**
-   * The IP address that a request comes from, which a `Request` does not say: of the connection, or what
-   * a proxy in front says of it, never what a client can write itself. Unless given, or where it is
-   * undefined, attempts at passwords are counted by account alone.
+   * The IP address that a request comes from, which a `Request` does not tell: that of the connection, or
+   * what a trusted proxy says, never what a client can write itself. Without it, or where it is undefined,
+   * attempts at passwords are counted by account alone.
    */
   readonly address?: (request: Request) => string | undefined;
 }
 
 /**
  * The endpoints as a function from `Request` to `Response`, for every host that has these: Hono, Next.js,
- * Deno, Bun, workers, node:http by an adapter. It answers whatever it is given, 404 elsewhere, and
+ * Deno, Bun, workers, node:http by an adapter. It answers every request, other paths with 404, and
  * never rejects. The body of a request must not have been read before.
  * @throws RangeError for a name of no endpoint, or a prefix that is not a path like `/api/auth`
  */
@@ -67,45 +56,44 @@ export function fetchHandler(
   const { prefix = '', report, corsOrigins = [] } = options;
   if (!/^(?:\/[\w.~-]*[\w~-][\w.~-]*)*$/.test(prefix))
     throw new RangeError('prefix must be like /api/auth, without a slash at its end');
-  const find = routesOf(endpoints(options));
+  const find = routesOf(endpointsWithDocument(options));
 
-  const reply = async (request: Request, url: URL, isAllowed: boolean): Promise<Reply> => {
+  const replyTo = async (request: Request, url: URL, isOriginAllowed: boolean): Promise<Reply> => {
     const path = url.pathname.startsWith(`${prefix}/`) ? url.pathname.slice(prefix.length) : '';
     const route = find(path);
     if (route === undefined) return NOT_FOUND;
-    const endpoint = route.endpoints.get(request.method);
-    if (endpoint === undefined) {
-      const asks = request.headers.has('access-control-request-method');
-      const isPreflight = request.method === 'OPTIONS' && asks && isAllowed;
-      return isPreflight ? preflightReply(route.allow) : notAllowed(route.allow);
+    const input = new FetchRequest(request, url, route.params);
+    const found = dispatch(route, input, isOriginAllowed);
+    if ('status' in found) return found;
+    if (found.fields) {
+      const body = await readBody(request);
+      if ('status' in body) return body;
+      input.body = body;
     }
-    const body = endpoint.fields ? await readBody(request) : new Uint8Array();
-    if (!(body instanceof Uint8Array)) return body;
-    const address = options.address?.(request);
-    const said = new FetchRequest(request, url, { address, params: route.params, body });
-    return answer(endpoint, auth, said, options);
+    input.address = options.address?.(request);
+    return respond(found, auth, input, options);
   };
 
   return async (request) => {
     const url = new URL(request.url);
     const origin = request.headers.get('origin') ?? undefined;
     const cors = corsHeaders(corsOrigins, origin);
-    const said = await reply(request, url, cors !== undefined).catch((fault: unknown) => {
-      tell(report, fault);
+    const reply = await replyTo(request, url, cors !== undefined).catch((fault: unknown) => {
+      reportFault(report, fault);
       return errorReply(500, FAILURE);
     });
     const vary = corsOrigins.length > 0 ? { Vary: 'Origin' } : undefined;
-    const cookie = said.cookie === undefined ? undefined : { 'Set-Cookie': said.cookie };
-    const headers = { ...said.headers, ...vary, ...cors, ...cookie };
-    return toResponse({ ...said, headers }, request.method, report);
+    const cookie = reply.cookie === undefined ? undefined : { 'Set-Cookie': reply.cookie };
+    const headers = { ...reply.headers, ...vary, ...cors, ...cookie };
+    return toResponse({ ...reply, headers }, request.method, report);
   };
 }
 
 /**
- * Tells whose request this is, by its access token: the user, or the documented 401 or 404 to answer
- * with, or 403 where the user lacks the role. The user is looked up at each request, so it is seen at once
- * that one is deleted, disabled or of another role.
- * @throws TypeError where there are no use cases, RangeError for an option or role that is none
+ * Makes a function that tells whose access token a request has: the user, or the response that refuses
+ * it, which is the documented 401 or 404, or 403 if the user lacks the role. It looks the user up at each
+ * request, so a deletion, a disabling or a change of role counts at once.
+ * @throws TypeError without use cases, RangeError for an unknown option or role
  */
 export function requireUser(
   auth: Pick<Auth, 'authorize'>,
@@ -123,32 +111,32 @@ function authorizationOf({ headers }: Request): string | undefined {
   return headers.get('authorization') ?? undefined;
 }
 
-/** Each part is made when it is asked for. */
+/** Reads each part of the request when it is needed: most endpoints need one or two. */
 class FetchRequest implements HttpRequest {
   readonly #request: Request;
   readonly #url: URL;
-  readonly address: HttpRequest['address'];
   readonly params: HttpRequest['params'];
-  readonly body: Uint8Array;
+  address: HttpRequest['address'];
+  body: HttpRequest['body'] = NO_BODY;
+  fields: HttpRequest['fields'] = NO_FIELDS;
+  hasRefreshCookie = false;
   #id: string | undefined;
 
-  constructor(
-    request: Request,
-    url: URL,
-    { address, params, body }: Pick<FetchRequest, 'address' | 'params' | 'body'>,
-  ) {
+  constructor(request: Request, url: URL, params: HttpRequest['params']) {
     this.#request = request;
     this.#url = url;
-    this.address = address;
     this.params = params;
-    this.body = body;
   }
 
-  get authorization(): string | undefined {
-    return authorizationOf(this.#request);
+  get method(): string {
+    return this.#request.method;
   }
 
-  /** What makes a `Request` may have taken the header into the URL, and itself out of it. */
+  get accessToken(): string {
+    return bearerToken(authorizationOf(this.#request));
+  }
+
+  /** Whatever made the `Request` may have moved the header into the URL. */
   get host(): string | undefined {
     return this.header('host') ?? this.#url.host;
   }
@@ -170,59 +158,61 @@ class FetchRequest implements HttpRequest {
   }
 }
 
-/** The bytes of a body, whatever they mean; or the refusal of one that is compressed or too large. */
+/** Reads the bytes of a body, or refuses one that is compressed, too large or too slow. */
 async function readBody(request: Request): Promise<Uint8Array | TextReply> {
   const { headers, body } = request;
   if (request.bodyUsed) throw new TypeError('the body of the request has been read before');
-  if (body === null) return new Uint8Array();
+  if (body === null) return NO_BODY;
   const reader: BodyReader = body.getReader();
   const refuse = (refusal: TextReply) => {
     void readOn(reader);
     return refusal;
   };
-  if ((headers.get('content-encoding') ?? 'identity') !== 'identity') return refuse(COMPRESSED);
-  if (Number(headers.get('content-length') ?? 0) > MAX_BODY_LENGTH) return refuse(TOO_LARGE);
-  const late = setTimeout(() => void reader.cancel().catch(() => {}), REQUEST_TIMEOUT);
+  if ((headers.get('content-encoding') ?? 'identity') !== 'identity') {
+    return refuse(UNSUPPORTED_ENCODING);
+  }
+  if (isTooLarge(headers.get('content-length'))) return refuse(BODY_TOO_LARGE);
+  const timer = setTimeout(() => void reader.cancel().catch(() => {}), BODY_TIMEOUT_MS);
   const started = performance.now();
   const chunks: Uint8Array[] = [];
   let length = 0;
   for (;;) {
-    // A client that gave up in the middle asked for nothing, whatever its bytes up to there mean.
+    // A client that gives up has requested nothing, even if its bytes up to there are JSON.
     const part = await reader.read().catch(() => undefined);
-    if (part === undefined || part.done) clearTimeout(late);
-    if (part === undefined) return INCOMPLETE;
-    if (performance.now() - started > REQUEST_TIMEOUT) return refuse(LATE);
+    if (part === undefined || part.done) clearTimeout(timer);
+    if (part === undefined) return INCOMPLETE_BODY;
+    if (performance.now() - started > BODY_TIMEOUT_MS) return refuse(REQUEST_TIMEOUT);
     if (part.done) return joined(chunks, length);
     length += part.value.length;
-    if (length > MAX_BODY_LENGTH) {
-      clearTimeout(late);
-      return refuse(TOO_LARGE);
+    if (length > MAX_BODY_BYTES) {
+      clearTimeout(timer);
+      return refuse(BODY_TOO_LARGE);
     }
     chunks.push(part.value);
   }
 }
 
-/** Milliseconds that a body may take, where the host has no limit of its own. */
-const REQUEST_TIMEOUT = 15_000;
+/** How long a body may take to arrive, where the host has no limit of its own. */
+const BODY_TIMEOUT_MS = 15_000;
 
 type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
 
-/** Bytes of a refused body that are read on, at most. */
-const READ_ON = 64 * MAX_BODY_LENGTH;
+/** How much of a refused body is still read. */
+const MAX_DROPPED_BYTES = 64 * MAX_BODY_BYTES;
 
-/** Drops what a refused client still sends, within limits: cut off at once, it may miss the reply. */
+/** Drops what a refused client still sends, within limits. Cut off at once, it may miss the reply. */
 async function readOn(reader: BodyReader): Promise<void> {
   const cancel = () => reader.cancel().catch(() => {});
-  const timer = setTimeout(() => void cancel(), LINGER);
+  const timer = setTimeout(() => void cancel(), LINGER_MS);
   try {
-    for (let length = 0; length < READ_ON; ) {
+    for (let length = 0; length < MAX_DROPPED_BYTES; ) {
       const part = await reader.read();
       if (part.done) return;
       length += part.value.length;
     }
     await cancel();
   } catch {
-    // It has gone away.
+    // The client has gone away.
   } finally {
     clearTimeout(timer);
   }
@@ -248,7 +238,7 @@ function toResponse(
   return new Response(streamOf(body, report), { status, headers });
 }
 
-/** The parts of a body, each made when the one before has been taken. */
+/** The parts of a body, each made when the client has taken the one before. */
 function streamOf(
   body: AsyncIterable<string>,
   report: ReportOptions['report'],
@@ -263,8 +253,8 @@ function streamOf(
           if (part.done) controller.close();
           else controller.enqueue(encoder.encode(part.value));
         } catch (fault) {
-          // The status is out: all that can still be said is that the body is not whole.
-          tell(report, fault);
+          // The status is out: an error of the stream tells the client that the body is not whole.
+          reportFault(report, fault);
           controller.error(fault);
         }
       },

@@ -1,10 +1,11 @@
 import type { Auth } from '../../../application/index.ts';
-import type { Endpoint, Input } from '../contract/endpoints.ts';
+import type { Input } from '../contract/endpoint.ts';
+import type { Endpoint } from '../contract/endpoints.ts';
 
 /**
- * The endpoints and the pages as one table. Where both have a row of one method and path, a page is for whoever
- * asks for `text/html` by that name, as browsers do for what they are to show; all others get what the
- * endpoint says. A cache is told that the two differ.
+ * The endpoints and the pages as one table. Where both have the same method and path, a client that
+ * accepts `text/html` by that name, as browsers do, gets the page, and others the endpoint. A header
+ * tells caches that the two differ.
  */
 export function withPages(
   endpoints: readonly Endpoint[],
@@ -24,15 +25,15 @@ export function withPages(
 
 function either(endpoint: Endpoint, page: Endpoint): Endpoint['handle'] {
   return async (auth: Auth, input: Input) => {
-    const chosen = namesHtml(input.header('accept')) ? page : endpoint;
+    const chosen = acceptsHtml(input.header('accept')) ? page : endpoint;
     const reply = await chosen.handle(auth, input);
-    // Instead of what a host says of origins, so that is said again.
+    // Replaces the host's own Vary, so it names Origin too.
     return { ...reply, headers: { ...reply.headers, Vary: 'Accept, Origin' } };
   };
 }
 
-/** Not so for `*∕*`, which programs send; nor where it is named as what is not wanted (`q=0`). */
-function namesHtml(accept = ''): boolean {
+/** Only by its full name, as programs accept any type; and not with `q=0`, which rejects it. */
+function acceptsHtml(accept = ''): boolean {
   return accept.split(',').some((each) => {
     const [type = '', ...parameters] = each.toLowerCase().split(';');
     return (

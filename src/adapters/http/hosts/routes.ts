@@ -1,20 +1,24 @@
 import type { Endpoint } from '../contract/endpoints.ts';
+import { notAllowed, type Reply } from '../contract/reply.ts';
+import { preflightReply } from './cors.ts';
+import type { HttpRequest } from './request.ts';
 
 /** The endpoints of one path. */
 export interface Route {
-  /** As the table has it, with its `{names}`. */
+  /** The path with its `{names}`. */
   readonly path: string;
-  /** By method; HEAD stands beside GET. */
+  /** By method. HEAD is there wherever GET is. */
   readonly endpoints: ReadonlyMap<string, Endpoint>;
-  /** The methods that there are, as the Allow header has them. */
+  /** The methods, as the Allow header has them. */
   readonly allow: string;
   /** The values of the path's `{names}`. */
   readonly params: Readonly<Record<string, string>>;
 }
 
 /**
- * Finds the endpoints of a path, the same way for every host: byte by byte as it was sent, so that case,
- * a slash at the end and an escape make it another path. Paths without `{names}` are looked up as they are.
+ * Makes the function that finds the endpoints of a path, which is the same for every host. It compares
+ * paths byte by byte as they were sent: another case, a slash at the end or an escape makes another path.
+ * Paths without `{names}` are keys of a map.
  */
 export function routesOf(table: readonly Endpoint[]): (path: string) => Route | undefined {
   const paths = new Map<string, Endpoint[]>();
@@ -50,7 +54,23 @@ export function routesOf(table: readonly Endpoint[]): (path: string) => Route | 
   };
 }
 
-/** Undefined where an escape is no text: what it names is not there. */
+/**
+ * The endpoint of a route that a request is for. If the route has no such method, the reply: to the
+ * preflight request of an allowed origin, or else 405.
+ */
+export function dispatch(
+  { endpoints, allow }: Route,
+  request: Pick<HttpRequest, 'method' | 'header'>,
+  isOriginAllowed: boolean,
+): Endpoint | Reply {
+  const endpoint = endpoints.get(request.method);
+  if (endpoint !== undefined) return endpoint;
+  const isPreflight =
+    request.method === 'OPTIONS' && request.header('access-control-request-method') !== undefined;
+  return isPreflight && isOriginAllowed ? preflightReply(allow) : notAllowed(allow);
+}
+
+/** Undefined where an escape is not UTF-8: then the path names nothing. */
 function decode(
   groups: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> | undefined {

@@ -8,69 +8,69 @@ import {
   STATUS_CODES,
 } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
-import { LINGER, MAX_BODY_LENGTH } from './respond.ts';
-import { knownRequestId } from './request-id.ts';
 import {
   BAD_REQUEST,
+  EXPECTATION_FAILED,
   HEADERS_TOO_LARGE,
-  LATE,
   NOT_FOUND,
   notAllowed,
+  REQUEST_TIMEOUT,
   type TextReply,
-  UNEXPECTED,
 } from '../contract/reply.ts';
+import { isTooLarge, LINGER_MS } from './body-limits.ts';
+import { knownRequestId, rawValues } from './incoming-message.ts';
 
-// What a client may take, in ms: for its headers, for a whole request, before it takes more of a
-// reply, and between two requests.
-const HEADERS_TIMEOUT = 10_000;
-const REQUEST_TIMEOUT = 15_000;
-const READ_TIMEOUT = 16_000; // Node notices after twice that, if a part of the reply went out.
-const IDLE_TIMEOUT = 5_000;
+// How long a client may take: for its headers, for a whole request, to read more of a reply, and
+// between two requests.
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 15_000;
+const READ_TIMEOUT_MS = 16_000; // Node notices after twice that, if a part of the reply went out.
+const IDLE_TIMEOUT_MS = 5_000;
 
-/** Node drops those beyond the 2,000th silently, such as a second Authorization. */
+/** Node silently drops headers beyond the 2,000th, such as a second Authorization. */
 const MAX_HEADERS = 100;
 
-/** How often, in ms, Node looks for requests that took too long, and a full server for room. */
-const CHECK_INTERVAL = 1_000;
+/** How often Node looks for requests that take too long, and a full server for idle connections. */
+const CHECK_INTERVAL_MS = 1_000;
 
-/** What answers requests; it says where it does not. */
+/** Answers a request, or calls `unhandled`. */
 type Handler = (request: IncomingMessage, response: ServerResponse, unhandled: () => void) => void;
 
 export interface ServerOptions
   extends Pick<NodeServerOptions, 'IncomingMessage' | 'ServerResponse'> {
-  /** At once; more are closed as they come. As many as there are, unless given. */
+  /** How many connections may be open: others are closed as they come. Default: no limit. */
   readonly maxConnections?: number;
-  /** Told of each request when its answer is out, or its client gone. */
-  readonly onAnswered?: ((answered: Answered) => void) | undefined;
-  /** Whether that is to be told of addresses, too. */
+  /** Called for each request when its reply is out, or its client gone. */
+  readonly onAnswered?: ((completed: CompletedRequest) => void) | undefined;
+  /** Whether `onAnswered` needs the addresses of clients. */
   readonly withAddresses?: boolean;
 }
 
-/** A request, and what has become of it. */
-export interface Answered {
+/** A request that is over, and how it ended. */
+export interface CompletedRequest {
   readonly method: string;
-  /** The path of its row in the table of endpoints, with `{names}`; undefined where it is of none. */
+  /** The path of its endpoint, with `{names}`. Undefined if no endpoint has the path. */
   readonly route: string | undefined;
-  /** Undefined where the client was gone before the answer was out. */
+  /** Undefined if the client went away before the reply was out. */
   readonly status: number | undefined;
-  /** Undefined where no id was asked for. */
+  /** Undefined if the request has got no id. */
   readonly requestId: string | undefined;
-  /** The IP address of the client, as the application knows it; undefined where it was not asked for. */
+  /** The IP address of the client, as the application knows it. Undefined without `withAddresses`. */
   readonly address: string | undefined;
   readonly seconds: number;
 }
 
-/** An HTTP server with limits on how long a client may take, whose own refusals are JSON too. */
+/** An HTTP server that limits how long a client may take, and whose own refusals are JSON too. */
 export function httpServer(
   app: Handler,
   { maxConnections, onAnswered, withAddresses = false, ...classes }: ServerOptions = {},
 ): Server {
   const limits = {
     ...classes,
-    headersTimeout: HEADERS_TIMEOUT,
-    requestTimeout: REQUEST_TIMEOUT,
-    keepAliveTimeout: IDLE_TIMEOUT,
-    connectionsCheckingInterval: CHECK_INTERVAL,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: IDLE_TIMEOUT_MS,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
     requireHostHeader: false,
   };
   const server = createServer(limits, (request, response) => {
@@ -80,37 +80,37 @@ export function httpServer(
     } else if (!isHostClear(request)) {
       writeRefusal(response, BAD_REQUEST);
     } else {
-      // What gets here has begun with its answer, and failed; or its target is no URL (`http://[`),
-      // which Express shows to none of its handlers, ours for unknown paths among them.
+      // Either the reply has begun, and failed; or the target is no URL (`http://[`), for which
+      // Express calls none of its handlers, not even ours for unknown paths.
       app(request, response, () => {
         if (response.headersSent) request.socket.destroy();
         else writeRefusal(response, NOT_FOUND);
       });
     }
   });
-  server.timeout = READ_TIMEOUT;
-  // Who has said all that he wants to (`nc -N`) still gets his answers, however long one takes.
+  server.timeout = READ_TIMEOUT_MS;
+  // A client that ends its side early (`nc -N`) still gets its replies, however long they take.
   Object.assign(server, { httpAllowHalfOpen: true });
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   limitIdling(server);
   makeRoom(server);
   server.on('checkContinue', (request, response) => {
-    if (!isTooLarge(request)) response.writeContinue();
+    if (!isTooLarge(request.headers['content-length'])) response.writeContinue();
     server.emit('request', request, response);
   });
   server.on('checkExpectation', (_, response) => {
-    writeRefusal(response, UNEXPECTED);
+    writeRefusal(response, EXPECTATION_FAILED);
   });
   server.on('connect', (_, socket: Socket) => {
-    // No method at all: what CONNECT names is no resource of this server (RFC 9110 §9.3.6, §10.2.1).
+    // CONNECT names no resource of this server, so there is no method to allow (RFC 9110 §9.3.6).
     endWith(socket, notAllowed(''));
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket & HasResponse) => {
-    // More of what has been refused already: `endWith` sees to its end.
+    // This connection has been refused already, and `endWith` ends it.
     if (socket.writableEnded && !socket.destroyed) return;
     if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) socket.destroy();
     else if (error.code === 'HPE_HEADER_OVERFLOW') endWith(socket, HEADERS_TOO_LARGE);
-    else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') endWith(socket, LATE);
+    else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') endWith(socket, REQUEST_TIMEOUT);
     else endWith(socket, BAD_REQUEST);
   });
   return server;
@@ -122,7 +122,7 @@ function watch(
   { onAnswered, withAddresses }: Required<Pick<ServerOptions, 'onAnswered' | 'withAddresses'>>,
 ): void {
   const began = performance.now();
-  const address = withAddresses ? request.ip : undefined; // Of a connection that is gone there is none.
+  const address = withAddresses ? request.ip : undefined; // Gone once the connection is.
   response.on('close', () => {
     const { method = '', route } = request;
     onAnswered?.({
@@ -136,7 +136,7 @@ function watch(
   });
 }
 
-/** How many connections to a server are open. */
+/** How many connections to this server are open. */
 export function openConnections(server: Server): number {
   return connections.get(server)?.size ?? 0;
 }
@@ -171,7 +171,7 @@ export async function drain(server: Server, lastCall: number, grace: number): Pr
 }
 
 /** Milliseconds for which a connection may be without a request whose headers are there. */
-const REQUESTLESS = IDLE_TIMEOUT + HEADERS_TIMEOUT + CHECK_INTERVAL;
+const MAX_IDLE_MS = IDLE_TIMEOUT_MS + HEADERS_TIMEOUT_MS + CHECK_INTERVAL_MS;
 
 /**
  * Ends connections that wait for a request too long. Node's own limit begins anew with every byte,
@@ -187,12 +187,12 @@ function limitIdling(server: Server): void {
     const look = () => {
       const idle = performance.now() - (lastUses.get(socket) ?? 0);
       // Noted, and not a timer set anew at each reply: next to none of them would ever fire.
-      if (!socket._httpMessage && idle >= REQUESTLESS) socket.destroy();
-      else wait(socket._httpMessage ? REQUESTLESS : REQUESTLESS - idle);
+      if (!socket._httpMessage && idle >= MAX_IDLE_MS) socket.destroy();
+      else wait(socket._httpMessage ? MAX_IDLE_MS : MAX_IDLE_MS - idle);
     };
     let timer: NodeJS.Timeout;
     const wait = (ms: number) => (timer = setTimeout(look, ms).unref());
-    wait(REQUESTLESS);
+    wait(MAX_IDLE_MS);
     socket.once('close', () => {
       open.delete(socket);
       clearTimeout(timer);
@@ -210,7 +210,7 @@ function makeRoom(server: Server): void {
   server.on('drop', () => {
     if (pause !== undefined) return; // To look at all of them for each that comes would be dear.
     server.closeIdleConnections();
-    pause = setTimeout(() => (pause = undefined), CHECK_INTERVAL).unref();
+    pause = setTimeout(() => (pause = undefined), CHECK_INTERVAL_MS).unref();
   });
 }
 
@@ -218,20 +218,6 @@ function makeRoom(server: Server): void {
 function isHostClear(request: IncomingMessage): boolean {
   const hosts = rawValues(request, 'host').length;
   return hosts === 1 || (hosts === 0 && request.httpVersion !== '1.1');
-}
-
-/**
- * All values of a header, given in small letters. `headers` has the first of some and drops the others;
- * `headersDistinct` makes an object of all headers to find one.
- */
-export function rawValues({ rawHeaders }: IncomingMessage, name: string): readonly string[] {
-  const values: string[] = [];
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const given = rawHeaders[i] ?? '';
-    if (given.length !== name.length || given.toLowerCase() !== name) continue;
-    values.push(rawHeaders[i + 1] ?? '');
-  }
-  return values;
 }
 
 interface HasResponse {
@@ -257,7 +243,7 @@ function endWith(socket: Socket, { status, headers, body }: TextReply): void {
   socket.end([...lines, '', body].join('\r\n'));
   // A client need not close its side, and nothing else would end a connection that Node has let go.
   // What it still sends is read and dropped: cut off at once, it may miss the reply.
-  const timer = setTimeout(() => socket.destroy(), LINGER);
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.resume().once('close', () => clearTimeout(timer));
 }
 
@@ -273,8 +259,4 @@ export function affordableConnections(wanted: number): number {
   } catch {
     return wanted;
   }
-}
-
-export function isTooLarge({ headers }: IncomingMessage): boolean {
-  return Number(headers['content-length'] ?? 0) > MAX_BODY_LENGTH;
 }

@@ -1,45 +1,17 @@
-import { refusalsOf, sharedResponses, takesRefreshToken } from './refusals.ts';
-import {
-  closed,
-  type FieldName,
-  FIELDS,
-  HEADERS,
-  PARAMETERS,
-  type Part,
-  refTo,
-  SCHEMAS,
-} from '../contract/schemas.ts';
-import {
-  type EndpointName,
-  type Operation,
-  OPERATIONS,
-  TAGS,
-  type UsersAccess,
-} from '../contract/operations.ts';
+import type { Tag } from '../contract/endpoint.ts';
+import type { DescribedEndpoint } from '../contract/endpoints.ts';
+import { closed, type Field, type Part, refTo } from '../contract/schemas.ts';
+import { API_VERSION } from '../contract/version.ts';
+import { bodyOf, componentsOf, REFRESH_TOKEN_MODE } from './components.ts';
+import { refusalsOf, takesRefreshToken } from './refusals.ts';
 
-// The wire contract as a document (OpenAPI 3.1). It is put together from what is served: the table of
-// endpoints, the sentences of `messages.ts` and the hosts' own replies.
-
-/** A row of the table of endpoints, as far as a document shows it. */
-interface Row {
-  readonly method: string;
-  readonly path: string;
-  readonly fields?: readonly FieldName[];
-  readonly failure: string;
-  readonly refreshCookie?: string;
-}
+// The wire contract as an OpenAPI 3.1 document, made of what is served: the definitions of the
+// endpoints, the messages of errors and the hosts' own replies.
 
 export interface DocumentOptions {
-  readonly usersAccess: UsersAccess;
   /** What the endpoints' paths come after, such as `/api/auth`; empty: nothing. */
   readonly mount: string;
 }
-
-/** What those who may read GET /users are asked for. */
-const GUARDS: Partial<Record<UsersAccess, Pick<Operation, 'refusals'>>> = {
-  authenticated: { refusals: [] },
-  admin: { refusals: ['insufficient_role'] },
-};
 
 const DESCRIPTION = `Registration, sign-in and sessions, with JWT access and refresh tokens.
 
@@ -50,18 +22,13 @@ Every refusal is \`{"message": …}\`. Unknown paths are answered with 404, othe
 405 and \`Allow\`. HEAD is answered wherever GET is.`;
 
 /** @returns the document of these endpoints: an object that is JSON */
-export function openApi(table: readonly Row[], options: DocumentOptions): Part {
+export function openApi(table: readonly DescribedEndpoint[], { mount }: DocumentOptions): Part {
   const paths: Record<string, Record<string, Part>> = {};
-  const used = new Set<string>();
-  for (const row of table) {
-    const name = `${row.method} ${row.path}`;
-    if (!isEndpointName(name)) throw new RangeError(`${name} is not described`);
-    const described = OPERATIONS[name];
-    const guard = name === 'GET /users' ? GUARDS[options.usersAccess] : undefined;
-    const refusals = [...described.refusals, ...(guard?.refusals ?? [])];
-    const operation = guard ? { ...described, bearer: true as const, refusals } : described;
-    used.add(operation.tag);
-    (paths[row.path] ??= {})[row.method.toLowerCase()] = operationOf(row, operation);
+  const tags = new Set<Tag>();
+  for (const endpoint of table) {
+    const { method, path, definition } = endpoint;
+    tags.add(definition.tag);
+    (paths[path] ??= {})[method.toLowerCase()] = operationOf(endpoint);
   }
   return {
     openapi: '3.1.0',
@@ -72,13 +39,11 @@ export function openApi(table: readonly Row[], options: DocumentOptions): Part {
       description: DESCRIPTION,
       license: { name: 'MIT', identifier: 'MIT' },
     },
-    servers: [{ url: options.mount || '/', description: 'Where this document comes from.' }],
-    tags: Object.entries(TAGS)
-      .filter(([tag]) => used.has(tag))
-      .map(([name, description]) => ({ name, description })),
+    servers: [{ url: mount || '/', description: 'Where this document comes from.' }],
+    tags: [...tags],
     paths,
     components: {
-      ...componentsOf(paths),
+      ...componentsOf(table, paths),
       securitySchemes: {
         bearer: {
           type: 'http',
@@ -100,91 +65,62 @@ export function openApi(table: readonly Row[], options: DocumentOptions): Part {
   };
 }
 
-/** Of the package, whose contract this is. */
-export const API_VERSION = '0.1.0';
-
-function isEndpointName(name: string): name is EndpointName {
-  return Object.hasOwn(OPERATIONS, name);
-}
-
-/** Those that are referred to, here or by one that is; responses of no operation stay in any case. */
-function componentsOf(paths: Part): Part {
-  const parts = {
-    schemas: SCHEMAS,
-    headers: HEADERS,
-    parameters: PARAMETERS,
-    responses: sharedResponses(),
-  };
-  const isUnrouted = (name: string) => ['NotFound', 'MethodNotAllowed'].includes(name);
-  const kept = (referring: unknown) => {
-    const text = JSON.stringify(referring);
-    return Object.fromEntries(
-      Object.entries(parts).map(([kind, all]) => {
-        const isUsed = ([name]: [string, unknown]) =>
-          isUnrouted(name) || text.includes(`"#/components/${kind}/${name}"`);
-        return [kind, Object.fromEntries(Object.entries(all).filter(isUsed))];
-      }),
-    );
-  };
-  return kept([paths, kept(paths)]);
-}
-
-function operationOf(row: Row, operation: Operation): Part {
-  const { id, tag, summary, description, bearer, parameters = [] } = operation;
-  const takesCookie = takesRefreshToken(row);
-  const inPath = [...row.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
-  const names = [...inPath, ...parameters, ...(row.refreshCookie ? ['Refresh-Token-Mode'] : [])];
+function operationOf(endpoint: DescribedEndpoint): Part {
+  const { bearer, refreshCookie, definition } = endpoint;
+  const { id, tag, summary, description, fields, success } = definition;
+  const takesCookie = takesRefreshToken(endpoint);
+  const ofCookieMode = refreshCookie ? [REFRESH_TOKEN_MODE] : [];
+  const parameters = [...(definition.parameters ?? []), ...ofCookieMode];
   const security = bearer ? [{ bearer: [] }] : takesCookie ? [{}, { refreshCookie: [] }] : [];
   return {
     operationId: id,
-    tags: [tag],
+    tags: [tag.name],
     summary,
     description,
     security,
-    ...(names.length > 0 && {
-      parameters: names.map((name) => refTo('parameters', name)),
+    ...(parameters.length > 0 && {
+      parameters: parameters.map(({ name }) => refTo('parameters', name)),
     }),
-    ...(row.fields && {
+    ...(fields && {
       requestBody: {
         // In cookie mode the token is in the cookie, and no body is read.
         required: !takesCookie,
-        content: { 'application/json': bodyOf(row.fields) },
+        content: { 'application/json': requestBody(fields) },
       },
     }),
-    responses: {
-      [operation.success.status]: successOf(row, operation),
-      ...refusalsOf(row, operation),
-    },
+    responses: { [success.status]: successOf(endpoint), ...refusalsOf(endpoint) },
   };
 }
 
-function bodyOf(fields: readonly FieldName[]): Part {
-  const examples: Record<string, unknown> = {};
+function requestBody(fields: Readonly<Record<string, Field>>): Part {
+  const examples: Record<string, string> = {};
   const properties: Record<string, Part> = {};
-  for (const field of fields) {
-    const { example, ...schema } = FIELDS[field];
-    properties[field] = schema;
-    examples[field] = example;
+  for (const [name, { example, ...schema }] of Object.entries(fields)) {
+    properties[name] = schema;
+    examples[name] = example;
   }
-  // Other members are not refused, and not read.
+  // Other members are neither refused nor read.
   return { schema: { ...closed(properties), additionalProperties: true }, example: examples };
 }
 
-function successOf({ refreshCookie }: Row, { success }: Operation): Part {
-  const { description, schema, headers = {} } = success;
-  const named = Object.entries(headers).map(([name, kept]) => [name, refTo('headers', kept)]);
+function successOf({ refreshCookie, definition: { success } }: DescribedEndpoint): Part {
+  const body = bodyOf(success);
+  const headers = Object.entries(success.headers ?? {}).map(([name, component]) => [
+    name,
+    refTo('headers', component.name),
+  ]);
   return {
-    description,
+    description: success.description,
     headers: {
       'Cache-Control': refTo('headers', 'NoStore'),
-      ...Object.fromEntries(named),
+      ...Object.fromEntries(headers),
       ...(refreshCookie && { 'Set-Cookie': refTo('headers', 'SetCookie') }),
     },
-    ...(schema && {
+    ...(body && {
       content: {
         'application/json': {
-          schema: refTo('schemas', schema),
-          example: SCHEMAS[schema].examples[0],
+          schema: refTo('schemas', body.component.name),
+          example: body.example,
         },
       },
     }),

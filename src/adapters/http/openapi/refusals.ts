@@ -1,28 +1,28 @@
 import { MAX_PASSWORD_BYTES, MAX_USERNAME_LENGTH } from '../../../domain/credentials.ts';
 import { AuthError, type AuthErrorCode } from '../../../domain/errors.ts';
-import { answerTo } from '../contract/messages.ts';
+import { mapError } from '../contract/messages.ts';
+import type { DescribedEndpoint } from '../contract/endpoints.ts';
 import { closed, type Part, refTo } from '../contract/schemas.ts';
-import type { Operation } from '../contract/operations.ts';
 import {
   BAD_REQUEST,
-  COMPRESSED,
+  UNSUPPORTED_ENCODING,
   CROSS_ORIGIN,
   errorReply,
   FAILURE,
   HEADERS_TOO_LARGE,
-  INCOMPLETE,
+  INCOMPLETE_BODY,
   INVALID_MODE,
-  LATE,
-  MALFORMED,
+  REQUEST_TIMEOUT,
+  MALFORMED_JSON,
   NOT_FOUND,
-  NOT_JSON,
+  UNSUPPORTED_TYPE,
   notAllowed,
   type TextReply,
-  TOO_LARGE,
-  UNEXPECTED,
+  BODY_TOO_LARGE,
+  EXPECTATION_FAILED,
 } from '../contract/reply.ts';
 
-/** Bounds for the examples of sentences that name one; where a policy has it, its default. */
+/** The bounds in the examples of messages that name one. Of a policy's bound it is the default. */
 const LIMITS: Partial<Record<AuthErrorCode, number>> = {
   username_too_long: MAX_USERNAME_LENGTH,
   password_too_short: 8,
@@ -31,11 +31,11 @@ const LIMITS: Partial<Record<AuthErrorCode, number>> = {
   too_many_attempts: 30,
 };
 
-/** What is said instead of a success, by the name that its example has. */
+/** A reply that is no success, with the name of its example. */
 interface Refusal {
   readonly name: string;
   readonly reply: TextReply;
-  /** Of its sentence, where that names a bound. */
+  /** A pattern of the message, if that names a bound. */
   readonly pattern?: string;
 }
 
@@ -45,21 +45,21 @@ const BEARER: readonly AuthErrorCode[] = [
   'user_not_found',
 ];
 
-/** What a service answers itself, whatever the endpoint. */
-const OF_SERVICE: Readonly<Record<string, TextReply>> = {
+/** The replies of the server itself, whatever the endpoint. */
+const SERVER_REPLIES: Readonly<Record<string, TextReply>> = {
   bad_request: BAD_REQUEST,
-  request_timeout: LATE,
-  expectation_failed: UNEXPECTED,
+  request_timeout: REQUEST_TIMEOUT,
+  expectation_failed: EXPECTATION_FAILED,
   headers_too_large: HEADERS_TOO_LARGE,
 };
-const OF_BODY: Readonly<Record<string, TextReply>> = {
-  incomplete_body: INCOMPLETE,
-  malformed_json: MALFORMED,
-  body_too_large: TOO_LARGE,
-  compressed_body: COMPRESSED,
-  no_json: NOT_JSON,
+const BODY_REPLIES: Readonly<Record<string, TextReply>> = {
+  incomplete_body: INCOMPLETE_BODY,
+  malformed_json: MALFORMED_JSON,
+  body_too_large: BODY_TOO_LARGE,
+  compressed_body: UNSUPPORTED_ENCODING,
+  no_json: UNSUPPORTED_TYPE,
 };
-const OF_COOKIE_MODE: Readonly<Record<string, TextReply>> = {
+const COOKIE_MODE_REPLIES: Readonly<Record<string, TextReply>> = {
   invalid_mode: INVALID_MODE,
   cross_origin: CROSS_ORIGIN,
 };
@@ -80,22 +80,12 @@ const STATUS: Readonly<Record<string, string>> = {
   503: 'The service cannot do it for now.',
 };
 
-/** A row of the table of endpoints, as far as it refuses. */
-interface Refusing {
-  readonly fields?: readonly string[];
-  readonly failure: string;
-  readonly refreshCookie?: string;
-}
-
-/** Whether a refresh token is presented: in cookie mode it comes from the cookie. */
-export function takesRefreshToken({
-  fields = [],
-  refreshCookie,
-}: Omit<Refusing, 'failure'>): boolean {
+/** Whether a refresh token is sent: in cookie mode it is the cookie's. */
+export function takesRefreshToken({ fields = [], refreshCookie }: DescribedEndpoint): boolean {
   return refreshCookie !== undefined && fields.includes('refresh_token');
 }
 
-/** Responses that are the same for many endpoints; and those of paths and methods that there are not. */
+/** Responses that many endpoints share, and those of unknown paths and methods. */
 export function sharedResponses(): Part {
   const failure = errorReply(500, FAILURE, REQUEST_ID);
   return {
@@ -105,10 +95,13 @@ export function sharedResponses(): Part {
     UserNotFound: responseOf('404', [refusalOf('user_not_found')]),
     CrossOrigin: responseOf('403', named({ cross_origin: CROSS_ORIGIN })),
     BadRequest: responseOf('400', named({ bad_request: BAD_REQUEST })),
-    RequestTimeout: responseOf('408', named({ request_timeout: LATE })),
-    BodyTooLarge: responseOf('413', named({ body_too_large: TOO_LARGE })),
-    NoJson: responseOf('415', named({ compressed_body: COMPRESSED, no_json: NOT_JSON })),
-    ExpectationFailed: responseOf('417', named({ expectation_failed: UNEXPECTED })),
+    RequestTimeout: responseOf('408', named({ request_timeout: REQUEST_TIMEOUT })),
+    BodyTooLarge: responseOf('413', named({ body_too_large: BODY_TOO_LARGE })),
+    NoJson: responseOf(
+      '415',
+      named({ compressed_body: UNSUPPORTED_ENCODING, no_json: UNSUPPORTED_TYPE }),
+    ),
+    ExpectationFailed: responseOf('417', named({ expectation_failed: EXPECTATION_FAILED })),
     TooManyAttempts: responseOf('429', [refusalOf('too_many_attempts')]),
     HeadersTooLarge: responseOf('431', named({ headers_too_large: HEADERS_TOO_LARGE })),
     Failure: responseOf('500', named({ failure })),
@@ -121,15 +114,20 @@ function named(replies: Readonly<Record<string, TextReply>>): Refusal[] {
 }
 
 /** The responses of an endpoint that are no success, by their status. */
-export function refusalsOf(row: Refusing, { bearer, refusals, replies = {} }: Operation): Part {
-  const codes = new Set([...(bearer ? BEARER : []), ...refusals]);
+export function refusalsOf(endpoint: DescribedEndpoint): Part {
+  const { bearer, fields, refreshCookie, failure, definition } = endpoint;
+  const codes = new Set([
+    ...(bearer ? BEARER : []),
+    ...definition.refusals,
+    ...(bearer === 'admin' ? (['insufficient_role'] as const) : []),
+  ]);
   const all = [
     ...[...codes].map(refusalOf),
-    ...named(replies),
-    ...(row.fields ? named(OF_BODY) : []),
-    ...(row.refreshCookie ? named(OF_COOKIE_MODE) : []),
-    ...named(OF_SERVICE),
-    ...named({ failure: errorReply(500, row.failure, REQUEST_ID) }),
+    ...named(definition.replies ?? {}),
+    ...(fields ? named(BODY_REPLIES) : []),
+    ...(refreshCookie ? named(COOKIE_MODE_REPLIES) : []),
+    ...named(SERVER_REPLIES),
+    ...named({ failure: errorReply(500, failure, REQUEST_ID) }),
   ];
   const byStatus = new Map<string, Refusal[]>();
   for (const refusal of all) {
@@ -142,8 +140,8 @@ export function refusalsOf(row: Refusing, { bearer, refusals, replies = {} }: Op
   const names = new Map(shared);
   return Object.fromEntries(
     [...byStatus].map(([status, some]) => {
-      // Where the token that the cookie has is good for nothing, the cookie is cleared.
-      const setsCookie = takesRefreshToken(row) && ['401', '404'].includes(status);
+      // A cookie whose token can never be used again is removed.
+      const setsCookie = takesRefreshToken(endpoint) && ['401', '404'].includes(status);
       const response = responseOf(status, some, setsCookie);
       const name = names.get(JSON.stringify(response));
       return [status, name === undefined ? response : refTo('responses', name)];
@@ -152,25 +150,25 @@ export function refusalsOf(row: Refusing, { bearer, refusals, replies = {} }: Op
 }
 
 function refusalOf(code: AuthErrorCode): Refusal {
-  const { status, message, headers } = answerTo(new AuthError(code, LIMITS[code]));
-  const general = answerTo(new AuthError(code, Number.NaN)).message;
+  const { status, message, headers } = mapError(new AuthError(code, LIMITS[code]));
+  const general = mapError(new AuthError(code, Number.NaN)).message;
   const reply = errorReply(status, message, headers);
   if (!general.includes('NaN')) return { name: code, reply };
   return { name: code, reply, pattern: `^${general.replace('NaN', '\\d+')}$` };
 }
 
 function responseOf(status: string, refusals: readonly Refusal[], setsCookie = false): Part {
-  const sentences = refusals.filter(({ pattern }) => pattern === undefined).map(sentenceOf);
+  const messages = refusals.filter(({ pattern }) => pattern === undefined).map(messageOf);
   const patterns = refusals.flatMap(({ pattern }) => pattern ?? []);
   const choices: Part[] = patterns.map((pattern) => ({
     type: 'string',
     pattern,
     maxLength: 255,
   }));
-  if (sentences.length > 0) {
+  if (messages.length > 0) {
     choices.unshift({
       type: 'string',
-      enum: [...new Set(sentences)],
+      enum: [...new Set(messages)],
     });
   }
   const message = choices.length === 1 ? choices[0] : { anyOf: choices };
@@ -185,19 +183,19 @@ function responseOf(status: string, refusals: readonly Refusal[], setsCookie = f
       'application/json': {
         schema: closed({ message }),
         examples: Object.fromEntries(
-          refusals.map((each) => [each.name, { value: { message: sentenceOf(each) } }] as const),
+          refusals.map((each) => [each.name, { value: { message: messageOf(each) } }] as const),
         ),
       },
     },
   };
 }
 
-function sentenceOf({ reply }: Refusal): unknown {
+function messageOf({ reply }: Refusal): unknown {
   const body: unknown = JSON.parse(reply.body);
   return typeof body === 'object' && body !== null ? Reflect.get(body, 'message') : undefined;
 }
 
-/** An example. */
+/** Example headers of a 500 reply. */
 const REQUEST_ID = { 'X-Request-Id': '0f8fad5b-d9cb-469f-a165-70867728950e' };
 
 const SCHEMA_OF_HEADER: Readonly<Record<string, Part>> = {
@@ -212,7 +210,7 @@ const MEANING_OF_HEADER: Readonly<Record<string, string>> = {
   'WWW-Authenticate': 'The challenge of RFC 6750, with `error` where a token was sent.',
 };
 
-/** What these refusals have beside the headers of every reply. */
+/** The headers that these refusals have besides those of every reply. */
 function headersOf(refusals: readonly Refusal[]): Part {
   const found: Record<string, Part> = {};
   for (const [name, description] of Object.entries(MEANING_OF_HEADER)) {

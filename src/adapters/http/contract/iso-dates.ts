@@ -1,18 +1,18 @@
 /** Writes a date as `toISOString` does. */
-export type DateText = (date: Date) => string;
+export type FormatDate = (date: Date) => string;
 
-const DAY = 24 * 60 * 60 * 1000;
+const DAY_MS = 24 * 60 * 60 * 1000;
 const TWO_DIGITS = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'));
 const THREE_DIGITS = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'));
 
-/** `toISOString` in a sixth of the 0.4 µs that V8 takes for it, where dates in a row are of one day. */
-export function dateTexts(): DateText {
+/** A `toISOString` that takes a sixth of V8's 0.4 µs while consecutive dates are of the same day. */
+export function isoDateFormatter(): FormatDate {
   let midnight = Number.NaN;
   let day = '';
   return (date) => {
     const time = date.getTime();
-    if (!(time >= midnight && time < midnight + DAY)) {
-      midnight = Math.floor(time / DAY) * DAY;
+    if (!(time >= midnight && time < midnight + DAY_MS)) {
+      midnight = Math.floor(time / DAY_MS) * DAY_MS;
       day = date.toISOString().replace(/[^T]*$/, '');
     }
     const ms = time - midnight;
