@@ -71,36 +71,38 @@ export function cli(...given: Arguments): Promise<Output> {
   return output;
 }
 
+const STREAMS = ['stdout', 'stderr'] as const;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 async function runInProcess(...[args, env = {}, input = '']: Arguments): Promise<Output> {
   const { env: ownEnv, exitCode: ownExitCode } = process;
   const { PATH, HOME } = ownEnv;
   const stdin = Object.getOwnPropertyDescriptor(process, 'stdin') ?? {};
-  const writes = { stdout: process.stdout.write, stderr: process.stderr.write };
+  const ownStreams = STREAMS.map((name) => Object.getOwnPropertyDescriptor(process[name], 'write'));
   const handlers = SIGNALS.map((name) => new Set(process.listeners(name)));
   const printed = { stdout: '', stderr: '' };
-  const keep = (name: 'stdout' | 'stderr') => {
-    process[name].write = (text: string | Uint8Array): boolean => {
-      printed[name] += typeof text === 'string' ? text : Buffer.from(text).toString();
-      return true;
-    };
-  };
   try {
     process.env = { PATH, HOME, ...env };
     process.exitCode = 0;
     const value = Readable.from(input.length > 0 ? [Buffer.from(input)] : []);
     Object.defineProperty(process, 'stdin', { value, configurable: true });
-    keep('stdout');
-    keep('stderr');
+    for (const name of STREAMS) {
+      process[name].write = (text: string | Uint8Array): boolean => {
+        printed[name] += typeof text === 'string' ? text : Buffer.from(text).toString();
+        return true;
+      };
+    }
     await portcullis().parseAsync([...args], { from: 'user' });
-    return { code: Number(process.exitCode), ...printed };
+    return { code: process.exitCode, ...printed };
   } finally {
     process.env = ownEnv;
     process.exitCode = ownExitCode;
     Object.defineProperty(process, 'stdin', stdin);
-    process.stdout.write = writes.stdout;
-    process.stderr.write = writes.stderr;
+    for (const [i, name] of STREAMS.entries()) {
+      const own = ownStreams[i];
+      if (own) Object.defineProperty(process[name], 'write', own);
+      else Reflect.deleteProperty(process[name], 'write');
+    }
     for (const [i, name] of SIGNALS.entries()) {
       for (const handler of process.listeners(name)) {
         if (!handlers[i]?.has(handler)) process.off(name, handler);
