@@ -27,7 +27,18 @@ const FILE_TIMEOUT_MS = 10 * 60 * 1000;
 const EXIT_TIMEOUT_MS = Number(process.env['TEST_EXIT_TIMEOUT_MS'] ?? 10_000);
 const FILES_AT_ONCE = 2;
 /** These take longest and start first, so that no long file runs alone at the end. */
-const SLOWEST: readonly string[] = [];
+const SLOWEST: readonly string[] = [
+  'system/account-pages.test.ts',
+  'adapters/migrations.test.ts',
+  'system/service.test.ts',
+  'wire/conformance.test.ts',
+  'wire/http-fuzz.test.ts',
+  'wire/http.test.ts',
+  'system/import.test.ts',
+  'system/docs-page.test.ts',
+  'use-cases/credentials.test.ts',
+  'wire/refresh-cookie.test.ts',
+];
 /** Packing, deploying, backups and load: `npm run test:release`. */
 const RELEASE = 'release/';
 

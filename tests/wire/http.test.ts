@@ -150,12 +150,12 @@ for (const host of HTTP_HOSTS) {
   });
 
   documented('finds every field missing that is absent, empty or no string', async ({ url }) => {
-    const documented: [string, object, string][] = [
+    const needs: [string, object, string][] = [
       ['POST /register', ADA, 'Missing required fields'],
       ['POST /login', { email: ADA.email, password: ADA.password }, 'Missing email or password'],
       ['POST /refresh', { refresh_token: 'x' }, 'Missing refresh token'],
     ];
-    for (const [endpoint, sound, text] of documented) {
+    for (const [endpoint, sound, text] of needs) {
       for (const field of Object.keys(sound)) {
         for (const value of [...NOT_STRINGS, '', undefined]) {
           const json = { ...sound, [field]: value };
