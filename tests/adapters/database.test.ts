@@ -140,10 +140,13 @@ const sqlite = suite('A pool on SQLite');
 sqlite('keeps a log that survives a loss of power, and heeds foreign keys', () =>
   withDatabaseUrl('SQLite', async (url) => {
     const knex = openUrl(url);
-    assert.equal(await knex?.raw('PRAGMA journal_mode'), [{ journal_mode: 'wal' }]);
-    assert.equal(await knex?.raw('PRAGMA synchronous'), [{ synchronous: 2 }]);
-    assert.equal(await knex?.raw('PRAGMA foreign_keys'), [{ foreign_keys: 1 }]);
-    await knex?.destroy();
+    try {
+      assert.equal(await knex?.raw('PRAGMA journal_mode'), [{ journal_mode: 'wal' }]);
+      assert.equal(await knex?.raw('PRAGMA synchronous'), [{ synchronous: 2 }]);
+      assert.equal(await knex?.raw('PRAGMA foreign_keys'), [{ foreign_keys: 1 }]);
+    } finally {
+      await knex?.destroy();
+    }
   }),
 );
 
@@ -151,33 +154,36 @@ sqlite('loses nothing, and stops nothing, when somebody else holds the lock now 
   withDatabaseUrl('SQLite', async (url) => {
     const [knex, other] = [openUrl(url), openUrl(url)];
     if (knex === undefined || other === undefined) throw new Error('no pool');
-    await migrate(knex);
-    const one = knexRepositories(knex);
-    const locker = new Database(url.replace('sqlite:', ''));
-    const now = new Date();
-    const at = { dateCreated: now, lastUsed: now, expires: new Date(now.getTime() + 60_000) };
-    const session = (id: string) => ({ id, device: null, tokenId: null, ...at });
-    const insert = (name: string) => {
-      const email = canonicalEmail(`${name}@example.com`);
-      if (email === undefined) throw new Error('no email');
-      const account = { username: name, email, passwordHash: 'x', dateCreated: now };
-      return one.users.insert(account, session(`first of ${name}`));
-    };
-    for (let round = 0; round < 5; round += 1) {
-      locker.exec('BEGIN IMMEDIATE');
-      const writes = [insert(`a${round}`), insert(`b${round}`)];
-      await sleep(60);
-      locker.exec('COMMIT');
-      const [written] = await Promise.all(writes);
-      const id = written?.id ?? 0;
-      const name = `of round ${round}`;
-      assert.is(await one.sessions.insert({ ...session(name), userId: id }, 0), true);
-      // What was acknowledged is there for everybody else.
-      assert.ok(await knexRepositories(other).sessions.find(name));
-      assert.is(await knexRepositories(other).users.replacePasswordHash(id, 'x', 'y'), true);
+    try {
+      await migrate(knex);
+      const one = knexRepositories(knex);
+      const locker = new Database(url.replace('sqlite:', ''));
+      const now = new Date();
+      const at = { dateCreated: now, lastUsed: now, expires: new Date(now.getTime() + 60_000) };
+      const session = (id: string) => ({ id, device: null, tokenId: null, ...at });
+      const insert = (name: string) => {
+        const email = canonicalEmail(`${name}@example.com`);
+        if (email === undefined) throw new Error('no email');
+        const account = { username: name, email, passwordHash: 'x', dateCreated: now };
+        return one.users.insert(account, session(`first of ${name}`));
+      };
+      for (let round = 0; round < 5; round += 1) {
+        locker.exec('BEGIN IMMEDIATE');
+        const writes = [insert(`a${round}`), insert(`b${round}`)];
+        await sleep(60);
+        locker.exec('COMMIT');
+        const [written] = await Promise.all(writes);
+        const id = written?.id ?? 0;
+        const name = `of round ${round}`;
+        assert.is(await one.sessions.insert({ ...session(name), userId: id }, 0), true);
+        // What was acknowledged is there for everybody else.
+        assert.ok(await knexRepositories(other).sessions.find(name));
+        assert.is(await knexRepositories(other).users.replacePasswordHash(id, 'x', 'y'), true);
+      }
+      locker.close();
+    } finally {
+      await Promise.all([knex.destroy(), other.destroy()]);
     }
-    locker.close();
-    await Promise.all([knex.destroy(), other.destroy()]);
   }),
 );
 

@@ -130,12 +130,25 @@ metrics('show how many hashes run and wait, and the connections to the database'
       assert.is(samples.get('portcullis_hashes_waiting'), 0);
       assert.is(samples.get('portcullis_hashes_running'), 0);
       assert.is(samples.get('portcullis_hash_wait_seconds_count'), 4);
-      assert.ok((samples.get('portcullis_hash_wait_seconds_sum') ?? 0) > 0.01);
+      // One after the other: they wait for none, one, two and three hashes, and take four.
+      const waited = samples.get('portcullis_hash_wait_seconds_sum') ?? 0;
+      const took = samples.get('portcullis_hash_duration_seconds_sum') ?? 0;
+      assert.ok(took > 0.01);
+      assert.ok(waited > took, `${waited} s of waiting, ${took} s of hashing`);
       assert.is(samples.get('portcullis_database_pool_free'), 1);
       assert.ok((samples.get('portcullis_connections') ?? 0) > 0);
     },
   ),
 );
+
+metrics('keep the time that a hash waited apart from the time that it took', async () => {
+  const measured = new Metrics('1');
+  measured.onHash(2, 0.25);
+  measured.onHash(4, 0.5);
+  const samples = samplesOf(await measured.text());
+  assert.is(samples.get('portcullis_hash_wait_seconds_sum'), 6);
+  assert.is(samples.get('portcullis_hash_duration_seconds_sum'), 0.75);
+});
 
 metrics('tell faults from refusals, and pass both on as they are', async () => {
   const measured = new Metrics('1');

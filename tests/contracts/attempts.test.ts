@@ -47,6 +47,13 @@ function breakQueries(knex: Knex, { client }: HasClient): Knex {
   return knex;
 }
 
+/** The cases that an addition decides, which asks for the row in another way. */
+const ADDING = [
+  'gives no two of many at once the same count',
+  'loses a count when its time is over',
+  'gives a count no more time for what is added to it',
+];
+
 for (const name of ['SQLite', 'MariaDB'] as const) {
   const open = async (): Promise<OpenedCounter> => {
     const { one, other, close } = await openDatabases(name);
@@ -54,8 +61,10 @@ for (const name of ['SQLite', 'MariaDB'] as const) {
     const [first, second] = [withoutReturning(one), withoutReturning(other)];
     return { ...knexRepositories(first), other: knexRepositories(second), close };
   };
-  const title = `AttemptCounter on ${name} that returns no rows`;
-  runContract(title, attemptCounterContract(open), isAvailable(name));
+  // The others do not look at what an addition returns.
+  const cases = attemptCounterContract(open).filter((each) => ADDING.includes(each.name));
+  if (cases.length !== ADDING.length) throw new Error('a case has another name');
+  runContract(`AttemptCounter on ${name} that returns no rows`, cases, isAvailable(name));
 }
 
 /** A counter whose store takes writes or not, as it is told. */
@@ -289,15 +298,19 @@ const FAULTS: readonly { name: string; fault: Break; fails: readonly string[] }[
   },
 ];
 
-for (const { name, fault, fails } of FAULTS) {
-  faults(`catches an adapter that ${name}`, async () => {
-    const cases = attemptCounterContract(() => {
-      const sound = memoryRepositories().attempts;
-      const broken = () => withMethods(sound, fault(sound));
-      return { attempts: broken(), other: { attempts: broken() } };
-    });
-    assert.equal(await failedCases(cases), fails);
+// All at once, each on counters of its own: most of their time they wait for counts to pass.
+const found = FAULTS.map(async ({ fault }) => {
+  const cases = attemptCounterContract(() => {
+    const sound = memoryRepositories().attempts;
+    const broken = () => withMethods(sound, fault(sound));
+    return { attempts: broken(), other: { attempts: broken() } };
   });
+  const failed = await Promise.all(cases.map((each) => failedCases([each])));
+  return failed.flat();
+});
+
+for (const [i, { name, fails }] of FAULTS.entries()) {
+  faults(`catches an adapter that ${name}`, async () => assert.equal(await found[i], fails));
 }
 
 faults.run();

@@ -183,22 +183,34 @@ argon2('lets no refusal be quicker than kinds that it has measured, before the f
 });
 
 argon2('lets no refusal be quicker than a dearer hash of argon2, which it keeps', async () => {
-  const large = await new Argon2Hasher({ memoryKib: 65_536, passes: 4 }).hash('password');
-  const mixed = await new Argon2Hasher({ memoryKib: 32, passes: 2_000 }).hash('password');
+  const large = await new Argon2Hasher({ memoryKib: 16_384, passes: 4 }).hash('password');
+  const mixed = await new Argon2Hasher({ memoryKib: 32, passes: 1_000 }).hash('password');
+  const timeOf = async (work: () => Promise<unknown>) => {
+    const started = performance.now();
+    await work();
+    return performance.now() - started;
+  };
+  const refuse = (hasher: Argon2Hasher, hash: string | undefined) =>
+    timeOf(async () => assert.is(await hasher.verify(hash, 'wrong'), 'wrong'));
   for (const stored of [large, mixed]) {
-    const timeOf = async (hasher: Argon2Hasher, hash: string | undefined) => {
-      const started = performance.now();
-      assert.is(await hasher.verify(hash, 'wrong'), 'wrong');
-      return performance.now() - started;
+    const measuring = new Argon2Hasher(FAST);
+    const own = await measuring.hash('password');
+    // The least of some before and after the hasher has timed it, as the machine was then: what
+    // comes in between makes times longer only. It is far from a second, which nobody waits for.
+    const whole: number[] = [];
+    const sample = async () => {
+      const other = new Argon2Hasher(FAST);
+      for (let i = 0; i < 3; i += 1) whole.push(await refuse(other, stored));
     };
-    const hasher = new Argon2Hasher(FAST);
-    await hasher.measure([await hasher.hash('password'), stored]);
-    const whole = await timeOf(new Argon2Hasher(FAST), stored);
-    assert.ok((await timeOf(hasher, undefined)) > whole / 2);
-    assert.ok((await timeOf(hasher, await hasher.hash('password'))) > whole / 2);
-    const met = new Argon2Hasher(FAST);
-    await timeOf(met, stored);
-    assert.ok((await timeOf(met, undefined)) > whole / 2, 'once it was met');
+    await sample();
+    await measuring.measure([stored]);
+    await sample();
+    const least = Math.min(...whole);
+    assert.ok((await refuse(measuring, undefined)) > least / 2);
+    assert.ok((await refuse(measuring, own)) > least / 2);
+    const meeting = new Argon2Hasher(FAST);
+    const met = await refuse(meeting, stored); // The very time that it then has others wait for.
+    assert.ok((await refuse(meeting, undefined)) > met / 2, 'once it was met');
   }
   assert.is(await new Argon2Hasher(FAST).verify(large, 'password'), 'right');
 });
@@ -342,7 +354,7 @@ argon2('admits as much work as can run or wait, and more when some is done', asy
 });
 
 argon2('gives its place up when a hash fails', async () => {
-  // More memory than there is.
+  // More passes than argon2 takes.
   const hasher = new Argon2Hasher({ memoryKib: 8, passes: 2 ** 33, concurrency: 1, queue: 0 });
   for (let i = 0; i < 3; i += 1) assert.is(await outcome(hasher.hash('password')), 'fault');
 });

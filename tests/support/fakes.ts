@@ -31,11 +31,36 @@ export const ADA = {
   confirmPassword: 'correct horse',
 };
 
+export const CREDENTIALS = { email: ADA.email, password: ADA.password };
+
+export const EVE = { ...ADA, username: 'Eve', email: 'eve@example.com' };
+
+/** From the password of `ADA` to another one. */
+export const CHANGE = {
+  currentPassword: ADA.password,
+  password: 'battery staple',
+  confirmPassword: 'battery staple',
+};
+
 /** The use cases on fake ports, and what registering Ada there gave. */
 export async function withAda(policy?: Partial<Policy>) {
   const ports = fakePorts();
   const auth = createAuth(ports, { ...defaultPolicy, ...policy });
   return { ports, auth, ada: await auth.registerUser(ADA) };
+}
+
+/** Ada, and as `late` use cases under which her password changes while it is being proved. */
+export async function withOvertakenAda() {
+  const { auth, ports, ada } = await withAda();
+  const verify = ports.hasher.verify.bind(ports.hasher);
+  const changing = withMethods(ports.hasher, {
+    async verify(hash, given) {
+      const verdict = await verify(hash, given);
+      await auth.changePassword({ ...ada, ...CHANGE });
+      return verdict;
+    },
+  });
+  return { auth, ada, late: createAuth({ ...ports, hasher: changing }) };
 }
 
 /** A part that takes its time, as a database does: what is not waited for has not happened yet. */

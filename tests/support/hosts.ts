@@ -102,6 +102,16 @@ export const HTTP_HOSTS: readonly HttpHost[] = [
   }),
 ];
 
+/** One host of each adapter of HTTP, for what every host of the adapter passes on as it comes. */
+export const ONE_HOST_PER_ADAPTER: readonly HttpHost[] = [
+  'a router in an Express app',
+  'a fetch handler on node:http',
+].map((name) => {
+  const host = HTTP_HOSTS.find((each) => each.name === name);
+  if (host === undefined) throw new Error(`no host ${name}`);
+  return host;
+});
+
 type RouteHandler = (
   request: Request,
   context: { readonly params: Promise<{ readonly all: readonly string[] }> },

@@ -4,7 +4,6 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createConnection } from 'mysql2/promise';
 
 /** A new folder, for what one test keeps; `remove` takes it away again. */
 export function temporaryFolder(parent = tmpdir()): { readonly path: string; remove(): void } {
@@ -155,6 +154,8 @@ export async function mariadbServer(
     await ended;
   };
   const start = async () => {
+    // Loaded here: most programs that need this file start no server.
+    const { createConnection } = await import('mysql2/promise');
     server = spawn(
       daemon,
       [

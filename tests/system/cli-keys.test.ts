@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -68,52 +68,80 @@ async function after(env: Readonly<Record<string, string>>, { set, unset }: Step
   return Object.fromEntries([...rest, ...keyed]);
 }
 
-const STARTS = {
-  'a secret': { JWT_SECRET: SECRET },
-  'a secret and an older one': { JWT_SECRET: SECRET, JWT_PREVIOUS_SECRETS: `${SECRET}older` },
-  'a key of RSA': undefined,
+/** Settings to rotate from, and those of before them, whose tokens must hold as well. */
+const STARTS: Readonly<Record<string, (folder: string) => Promise<readonly Settings[]>>> = {
+  'a secret': async () => [{ JWT_SECRET: SECRET }],
+  'a secret and an older one': async () => [
+    { JWT_SECRET: `${SECRET}older` },
+    { JWT_SECRET: SECRET, JWT_PREVIOUS_SECRETS: `${SECRET}older` },
+  ],
+  'a key of RSA': async (folder) => [{ JWT_PRIVATE_KEY_FILE: await rsaKey(folder, 'old key') }],
+  'a key of RSA and an older one': async (folder) => {
+    const [older, old] = [await rsaKey(folder, 'older'), await rsaKey(folder, 'old key')];
+    return [
+      { JWT_PRIVATE_KEY_FILE: older },
+      { JWT_PRIVATE_KEY_FILE: old, JWT_PREVIOUS_KEY_FILES: older },
+    ];
+  },
+  'a secret and an older key of RSA': async (folder) => {
+    const older = await rsaKey(folder, 'older');
+    return [{ JWT_PRIVATE_KEY_FILE: older }, { JWT_SECRET: SECRET, JWT_PREVIOUS_KEY_FILES: older }];
+  },
 };
+
+type Settings = Readonly<Record<string, string>>;
+
+async function rsaKey(folder: string, name: string): Promise<string> {
+  const file = join(folder, `${name}.pem`);
+  await generateKey(file, 'rs256');
+  return file;
+}
+
 for (const [what, start] of Object.entries(STARTS)) {
   keys(`and rotates from ${what} in three steps, in which nobody is signed out`, async () => {
     const folder = temporaryFolder();
     try {
-      const rsa = join(folder.path, 'old key.pem');
-      await generateKey(rsa, 'rs256');
-      const file = join(folder.path, "the new one's.pem");
-      let env: Record<string, string> = {
-        DATABASE_URL: `sqlite:${join(folder.path, 'p.sqlite')}`,
-        ...(start ?? { JWT_PRIVATE_KEY_FILE: rsa }),
-      };
+      const DATABASE_URL = `sqlite:${join(folder.path, 'p.sqlite')}`;
       const tokens: string[] = [];
-      /** As the service would take and make them with these settings. */
-      const tryAll = async () => {
-        const composition = await compose(readConfig(env));
-        const issuer = composition.part('tokens');
-        const now = new Date();
-        for (const token of tokens) assert.ok(await issuer.verifyRefreshToken(token, now));
-        const claims = { userId: 1, sessionId: 'session', tokenId: `token-${tokens.length}` };
-        tokens.push(await issuer.issueRefreshToken(claims, now, new Date(now.getTime() + 60_000)));
-        await composition.close();
+      /** Holds the service with these settings to all tokens, and makes one with them. */
+      const tryAll = async (env: Settings) => {
+        const composition = await compose(readConfig({ ...env, DATABASE_URL }));
+        try {
+          const issuer = composition.part('tokens');
+          const now = new Date();
+          for (const token of tokens) assert.ok(await issuer.verifyRefreshToken(token, now));
+          const claims = { userId: 1, sessionId: 'session', tokenId: `token-${tokens.length}` };
+          const expires = new Date(now.getTime() + 60_000);
+          tokens.push(await issuer.issueRefreshToken(claims, now, expires));
+        } finally {
+          await composition.close();
+        }
       };
-      await tryAll();
-      for (const step of [1, 2]) {
-        const { data, lines } = await rotateKey(file, 'es256', env);
-        assert.is((data as Step).step, step);
+      const starts = await start(folder.path);
+      for (const settings of starts) await tryAll(settings);
+      let env: Record<string, string> = { ...starts.at(-1), DATABASE_URL };
+      const file = join(folder.path, "the new one's.pem");
+      /** Rotates to the key by this name of its file, and goes on with the settings of the step. */
+      const rotate = async (name: string): Promise<number> => {
+        const { data, lines } = await rotateKey(name, 'es256', env);
         assert.not.match(lines.join('\n'), SECRET);
         env = await after(env, data as Step);
-        await tryAll();
-      }
+        return (data as Step).step;
+      };
+      assert.is(await rotate(file), 1);
+      await tryAll(env);
+      // The same file by another name is the same key.
+      assert.is(await rotate(relative(process.cwd(), file)), 2);
+      await tryAll(env);
       const [header = ''] = tokens.at(-1)?.split('.') ?? [];
       assert.match(Buffer.from(header, 'base64url').toString(), 'ES256');
-      const last = await rotateKey(file, 'es256', env);
-      assert.is((last.data as Step).step, 3);
-      env = await after(env, last.data as Step);
+      assert.is(await rotate(file), 3);
       assert.equal(
         Object.keys(env).filter((name) => name.startsWith('JWT_')),
         ['JWT_PRIVATE_KEY_FILE'],
       );
-      tokens.splice(0, 2); // Of the old key: by then their time is over.
-      await tryAll();
+      tokens.splice(0, starts.length + 1); // Of the old keys: by then their time is over.
+      await tryAll(env);
     } finally {
       folder.remove();
     }

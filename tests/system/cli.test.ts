@@ -8,14 +8,14 @@ import * as assert from 'uvu/assert';
 import { readConfig } from '../../src/adapters/config/config.ts';
 import { portcullis } from '../../src/cli/commands.ts';
 import { serve } from '../../src/serve.ts';
-import { cli, done, json } from '../support/cli.ts';
+import { cli, done, json, start } from '../support/cli.ts';
 import { temporaryFolder } from '../support/programs.ts';
 import { ADA, call, CLI, registered, startProgram, TEST_ENV } from '../support/service.ts';
 import { isAvailable, openUrl, type StoreName, withDatabaseUrl } from '../support/stores.ts';
 
 const command = suite('The command line');
 
-/** What it says of itself, or of how it was asked, in this process. */
+/** Runs a command that only prints help, the version or an error of usage. */
 async function usage(args: readonly string[]): Promise<{ exitCode: number; text: string }> {
   const program = portcullis();
   const texts: string[] = [];
@@ -42,7 +42,7 @@ command('tells how it is used', async () => {
     assert.is(said.exitCode, 0);
     assert.match(said.text, text);
   }
-  const { code, stdout } = await cli(['users', '--help']);
+  const { code, stdout } = await start(['users', '--help']).output;
   assert.is(code, 0);
   assert.match(stdout, 'Usage: portcullis users');
 });
@@ -50,7 +50,8 @@ command('tells how it is used', async () => {
 command('tells its version, which is that of the package', async () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
   assert.equal(await usage(['--version']), { exitCode: 0, text: `${version}\n` });
-  assert.is(await done(['--version']), `${version}\n`);
+  const { code, stdout } = await start(['--version']).output;
+  assert.equal([code, stdout], [0, `${version}\n`]);
 });
 
 command('knows who asked wrongly', async () => {
@@ -71,11 +72,11 @@ command('knows who asked wrongly', async () => {
     assert.is(said.exitCode, 1, args.join(' '));
     assert.match(said.text, text);
   }
-  const { code, stdout, stderr } = await cli(['user']);
+  const { code, stdout, stderr } = await start(['user']).output;
   assert.is(code, 2);
   assert.is(stdout, '');
   assert.match(stderr, "unknown command 'user'");
-  const wrong = await cli(['users', 'list', '--limit', 'x', '--json']);
+  const wrong = await start(['users', 'list', '--limit', 'x', '--json']).output;
   assert.is(wrong.code, 2);
   assert.match((JSON.parse(wrong.stdout) as { error: string }).error, 'It is no whole number');
   assert.match(wrong.stderr, 'It is no whole number');
@@ -100,7 +101,7 @@ command('refuses in one line on standard error what cannot be done', async () =>
   const folder = temporaryFolder();
   try {
     const DATABASE_URL = `sqlite:${join(folder.path, 'p.sqlite')}`;
-    const { code, stdout, stderr } = await cli(['users', 'list'], { DATABASE_URL });
+    const { code, stdout, stderr } = await start(['users', 'list'], { DATABASE_URL }).output;
     assert.is(code, 1);
     assert.is(stdout, '');
     assert.match(stderr, /^Not done: \S+p.sqlite is not there: portcullis migrate makes it\n$/);
@@ -188,36 +189,89 @@ async function withUsers(
 
 const CREATE = ['users', 'create', 'ADA@example.com', 'Ada', '--password-stdin'];
 
-command('looks after users while the service runs', () =>
+/** Registers Ada by the command, as an administrator, and gives her id. */
+async function createAda(env: Readonly<Record<string, string>>): Promise<string> {
+  const created = await json([...CREATE, '--role', 'admin'], env, 'correct horse\n');
+  return String(Reflect.get(Object(created), 'id'));
+}
+
+async function login(url: string, password: string): Promise<number> {
+  return (await call(url, 'POST /login', { json: { email: ADA.email, password } })).status;
+}
+
+command('creates a user, by the rules of a registration', () =>
   withUsers('SQLite', async (env, url) => {
-    const login = async (password: string) =>
-      (await call(url, 'POST /login', { json: { email: ADA.email, password } })).status;
-    const created = await json([...CREATE, '--role', 'admin'], env, 'correct horse\n');
-    const { id, date_created, ...ada } = created as Record<string, unknown>;
+    const args = [...CREATE, '--role', 'admin', '--json'];
+    const { code, stdout, stderr } = await start(args, env, 'correct horse\n').output;
+    assert.equal([code, stderr], [0, '']);
+    const { id, date_created, ...ada } = JSON.parse(stdout) as Record<string, unknown>;
+    assert.type(id, 'number');
     assert.equal(ada, { username: 'Ada', email: ADA.email, role: 'admin', disabled: false });
     assert.match(String(date_created), /^20.*Z$/);
-    const user = String(id);
-    assert.is(await login('correct horse'), 200);
-    const [taken, short] = await Promise.all([
-      cli(CREATE, env, 'correct horse\n'),
-      cli(CREATE, env, 'short'),
-    ]);
+    assert.is(await login(url, 'correct horse'), 200);
+    const taken = await cli(CREATE, env, 'correct horse\n');
     assert.match(taken.stderr, 'Not done: Email already registered');
+    const short = await cli(CREATE, env, 'short');
     assert.match(short.stderr, 'Not done: Password must be at least 8 characters');
+  }),
+);
 
+command('disables and enables a user while the service runs', () =>
+  withUsers('SQLite', async (env, url) => {
+    const user = await createAda(env);
     assert.match(await done(['users', 'disable', user], env), 'Disabled');
-    assert.is(await login('correct horse'), 401);
+    assert.is(await login(url, 'correct horse'), 401);
     assert.match(await done(['users', 'enable', ADA.email], env), 'Enabled');
+    assert.is(await login(url, 'correct horse'), 200);
+  }),
+);
+
+command('sets a password while the service runs, and ends the sessions', () =>
+  withUsers('SQLite', async (env, url) => {
+    const user = await createAda(env);
+    const { json: signedIn } = await call(url, 'POST /login', {
+      json: { email: ADA.email, password: 'correct horse' },
+    });
     const setPassword = ['users', 'set-password', user, '--password-stdin'];
-    assert.match(await done(setPassword, env, 'battery staple\r\n'), 'every session has ended');
-    assert.is(await login('correct horse'), 401);
-    assert.is(await login('battery staple'), 200);
+    const { code, stdout } = await start(setPassword, env, 'battery staple\r\n').output;
+    assert.is(code, 0);
+    assert.match(stdout, 'every session has ended');
+    assert.is(await login(url, 'correct horse'), 401);
+    assert.is(await login(url, 'battery staple'), 200);
+    const refresh_token: unknown = Reflect.get(Object(signedIn), 'refresh_token');
+    const { status } = await call(url, 'POST /refresh', { json: { refresh_token } });
+    assert.is(status, 401);
+  }),
+);
+
+command('takes no password of two lines, nor one that has no end', () =>
+  withUsers('SQLite', async (env) => {
+    for (const [input, reason] of [
+      ['correct horse\nbattery staple\n', 'standard input holds more than one line'],
+      ['x'.repeat(5_000), 'standard input holds more than a password'],
+    ] as const) {
+      const { code, stderr } = await cli(CREATE, env, input);
+      assert.equal([code, stderr], [1, `Not done: ${reason}\n`]);
+    }
+    assert.is(await done(['users', 'list'], env), '');
+  }),
+);
+
+command('gives a user a role', () =>
+  withUsers('SQLite', async (env) => {
+    const user = await createAda(env);
+    assert.match(await done(['users', 'show', ADA.email], env), /^role +admin$/m);
     await done(['users', 'set-role', user, 'user'], env);
     assert.match(await done(['users', 'show', ADA.email], env), /^role +user$/m);
+  }),
+);
 
+command('lists users, in parts too, and prints no control character of a name', () =>
+  withUsers('SQLite', async (env, url) => {
+    const id = Number(await createAda(env));
     await registered(url, { email: 'bob@example.com', username: 'Bob\u202E' });
     const list = await done(['users', 'list'], env);
-    assert.match(list, /^\d+ +\S+Z +user +ada@example.com +Ada\n\d+ .*bob@example.com +Bob\\u/);
+    assert.match(list, /^\d+ +\S+Z +admin +ada@example.com +Ada\n\d+ .*bob@example.com +Bob\\u/);
     const { users, next } = (await json(['users', 'list', '--limit', '1'], env)) as {
       readonly users: readonly { readonly email: string }[];
       readonly next: number | null;
@@ -227,9 +281,17 @@ command('looks after users while the service runs', () =>
       [ADA.email],
     );
     assert.is(next, id);
+    const { stdout } = await start(['users', 'list'], env).output;
+    assert.is(stdout, list, 'into a pipe too');
+  }),
+);
 
-    const unasked = await cli(['users', 'delete', user], env);
-    assert.match(unasked.stderr, '--yes says that you mean it');
+command('deletes a user only where --yes says so', () =>
+  withUsers('SQLite', async (env) => {
+    const user = await createAda(env);
+    const refused = await cli(['users', 'delete', user], env);
+    assert.match(refused.stderr, '--yes says that you mean it');
+    assert.match(await done(['users', 'show', user], env), ADA.email);
     assert.match(await done(['users', 'delete', user, '--yes'], env), 'Deleted: ada@example.com');
     const gone = await cli(['users', 'show', user], env);
     assert.match(gone.stderr, 'Not done: User not found');

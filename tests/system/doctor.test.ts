@@ -13,7 +13,8 @@ import type { AuditRecord } from '../../src/application/index.ts';
 import { SECRET } from '../support/fakes.ts';
 import { LEGACY_HASHES } from '../support/legacy-hashes.ts';
 import { mariadbServer, temporaryFolder } from '../support/programs.ts';
-import { examine } from '../support/service.ts';
+import { examine as examineByProcess, type Verdict } from '../support/service.ts';
+import { cli } from '../support/cli.ts';
 import { isAvailable, type StoreName, withDatabases, withDatabaseUrl } from '../support/stores.ts';
 
 const RECORD: AuditRecord = {
@@ -31,12 +32,20 @@ const RECORD: AuditRecord = {
 /** Settings of production with which nothing is wrong. */
 const SOUND = { NODE_ENV: 'production', JWT_SECRET: SECRET };
 
+/** What the doctor says of these settings. */
+async function examine(env: Readonly<Record<string, string>>): Promise<Verdict> {
+  const { code, stdout, stderr } = await cli(['doctor'], env);
+  const text = `${stdout}${stderr}`.trim();
+  const unsafe = text.split('\n').filter((line) => line.startsWith('UNSAFE'));
+  return { code: Number(code), text, unsafe };
+}
+
 const doctor = suite('The doctor');
 
 doctor('finds nothing unsafe in development without settings, and makes nothing', async () => {
   const folder = temporaryFolder();
   try {
-    const { code, text, unsafe } = await examine({}, folder.path);
+    const { code, text, unsafe } = await examineByProcess({}, folder.path);
     assert.equal(unsafe, []);
     assert.is(code, 0);
     assert.match(text, /^note +DATABASE_URL must be set.*production/m);
@@ -61,7 +70,8 @@ for (const [what, env] of Object.entries(UNSAFE_SETTINGS)) {
   doctor(`finds unsafe: ${what}`, async () => {
     const folder = temporaryFolder();
     try {
-      const { code, unsafe } = await examine(env, folder.path);
+      const DATABASE_URL = `sqlite:${join(folder.path, 'p.sqlite')}`;
+      const { code, unsafe } = await examine({ DATABASE_URL, ...env });
       assert.match(unsafe.join('\n'), what);
       assert.is(code, 1);
       assert.not.match(unsafe.join('\n'), 'short');
@@ -120,7 +130,7 @@ doctor("finds files with secrets that are everybody's to read", async () => {
 
 doctor('says that a database cannot be reached', async () => {
   const DATABASE_URL = 'mysql://auth:canary@127.0.0.1:1/auth';
-  const { code, unsafe } = await examine({ ...SOUND, DATABASE_URL });
+  const { code, unsafe } = await examineByProcess({ ...SOUND, DATABASE_URL });
   assert.match(unsafe.join('\n'), /DATABASE_URL cannot be used: .*ECONNREFUSED/);
   assert.is(code, 1);
   assert.not.match(unsafe.join('\n'), 'canary');

@@ -100,7 +100,7 @@ for (const name of STORES) {
       while ((await linesDone()) < least) await sleep(2);
       await sleep(Math.random() * 30);
       run.kill('SIGKILL');
-      assert.is((await run.said).code, 'SIGKILL');
+      assert.is((await run.output).code, 'SIGKILL');
       // What is noted and what is there are of one transaction.
       const line = await linesDone();
       assert.ok(line < count, 'it was not over yet');
@@ -133,7 +133,7 @@ for (const name of STORES) {
   it('goes on where nobody reads how far it is', async (knex, env, file) => {
     const run = start(['users', 'import', file(csv(1_000))], env);
     run.closeStderr();
-    const { code, stdout } = await run.said;
+    const { code, stdout } = await run.output;
     assert.is(code, 1, 'lines were refused');
     assert.match(stdout, '990 users imported, 10 lines refused\n');
     assert.is((await knex('users').pluck('id')).length, 990);
@@ -257,7 +257,7 @@ for (const name of STORES) {
     try {
       const run = start(['users', 'import', file(csv(3_000))], env);
       let isOver = false;
-      const over = run.said.finally(() => (isOver = true));
+      const over = run.output.finally(() => (isOver = true));
       while (!run.progress().includes('imported')) await sleep(5);
       let others = 0;
       while (!isOver) {
@@ -463,7 +463,7 @@ files('that is stopped by Ctrl-C keeps what it has, and says how to go on', () =
       const run = start(['users', 'import', path], { DATABASE_URL });
       while (!run.progress().includes('imported')) await sleep(5);
       run.kill('SIGINT');
-      const { code, stderr } = await run.said;
+      const { code, stderr } = await run.output;
       assert.is(code, 1);
       const [, line] = /stopped after line (\d+): the same again/.exec(stderr) ?? [];
       const noted = await knex?.('users_imports').first<{ line: number }>('line');

@@ -8,6 +8,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { getPriority } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
@@ -106,10 +107,16 @@ service('has a thread for each hash at once, which gives way to the one that ans
       return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
     };
     const nices = () => readdirSync(`/proc/${pid}/task`).map(niceOf);
-    const isLowered = () => nices().filter((nice) => nice === 10).length === 9;
+    // The tests themselves may have been started with a lower priority.
+    const own = getPriority();
+    const lowered = Math.max(own, 10);
+    const isLowered = () => {
+      const { length } = nices().filter((nice) => nice === lowered);
+      return own < lowered ? length === 9 : length >= 9;
+    };
     for (let tries = 0; !isLowered() && tries < 100; tries += 1) await sleep(20);
     assert.ok(isLowered(), nices().join());
-    assert.is(niceOf(String(pid)), 0);
+    assert.is(niceOf(String(pid)), own, 'the main thread gives way to nobody');
     await registered(program.url);
     assert.is(await program.end('SIGTERM'), 0);
   }),
@@ -460,6 +467,8 @@ async function assertTwoAgree(env: Readonly<Record<string, string>>): Promise<vo
 /** The documented 500 at /login and /register, within 5 s. */
 async function assertDown(url: string): Promise<void> {
   const started = performance.now();
+  // By how much this process comes too late to look at the clock, which is no fault of the service.
+  const late = sleep(4_500).then(() => performance.now() - started - 4_500);
   const [login, register] = await Promise.all([
     call(url, 'POST /login', { json: ADA }),
     call(url, 'POST /register', { json: ADA }),
@@ -469,7 +478,8 @@ async function assertDown(url: string): Promise<void> {
     `${register.status} ${register.text}`,
     '500 {"message":"Database error occurred. Please try again."}',
   );
-  assert.ok(performance.now() - started < 5_000);
+  const took = performance.now() - started;
+  assert.ok(took < 5_000 + (took < 5_000 ? 0 : await late), `${took} ms`);
 }
 
 /** Back, on the first try or soon after: connections that broke are found out one by one. */

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import Database from 'libsql';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { handles } from '../../bench/measure.ts';
@@ -141,18 +142,26 @@ for (const [signal, who] of [
 ] as const) {
   workers(`${signal} to ${who} lets all finish what they do, and leaves none behind`, () =>
     withDatabaseUrl('SQLite', async (databaseUrl) => {
-      // Half a second of hashing: the requests are under way when the signal comes.
-      const cost = { ARGON2_MEMORY_KIB: '65536', ARGON2_PASSES: '6', ARGON2_PARALLELISM: '1' };
-      const program = await start(databaseUrl, cost);
+      const program = await start(databaseUrl, { METRICS_PORT: '0', RATE_LIMIT: 'off' });
       const pids = workersOf(program);
-      const sockets = () => pids.map(socketsOf).reduce((one, other) => one + other);
-      const before = sockets();
+      const metricsUrl = () => /metrics: (\S+)/.exec(program.output())?.[1] ?? '';
+      await until('the metrics have an address', () => metricsUrl() !== '');
+      // The write lock holds the requests under way: none is over when the signal comes, and none is
+      // still on its way. Without limits nothing is written before the hash, which tells that.
+      const locker = new Database(databaseUrl.replace('sqlite:', ''));
+      locker.exec('BEGIN IMMEDIATE');
       const under = ['ada', 'bob', 'eve'].map((name) =>
         registered(program.url, { email: `${name}@example.com` }),
       );
-      await until('all are with a worker', () => sockets() >= before + under.length);
+      await until('all have their hash and wait for the lock', async () => {
+        const text = await (await fetch(metricsUrl())).text();
+        const [, hashes] = /^portcullis_hash_wait_seconds_count (\d+)$/m.exec(text) ?? [];
+        return Number(hashes) === under.length;
+      });
       if (who === 'every process') for (const pid of pids) process.kill(pid, signal);
       const ended = program.end(signal);
+      locker.exec('COMMIT');
+      locker.close();
       assert.is((await Promise.all(under)).length, 3);
       assert.is(await ended, 0);
       await until('no worker is left', () => !pids.some(isThere));

@@ -6,7 +6,7 @@ import {
   PruneAll,
   type PruneAllPorts,
 } from '../../src/application/index.ts';
-import { ADA, withAda, withMethods } from '../support/fakes.ts';
+import { ADA, REFRESH_TOKEN_TTL, withAda, withMethods } from '../support/fakes.ts';
 
 const DAY_SECONDS = 24 * 60 * 60;
 const YEAR_SECONDS = 365 * DAY_SECONDS;
@@ -94,3 +94,16 @@ prune('removes nothing while the clocks differ by more than a minute', async () 
 });
 
 prune.run();
+
+const expired = suite('PruneExpired');
+
+expired('removes what has expired, a bounded part at a time', async () => {
+  const { auth, ports } = await withAda();
+  for (let i = 0; i < 4; i += 1) await auth.login(ADA);
+  assert.is(await auth.pruneExpired(), 0);
+  ports.clock.advance(REFRESH_TOKEN_TTL);
+  assert.is(await auth.pruneExpired({ limit: 3 }), 3);
+  assert.is(await auth.pruneExpired({ limit: 3 }), 2);
+});
+
+expired.run();

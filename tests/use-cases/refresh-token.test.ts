@@ -1,8 +1,15 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createAuth } from '../../src/application/index.ts';
+import { type Auth, createAuth } from '../../src/application/index.ts';
 import { rejectsWith } from '../support/expect.ts';
-import { ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL, withAda, withMethods } from '../support/fakes.ts';
+import {
+  ACCESS_TOKEN_TTL,
+  CREDENTIALS,
+  EVE,
+  REFRESH_TOKEN_TTL,
+  withAda,
+  withMethods,
+} from '../support/fakes.ts';
 
 const refresh = suite('RefreshToken');
 
@@ -57,12 +64,7 @@ refresh('refuses an access token, and anything else', async () => {
 
 refresh("refuses a token whose session is gone, or is another user's", async () => {
   const { auth, ports, ada } = await withAda();
-  const eve = await auth.registerUser({
-    username: 'Eve',
-    email: 'eve@example.com',
-    password: 'correct horse',
-    confirmPassword: 'correct horse',
-  });
+  const eve = await auth.registerUser(EVE);
   const now = ports.clock.now();
   const expires = new Date(now.getTime() + 60_000);
   const { sessionId } = await auth.authorize(eve);
@@ -84,4 +86,69 @@ refresh('says that the user is gone before it says that the session is', async (
   await rejectsWith(auth.refreshToken({ refreshToken }), 'user_not_found');
 });
 
+const rotation = suite('RefreshToken with rotation');
+const ROTATING = { refreshRotation: true } as const;
+
+async function rotate(auth: Auth, refreshToken: string): Promise<string> {
+  const refreshed = await auth.refreshToken({ refreshToken });
+  assert.equal(Object.keys(refreshed).toSorted(), ['accessToken', 'refreshToken']);
+  return refreshed.refreshToken ?? '';
+}
+
+rotation('replaces the refresh token each time, but not the end of the session', async () => {
+  const { auth, ports, ada } = await withAda(ROTATING);
+  let token = ada.refreshToken;
+  for (let i = 0; i < 3; i += 1) {
+    ports.clock.advance(60);
+    const next = await rotate(auth, token);
+    assert.is.not(next, token);
+    token = next;
+  }
+  ports.clock.advance(REFRESH_TOKEN_TTL - 180);
+  await rejectsWith(auth.refreshToken({ refreshToken: token }), 'invalid_refresh_token');
+});
+
+rotation('gives a retry the very same successor for ten seconds', async () => {
+  const { auth, ports, ada } = await withAda(ROTATING);
+  const successor = await rotate(auth, ada.refreshToken);
+  ports.clock.advance(10);
+  assert.is(await rotate(auth, ada.refreshToken), successor);
+  await rotate(auth, successor);
+});
+
+rotation('ends the session when a replaced token comes later, successor and all', async () => {
+  const { auth, ports, ada } = await withAda(ROTATING);
+  const phone = await auth.login(CREDENTIALS);
+  const refreshToken = await rotate(auth, ada.refreshToken);
+  ports.clock.advance(11);
+  await rejectsWith(auth.refreshToken(ada), 'invalid_refresh_token');
+  await rejectsWith(auth.refreshToken({ refreshToken }), 'invalid_refresh_token');
+  await auth.refreshToken(phone);
+});
+
+rotation('makes one successor of fifty parallel refreshes', async () => {
+  const { auth, ada } = await withAda(ROTATING);
+  const successors = await Promise.all(
+    Array.from({ length: 50 }, () => rotate(auth, ada.refreshToken)),
+  );
+  assert.is(new Set(successors).size, 1);
+  await rotate(auth, successors[0] ?? '');
+});
+
+rotation('goes on although the clock was set back', async () => {
+  const { auth, ports, ada } = await withAda(ROTATING);
+  ports.clock.advance(-4); // As another machine's may be.
+  const successor = await rotate(auth, ada.refreshToken);
+  await rotate(auth, successor);
+});
+
+rotation('leaves replaced tokens replaced when it is turned off', async () => {
+  const { auth, ports, ada } = await withAda(ROTATING);
+  const refreshToken = await rotate(auth, ada.refreshToken);
+  const still = createAuth(ports);
+  await rejectsWith(still.refreshToken(ada), 'invalid_refresh_token');
+  assert.equal(Object.keys(await still.refreshToken({ refreshToken })), ['accessToken']);
+});
+
 refresh.run();
+rotation.run();

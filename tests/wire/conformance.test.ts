@@ -16,7 +16,7 @@ import {
 import { elementsOf } from '../../src/testing/http/json-list.ts';
 import { checkedAnswers, documentedFetch } from '../support/documented.ts';
 import { fakePorts } from '../support/fakes.ts';
-import { HTTP_HOSTS } from '../support/hosts.ts';
+import { HTTP_HOSTS, type HttpHost, ONE_HOST_PER_ADAPTER } from '../support/hosts.ts';
 
 /** What each failing case said, by its name. */
 async function failures(cases: readonly Case[]): Promise<Map<string, string>> {
@@ -27,10 +27,21 @@ async function failures(cases: readonly Case[]): Promise<Map<string, string>> {
   return failed;
 }
 
+/** A Map would be printed as `{}`: this names the case. */
+async function assertHolds(cases: readonly Case[]): Promise<void> {
+  assert.equal([...(await failures(cases))], []);
+}
+
 const ours = suite('The HTTP contract');
 
+/** What others may read is decided by neither host nor store: on most hosts one value will do. */
+const accessesOf = (host: HttpHost) =>
+  ONE_HOST_PER_ADAPTER.includes(host)
+    ? (['public', 'authenticated', 'admin', 'disabled'] as const)
+    : (['public'] as const);
+
 for (const host of HTTP_HOSTS) {
-  for (const usersAccess of ['public', 'authenticated', 'admin', 'disabled'] as const) {
+  for (const usersAccess of accessesOf(host)) {
     const title = `is kept by ${host.name}, where the list of users is ${usersAccess}`;
     const test = () =>
       host.with({ env: { USERS_ACCESS: usersAccess } }, async ({ url, part }) => {
@@ -51,7 +62,7 @@ for (const host of HTTP_HOSTS) {
           fetch: documentedFetch(url),
         });
         assert.ok(cases.length > (scope === 'everything' ? 50 : 25), `${cases.length} cases`);
-        assert.equal(await failures(cases), new Map());
+        await assertHolds(cases);
         const checked = checkedAnswers() - before;
         assert.ok(checked > cases.length, `${checked} answers as documented`);
         if (knex) assert.equal(await knex('users').pluck('email'), [], 'and nobody is left behind');
@@ -158,7 +169,7 @@ ours('looks at a list of any length as it comes', async () => {
     date_created: '2026-01-02T03:04:05.678Z',
   };
   const handler = fetchHandler(createAuth(fakePorts()));
-  const rest = 20_000;
+  let rest = 20_000;
   let tail = ']';
   let last: object = user;
   const list = (own: string) => {
@@ -191,6 +202,7 @@ ours('looks at a list of any length as it comes', async () => {
     return (await failures(cases.filter((each) => each.name === name))).get(name);
   };
   assert.is(await told(), undefined);
+  rest = 500; // Enough for what is wrong at the end.
   last = { ...user, password: 'canary' };
   assert.is(await told(), undefined);
   last = { ...user, password: 7, confirm_password: 'canary' };
@@ -739,7 +751,7 @@ others('keeps the contract of the document, and not what we have decided', async
   try {
     const { port } = server.address() as { port: number };
     const url = `http://localhost:${port}/`;
-    assert.equal(await failures(conformance(url, { deleteUser })), new Map());
+    await assertHolds(conformance(url, { deleteUser }));
     const failed = await failures(conformance(url, { deleteUser, scope: 'everything' }));
     assert.ok(failed.size > 15, `${failed.size} decisions`);
   } finally {

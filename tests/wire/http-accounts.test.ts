@@ -283,22 +283,28 @@ processes('remove sessions that have expired, both at once', () =>
     await before.end('SIGTERM');
     const knex = openUrl(databaseUrl);
     if (knex === undefined) throw new Error('no pool');
-    const [{ user_id }] = (await knex('sessions').select('user_id')) as [{ user_id: number }];
-    const past = { date_created: '2020-01-01T00:00:00.000Z', expires: '2020-02-01T00:00:00.000Z' };
-    const rows = Array.from({ length: 2_500 }, (_, i) => ({ id: `old-${i}`, user_id, ...past }));
-    for (let i = 0; i < rows.length; i += 100) {
-      await knex('sessions').insert(rows.slice(i, i + 100));
+    try {
+      const [{ user_id }] = (await knex('sessions').select('user_id')) as [{ user_id: number }];
+      const past = {
+        date_created: '2020-01-01T00:00:00.000Z',
+        expires: '2020-02-01T00:00:00.000Z',
+      };
+      const rows = Array.from({ length: 2_500 }, (_, i) => ({ id: `old-${i}`, user_id, ...past }));
+      for (let i = 0; i < rows.length; i += 100) {
+        await knex('sessions').insert(rows.slice(i, i + 100));
+      }
+      const both = await Promise.all([startProgram(env), startProgram(env)]);
+      let left: unknown[] = rows;
+      for (let tries = 0; tries < 100 && left.length > 1; tries += 1) {
+        await sleep(50);
+        left = await knex('sessions').select('id');
+      }
+      assert.is(left.length, 1);
+      assert.is((await refresh(both[0].url, { refresh_token })).status, 200);
+      await Promise.all(both.map(({ end }) => end('SIGTERM')));
+    } finally {
+      await knex.destroy();
     }
-    const both = await Promise.all([startProgram(env), startProgram(env)]);
-    let left: unknown[] = rows;
-    for (let tries = 0; tries < 100 && left.length > 1; tries += 1) {
-      await sleep(50);
-      left = await knex('sessions').select('id');
-    }
-    assert.is(left.length, 1);
-    assert.is((await refresh(both[0].url, { refresh_token })).status, 200);
-    await knex.destroy();
-    await Promise.all(both.map(({ end }) => end('SIGTERM')));
   }),
 );
 

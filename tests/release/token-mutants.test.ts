@@ -1,0 +1,3 @@
+import { fuzzTokens } from '../support/token-mutants.ts';
+
+fuzzTokens('All mutants of a token', 1);

@@ -1,0 +1,40 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { rejectsWith } from '../support/expect.ts';
+import { ADA, CHANGE, CREDENTIALS, withAda, withOvertakenAda } from '../support/fakes.ts';
+
+const account = suite('DeleteAccount');
+
+account('erases the user, whose tokens then say so, and frees the address', async () => {
+  const { auth, ada } = await withAda();
+  const phone = await auth.login(CREDENTIALS);
+  await auth.deleteAccount({ ...ada, password: ADA.password });
+  for (const tokens of [ada, phone]) {
+    await rejectsWith(auth.authorize(tokens), 'user_not_found');
+    await rejectsWith(auth.refreshToken(tokens), 'user_not_found');
+  }
+  await rejectsWith(auth.login(CREDENTIALS), 'invalid_credentials');
+  await rejectsWith(auth.deleteAccount({ ...ada, password: ADA.password }), 'user_not_found');
+  const again = await auth.registerUser(ADA);
+  assert.is.not(again.user.id, ada.user.id);
+  await rejectsWith(auth.authorize(ada), 'user_not_found');
+});
+
+account('stays when its password is changed while it is being proved', async () => {
+  const { auth, ada, late } = await withOvertakenAda();
+  await rejectsWith(late.deleteAccount({ ...ada, password: ADA.password }), 'wrong_password');
+  await auth.login({ ...CREDENTIALS, password: CHANGE.password });
+});
+
+account('wants the password, and spends one hash to say so', async () => {
+  const { auth, ports, ada } = await withAda();
+  await rejectsWith(auth.deleteAccount({ ...ada, password: 'wrong' }), 'wrong_password');
+  assert.is(ports.hasher.verified, 1);
+  for (const missing of ['', undefined, 7, null, {}]) {
+    const given = { ...ada, password: missing as string };
+    await rejectsWith(auth.deleteAccount(given), 'missing_fields');
+  }
+  await auth.authorize(ada);
+});
+
+account.run();
