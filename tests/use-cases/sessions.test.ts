@@ -338,6 +338,24 @@ account('wants the password, and spends one hash to say so', async () => {
   await auth.authorize(ada);
 });
 
+account('is not proved by that of another who has registered its address meanwhile', async () => {
+  const { ports, auth, ada } = await withAda();
+  const users = withMethods(ports.users, {
+    async findByEmail(email) {
+      if (await ports.users.delete(ada.user.id)) {
+        await auth.registerUser({ ...ADA, username: 'Eve' });
+        ports.hasher.verified = 0;
+      }
+      return ports.users.findByEmail(email);
+    },
+  });
+  const late = createAuth({ ...ports, users });
+  const given = { ...ada, password: 'wrong' };
+  await rejectsWith(late.deleteAccount(given), 'user_not_found');
+  assert.is(ports.hasher.verified, 0, 'nothing is told of a password that is another’s');
+  await auth.login(CREDENTIALS);
+});
+
 list.run();
 end.run();
 logout.run();
