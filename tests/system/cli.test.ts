@@ -11,7 +11,13 @@ import { serve } from '../../src/serve.ts';
 import { cli, done, json } from '../support/cli.ts';
 import { temporaryFolder } from '../support/programs.ts';
 import { ADA, call, CLI, registered, startProgram, TEST_ENV } from '../support/service.ts';
-import { isAvailable, openUrl, type StoreName, withDatabaseUrl } from '../support/stores.ts';
+import {
+  isAvailable,
+  openUrl,
+  type StoreName,
+  withDatabases,
+  withDatabaseUrl,
+} from '../support/stores.ts';
 
 const command = suite('The command line');
 
@@ -187,6 +193,20 @@ async function withUsers(
 }
 
 const CREATE = ['users', 'create', 'ADA@example.com', 'Ada', '--password-stdin'];
+
+command('takes one line of standard input for a password, and nothing that is more', async () => {
+  await withDatabases('SQLite', async (knex, _, DATABASE_URL) => {
+    const env = { ...TEST_ENV, DATABASE_URL };
+    const [lines, long] = await Promise.all([
+      cli(CREATE, env, 'correct horse\nbattery staple\n'),
+      cli(CREATE, env, 'x'.repeat(4_097)),
+    ]);
+    assert.match(lines.stderr, 'Not done: standard input holds more than one line');
+    assert.match(long.stderr, 'Not done: standard input holds more than a password');
+    assert.equal([lines.code, long.code], [1, 1]);
+    assert.equal(await knex?.('users'), []);
+  });
+});
 
 command('looks after users while the service runs', () =>
   withUsers('SQLite', async (env, url) => {
