@@ -5,7 +5,13 @@ import * as assert from 'uvu/assert';
 import { AuditTrail } from '../../src/adapters/audit/audit-trail.ts';
 import { type ConfigError, readConfig } from '../../src/adapters/config/config.ts';
 import { KnexAudit } from '../../src/adapters/knex/audit.ts';
-import { type AuditLog, type AuditRecord, createAuth } from '../../src/application/index.ts';
+import {
+  type AuditLog,
+  type AuditRecord,
+  canonicalEmail,
+  createAuth,
+  Listeners,
+} from '../../src/application/index.ts';
 import { fakePorts } from '../support/fakes.ts';
 import { ADA, call, registered, startProgram, TEST_ENV, withService } from '../support/service.ts';
 import { isAvailable, withDatabases } from '../support/stores.ts';
@@ -194,6 +200,77 @@ trail('keeps so many and no more while its log is away, and says how many it los
   await made.close();
   assert.equal(alerts, ['10050 audit records are lost']);
 });
+
+/** An event of nobody in particular, as often as is asked. */
+function publish(made: AuditTrail, count: number): void {
+  const events = new Listeners();
+  made.listen(events);
+  const email = canonicalEmail(WRONG.email);
+  const event = { email, code: 'invalid_credentials', address: undefined } as const;
+  for (let i = 0; i < count; i += 1) events.publish('loginRejected', event);
+}
+
+trail('holds ten thousand records at most while its log is away', async () => {
+  let isAway = true;
+  const kept: AuditRecord[] = [];
+  const { alerts, trail: made } = trailTo({
+    async append(records) {
+      if (isAway) throw new Error('away');
+      kept.push(...records);
+    },
+    prune: async () => 0,
+  });
+  publish(made, 10_050);
+  await sleep(0);
+  isAway = false;
+  await made.close();
+  assert.is(kept.length, 10_000);
+  assert.equal(alerts, ['50 audit records are lost']);
+});
+
+trail('tries again by itself what its log would not take', async () => {
+  let tries = 0;
+  const kept: AuditRecord[] = [];
+  const { faults, trail: made } = trailTo({
+    async append(records) {
+      tries += 1;
+      if (tries === 1) throw new Error('away');
+      kept.push(...records);
+    },
+    prune: async () => 0,
+  });
+  try {
+    publish(made, 1);
+    await until('it is kept, with no other event and no end of the trail', () => kept.length === 1);
+    assert.is(faults.length, 1);
+  } finally {
+    await made.close();
+  }
+});
+
+trail(
+  'gives records ids that rise, within a millisecond and when the clock is set back',
+  async () => {
+    const kept: AuditRecord[] = [];
+    let time = Date.now();
+    const made = new AuditTrail({
+      log: { append: async (records) => void kept.push(...records), prune: async () => 0 },
+      now: () => new Date(time),
+      alert: () => {},
+      report: () => {},
+    });
+    publish(made, 5_000); // More than a millisecond has numbers for.
+    await sleep(0);
+    time -= 60_000;
+    publish(made, 10);
+    await sleep(0);
+    await made.close();
+    const ids = kept.map(({ id }) => id);
+    assert.ok(ids.length >= 5_010);
+    assert.is(new Set(ids).size, ids.length);
+    assert.equal(ids.toSorted(), ids);
+  },
+);
 
 trail('writes what is left when the service stops', async () => {
   const kept: AuditRecord[] = [];

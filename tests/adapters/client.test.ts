@@ -326,6 +326,33 @@ parity('lists users of any number, a page ahead of its reader', async () => {
   assert.is(part.next, 800);
 });
 
+parity('knows a refusal with a wait, also where a proxy has made a date of it', async () => {
+  let retryAfter: string | undefined = '7';
+  const around = (send: Fetch): Fetch => {
+    return async (...args) => {
+      const reply = await send(...args);
+      const headers = new Headers(reply.headers);
+      if (retryAfter === undefined) headers.delete('Retry-After');
+      else headers.set('Retry-After', retryAfter);
+      return new Response(reply.body, { status: reply.status, headers });
+    };
+  };
+  const auth = withMethods(service(), {
+    login: () => Promise.reject(new AuthError('too_many_attempts', 3)),
+  });
+  const { client } = clientOf(auth, { around });
+  for (const [given, limit] of [
+    ['7', 7],
+    ['Wed, 21 Oct 2026 07:28:00 GMT', undefined],
+    ['-1', undefined],
+    ['', undefined],
+    [undefined, undefined],
+  ] as const) {
+    retryAfter = given;
+    assert.equal(await result(client.login(ADA)), { code: 'too_many_attempts', limit }, given);
+  }
+});
+
 parity('registers at a service that has nothing beyond the document', async () => {
   const { client, requests } = clientOf(service(), {
     around: (send) => (input, init) => {
@@ -794,6 +821,28 @@ keeping('are kept where the caller says, before anybody goes on', async () => {
   assert.is((await other.authorize()).user.username, 'Ada', 'another client goes on with them');
   await other.logout();
   assert.is(stored, undefined);
+});
+
+keeping('are read and written one at a time, whatever is called at once', async () => {
+  let stored: TokenPair | undefined;
+  let underWay = 0;
+  let most = 0;
+  const alone = async <T>(work: () => T): Promise<T> => {
+    underWay += 1;
+    most = Math.max(most, underWay);
+    await sleep(1);
+    underWay -= 1;
+    return work();
+  };
+  const tokens: TokenStorage = {
+    get: () => alone(() => stored),
+    set: (pair) => alone(() => void (stored = pair)),
+  };
+  const { client, expire } = await withKept({ refreshRotation: true }, tokens);
+  expire();
+  await Promise.all(Array.from({ length: 5 }, () => client.authorize()));
+  await Promise.allSettled([client.authorize(), client.login(ADA), client.logout()]);
+  assert.is(most, 1);
 });
 
 keeping('that cannot be kept are told of, and leave nothing unhandled', async () => {

@@ -6,7 +6,11 @@ import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ConfigError, readConfig } from '../../src/adapters/config/config.ts';
+import {
+  ConfigError,
+  readAdministrationConfig,
+  readConfig,
+} from '../../src/adapters/config/config.ts';
 import { keptSecret } from '../../src/adapters/config/kept-secret.ts';
 import { SECRET } from '../support/fakes.ts';
 import { ecKey, rsaKey } from '../support/keys.ts';
@@ -225,6 +229,9 @@ const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
   ACCESS_TOKEN_TTL: TIMES,
   REFRESH_TOKEN_TTL: [...TIMES, '14m'],
   SHUTDOWN_GRACE: TIMES,
+  SHUTDOWN_DELAY: TIMES.filter((time) => time !== '0s'),
+  AUDIT_RETENTION: TIMES,
+  METRICS_PORT: [...WHOLE_NUMBERS, '65536'],
   USERS_ACCESS: ['Public', 'none', 'public,disabled', 'toString'],
   CORS_ORIGINS: [
     '*',
@@ -269,6 +276,9 @@ const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
     '10.0.0.1,',
     '10.0.0.1;10.0.0.2',
     '10.0.0.0/33',
+    '10.0.0.0/7',
+    'fc00::/6',
+    '::ffff:10.0.0.0/103',
     '10.0.0.0/',
     '10.0.0.0/8/8',
     '0.0.0.0/0',
@@ -756,6 +766,89 @@ values('of the database say what TLS to it must show', () => {
   } finally {
     folder.remove();
   }
+});
+
+values('at their bounds are taken', () => {
+  const bounds: Readonly<Record<string, readonly [text: string, ...more: string[]]>> = {
+    PORT: ['0', '65535'],
+    WORKERS: ['1', '1024', 'auto'],
+    MAX_CONNECTIONS: ['1', '1000000'],
+    DATABASE_POOL: ['1', '1000'],
+    METRICS_PORT: ['0', '65535'],
+    ACCESS_TOKEN_TTL: ['1s', '30d'],
+    REFRESH_TOKEN_TTL: ['15m', '3650d'],
+    AUDIT_RETENTION: ['1s', '3650d'],
+    SHUTDOWN_DELAY: ['0s', '3650d'],
+    SHUTDOWN_GRACE: ['1s', '3650d'],
+    PASSWORD_MIN_LENGTH: ['1', '256'],
+    ARGON2_MEMORY_KIB: ['8', '4194304'],
+    ARGON2_PASSES: ['1', '1000'],
+    ARGON2_PARALLELISM: ['1', '255'],
+    HASH_CONCURRENCY: ['1', '1024'],
+    HASH_QUEUE: ['0', '1000000'],
+    TRUST_PROXY: ['0', '9', '10.0.0.0/8', '10.0.0.1/32', 'fc00::/7', '::1/128', '::ffff:0:0/104'],
+  };
+  for (const [name, texts] of Object.entries(bounds)) {
+    for (const text of texts) assert.equal(faultsOf({ [name]: text }), [], `${name}=${text}`);
+  }
+  const { metrics, auditRetention, shutdownDelay } = readConfig({
+    METRICS_PORT: '65535',
+    AUDIT_RETENTION: '364d',
+    SHUTDOWN_DELAY: '5s',
+  });
+  assert.equal(metrics, { host: '127.0.0.1', port: 65_535 });
+  assert.equal([auditRetention, shutdownDelay], [364 * 86_400, 5]);
+});
+
+values('of several workers need a database that all of them can read', () => {
+  const memory = { DATABASE_URL: 'memory:' };
+  for (const WORKERS of ['2', '1024']) {
+    assert.equal(blamed({ ...memory, WORKERS }), ['WORKERS']);
+    assert.equal(blamed({ WORKERS }), []);
+  }
+  assert.equal(blamed({ ...memory, WORKERS: '1' }), []);
+});
+
+values('of hashing are shared among the workers, unless given for each', () => {
+  const concurrency = (env: NodeJS.ProcessEnv) => readConfig(env).argon2.concurrency;
+  const cores = availableParallelism();
+  assert.is(concurrency({ WORKERS: '2' }), Math.max(1, Math.floor(cores / 2)));
+  assert.is(concurrency({ WORKERS: String(cores) }), 1);
+  assert.is(concurrency({ WORKERS: '1024' }), 1);
+  assert.is(concurrency({ WORKERS: '2', HASH_CONCURRENCY: '3' }), 3);
+});
+
+values('for the command line are those of users, passwords and the database', () => {
+  const config = readAdministrationConfig({
+    DATABASE_URL: 'memory:',
+    DATABASE_POOL: '3',
+    PASSWORD_MIN_LENGTH: '9',
+    ARGON2_PASSES: '4',
+    HASH_CONCURRENCY: '5',
+    HASH_QUEUE: '6',
+    AUDIT: 'log',
+    AUDIT_RETENTION: '7d',
+    RATE_LIMIT: 'off',
+    LOG_LEVEL: 'error',
+    JWT_SECRET: ',',
+    PORT: 'not read',
+  });
+  assert.equal(config.store, { kind: 'memory' });
+  assert.is(config.databasePool, 3);
+  assert.is(config.passwordMinLength, 9);
+  assert.equal(config.argon2, {
+    memoryKib: 19_456,
+    passes: 4,
+    parallelism: 1,
+    concurrency: 5,
+    queue: 6,
+  });
+  assert.is(config.audit, 'log');
+  assert.is(config.auditRetention, 7 * 86_400);
+  assert.is(config.rateLimit, false);
+  assert.is(config.logLevel, 'error');
+  assert.is(config.jwtKey, undefined);
+  assert.is(config.port, 8000);
 });
 
 values.run();

@@ -42,7 +42,11 @@ async function failure(query: PromiseLike<unknown>): Promise<string> {
 }
 
 it('gives up a query that takes too long, with its connection, and goes on', async (knex) => {
+  await knex.raw('SELECT 1');
+  const began = performance.now();
   assert.is(await failure(knex.raw('SELECT SLEEP(20)')), 'ETIMEDOUT');
+  const took = performance.now() - began;
+  assert.ok(took < 4_000, `${took} ms`);
   await knex.raw('SELECT 1');
 });
 
@@ -202,6 +206,42 @@ sqlite('keeps its lock on a file that it opens again, and with it the log that i
     } finally {
       await again?.destroy();
     }
+  }),
+);
+
+sqlite('uses no connection again that comes back in the middle of a transaction', () =>
+  withDatabases('SQLite', async (knex) => {
+    if (knex === undefined) throw new Error('no pool');
+    const client = clientOf(knex);
+    const connection = await client.acquireConnection();
+    connection.exec(`BEGIN IMMEDIATE;
+      INSERT INTO users (username, email, password_hash, date_created) VALUES ('A', 'a@x.co', '', '')`);
+    await client.releaseConnection(connection);
+    assert.equal(await knex('users'), [], 'what is not committed is not seen');
+  }),
+);
+
+/** What knex has, and says nothing of in its types. */
+interface HasPool {
+  readonly client: {
+    acquireConnection(): Promise<Database.Database>;
+    releaseConnection(connection: Database.Database): Promise<void>;
+  };
+}
+
+function clientOf({ client }: HasPool): HasPool['client'] {
+  return client;
+}
+
+sqlite('prepares a query once, however often it is made', () =>
+  withDatabases('SQLite', async (knex) => {
+    if (knex === undefined) throw new Error('no pool');
+    const client = clientOf(knex);
+    const connection = await client.acquireConnection();
+    const [first, again] = [1, 2].map(() => connection.prepare('SELECT * FROM users WHERE id = ?'));
+    await client.releaseConnection(connection);
+    assert.ok(first);
+    assert.is(again, first);
   }),
 );
 

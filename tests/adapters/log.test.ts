@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import express from 'express';
 import { createConnection } from 'mysql2/promise';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { authRouter, type FailedRequest } from '../../src/adapters/http/hosts/express.ts';
 import { describeFault, nameFault, printable } from '../../src/adapters/log/faults.ts';
+import { jsonLog, textLog } from '../../src/adapters/log/log.ts';
 import { createAuth } from '../../src/application/index.ts';
 import { fakePorts } from '../support/fakes.ts';
 import { mariadbServer, temporaryFolder } from '../support/programs.ts';
@@ -321,6 +323,51 @@ records(
     assert.ok(all.some(({ route, status }) => route === undefined && status === 404));
   },
 );
+
+/** An output that takes nothing until it is told to, and then all that waits. */
+function blockedOutput() {
+  const chunks: string[] = [];
+  let resume = () => {};
+  const output = new Writable({
+    decodeStrings: false,
+    write(chunk, _, done) {
+      chunks.push(String(chunk));
+      resume = done;
+    },
+  });
+  const drain = async () => {
+    while (output.writableLength > 0) {
+      resume();
+      await new Promise(setImmediate);
+    }
+  };
+  return { output, drain, text: () => chunks.join('') };
+}
+
+for (const [name, open] of [
+  ['text', async (output: Writable) => textLog('info', output)],
+  ['JSON', async (output: Writable) => jsonLog('info', output)],
+] as const) {
+  records(
+    `of ${name} that nobody reads are dropped, which is told of when somebody does`,
+    async () => {
+      const { output, drain, text } = blockedOutput();
+      const lines = await open(output);
+      for (let i = 0; i < 3_000; i += 1) lines.info(`${'x'.repeat(100)} line ${i}.`);
+      const waiting = output.writableLength;
+      assert.ok(waiting > 64 * 1024 && waiting < 66 * 1024, `${waiting} bytes wait`);
+      await drain();
+      const written = text().match(/ line \d+\./g)?.length ?? 0;
+      assert.not.match(text(), 'dropped');
+      for (const message of ['read again', 'and again']) lines.info(message);
+      await drain();
+      assert.ok(written > 100);
+      assert.match(text(), `${3_000 - written} lines were dropped, since nobody read them`);
+      assert.ok(text().indexOf('dropped') < text().indexOf('read again'));
+      assert.is(text().match(/dropped/g)?.length, 1, 'it is told once');
+    },
+  );
+}
 
 records('are of the levels that are asked for', async () => {
   const program = `

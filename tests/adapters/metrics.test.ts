@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { serveMetrics } from '../../src/adapters/metrics/metrics-server.ts';
 import { Metrics } from '../../src/adapters/metrics/metrics.ts';
 import { type Auth, AuthError, createAuth, intercept } from '../../src/application/index.ts';
 import { fakePorts } from '../support/fakes.ts';
@@ -189,6 +191,36 @@ metrics('are on a port of their own, and nowhere unless they are asked for', asy
     process.exit();`;
   const args = ['--import', 'tsx', '--input-type=module', '-e', program];
   assert.is(execFileSync(process.execPath, args, { encoding: 'utf8' }), 'false\ntrue\n');
+});
+
+metrics('are read once for all who ask at the same time', async () => {
+  let readings = 0;
+  const resolvers: ((text: string) => void)[] = [];
+  const { address, close } = await serveMetrics({ host: '127.0.0.1', port: 0 }, () => {
+    readings += 1;
+    return new Promise((resolve) => resolvers.push(resolve));
+  });
+  let started = 0;
+  let onAll = () => {};
+  const all = new Promise<void>((resolve) => (onAll = resolve));
+  const count = () => {
+    started += 1;
+    if (started === 3) onAll();
+  };
+  subscribe('http.server.request.start', count);
+  try {
+    const port = typeof address === 'object' ? address?.port : 0;
+    const replies = [1, 2, 3].map(async () =>
+      (await fetch(`http://127.0.0.1:${port}/metrics`)).text(),
+    );
+    await all;
+    for (const resolve of resolvers) resolve('the same');
+    assert.equal(await Promise.all(replies), ['the same', 'the same', 'the same']);
+    assert.is(readings, 1);
+  } finally {
+    unsubscribe('http.server.request.start', count);
+    await close();
+  }
 });
 
 metrics('stop the start, by name, where their port is taken', async () => {

@@ -371,6 +371,20 @@ for (const name of DATABASES) {
 
   it('keep the time of a count that has been taken back to nothing', keepsTime);
 
+  it('are counted as ever once a failure is over', async (counter, knex) => {
+    const statements: string[] = [];
+    knex.on('query-response', (_, { sql }: { readonly sql: string }) => statements.push(sql));
+    await counter.add('a', 60);
+    const [statement] = statements.splice(0);
+    assert.match(statement ?? '', 'INSERT INTO `attempts`');
+    await knex.schema.renameTable('attempts', 'away');
+    assert.is(await outcome(counter.add('a', 60)), 'fault');
+    await knex.schema.renameTable('away', 'attempts');
+    statements.length = 0;
+    assert.is((await counter.add('a', 60)).count, 2);
+    assert.equal(statements, [statement], 'by the same statement, and no other');
+  });
+
   it('let nobody guess while they cannot be kept', async (attempts, knex) => {
     const ports = { ...fakePorts(), ...knexRepositories(knex), attempts };
     const auth = createAuth(ports);

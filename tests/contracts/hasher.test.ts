@@ -267,6 +267,8 @@ const TOO_MUCH = [
   LEGACY_HASHES['scrypt, Werkzeug'].replace('1024', '1'),
   LEGACY_HASHES['PBKDF2, PHC'].replace('i=1000', 'i=10000001'),
   LEGACY_HASHES['PBKDF2, PHC'].replace('i=1000', 'i=0'),
+  `pbkdf2:sha1:5000001$salt$${'7b'.repeat(21)}`, // Two blocks, each as dear as one.
+  `pbkdf2:sha256:5000001$salt$${'7b'.repeat(64)}`,
   LEGACY_HASHES['PBKDF2, Django'].replace('1000', '4294967295'),
   LEGACY_HASHES['PBKDF2, Werkzeug'].replace('sha256', 'md5'),
   'pbkdf2:sha256:1000$salt$7b021432e555d743',
@@ -306,6 +308,19 @@ argon2(
     assert.is(read, 49 + 2 + 8);
   },
 );
+
+argon2('reads a hash of PBKDF2 whose blocks together are as dear as one may be', () => {
+  const legacy = legacyHashes();
+  for (const [digest, iterations, bytes] of [
+    ['sha1', 10_000_000, 20],
+    ['sha1', 5_000_000, 21],
+    ['sha256', 5_000_000, 64],
+    ['sha512', 10_000_000, 64],
+  ] as const) {
+    const kind = legacy.kindOf(`pbkdf2:${digest}:${iterations}$salt$${'7b'.repeat(bytes)}`);
+    assert.is(kind, `pbkdf2-${digest} 10000000`);
+  }
+});
 
 argon2('keeps a hash of bcrypt where it has not seen the whole password', async () => {
   const hasher = new Argon2Hasher({ ...FAST, legacyHashes: legacyHashes() });

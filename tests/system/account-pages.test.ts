@@ -572,6 +572,122 @@ it('say what is missing without scripts, and send no password anywhere', () =>
     }),
   ));
 
+it('send a form once, however often it is submitted', () =>
+  visit({}, async ({ page }) => {
+    await page.goto('/account/sign-in');
+    let sent = 0;
+    await page.route('**/login', async (route) => {
+      sent += 1;
+      await route.continue();
+    });
+    await page.getByLabel('Email').fill(ADA.email);
+    await page.getByLabel('Password', { exact: true }).fill(ADA.password);
+    await page.getByRole('button', { name: 'Sign in', disabled: false }).waitFor();
+    const submit = "document.querySelector('form').requestSubmit();";
+    await page.evaluate(submit.repeat(3));
+    await page.waitForURL('**/account');
+    await ready(page);
+    assert.is(sent, 1);
+  }));
+
+it('describe a field by its hint, and beside that by what is wrong with it', () =>
+  visit({ failures: [400] }, async ({ page }) => {
+    await page.goto('/account/register');
+    const password = page.locator('#password');
+    const hint = await password.getAttribute('aria-describedby');
+    assert.match(hint ?? '', /^[\w-]+$/);
+    await page.getByLabel('Username').fill('Grace');
+    await page.getByLabel('Email').fill('grace@example.com');
+    const send = async (text: string) => {
+      await page.getByLabel('Password', { exact: true }).fill(text);
+      await page.getByLabel('Password again').fill(text);
+      await page.getByRole('button', { name: 'Create account' }).click();
+    };
+    await send('short');
+    await page.locator('#problem').waitFor();
+    assert.is(await password.getAttribute('aria-describedby'), `${hint} problem`);
+    await page.getByLabel('Email').fill('nobody');
+    await send('anchors aweigh');
+    await page.getByText('Invalid email address').waitFor();
+    assert.is(await password.getAttribute('aria-describedby'), hint);
+  }));
+
+it('show the own session first, and take one that was ended elsewhere for ended', () =>
+  visit({ failures: [404] }, async ({ page, url }) => {
+    await signIn(page);
+    await signInFrom(url, 'curl/8.5.0');
+    await page.goto('/account/sessions');
+    await ready(page);
+    const items = page.locator('.session');
+    assert.is(await items.count(), 3);
+    assert.is(await items.first().locator('.here:visible').count(), 1);
+    const { email, password } = ADA;
+    const { json } = await call(url, 'POST /login', { json: { email, password } });
+    const { access_token: token } = json as { access_token: string };
+    const { json: sessions } = await call(url, 'GET /sessions', { token });
+    const all = sessions as readonly { readonly id: string; readonly device: string }[];
+    const id = all.find(({ device }) => device === 'curl/8.5.0')?.id ?? '';
+    assert.is((await call(url, `DELETE /sessions/${id}`, { token })).status, 204);
+    const curl = items.filter({ hasText: 'curl/8.5.0' });
+    await curl.getByRole('button', { name: 'Sign out there' }).click();
+    await page.getByText('Signed out: curl/8.5.0').waitFor();
+    assert.is(await page.locator('#failure:visible').count(), 0);
+    assert.is(await items.count(), 2);
+  }));
+
+it('finish a refresh, and nothing else, when they are left', () =>
+  visit({}, async ({ page }) => {
+    await page.addInitScript(`
+      window.sent = [];
+      const send = window.fetch;
+      window.fetch = (path, init) => {
+        window.sent.push([path, init.keepalive]);
+        return send(path, init);
+      };`);
+    await signIn(page);
+    await page.reload();
+    await ready(page);
+    assert.equal(await page.evaluate('window.sent'), [
+      ['/refresh', true],
+      ['/account', false],
+    ]);
+  }));
+
+it('name browsers by what they are, and tell waits in seconds or minutes', () =>
+  visit({}, async ({ page }) => {
+    await page.goto('/account/sign-in');
+    await page.getByRole('button', { name: 'Sign in', disabled: false }).waitFor();
+    const chrome = 'Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/140.0 Safari/537.36';
+    const names: Readonly<Record<string, string>> = {
+      [chrome]: 'Chrome on Windows',
+      [`${chrome} Edg/140.0`]: 'Edge on Windows',
+      [`${chrome} OPR/120.0`]: 'Opera on Windows',
+      'Mozilla/5.0 (iPhone) AppleWebKit/605 EdgiOS/140.0 Mobile Safari/604': 'Edge on iPhone',
+      'Mozilla/5.0 (Linux; Android 15) Chrome/140.0 Mobile EdgA/140.0': 'Edge on Android',
+      'Mozilla/5.0 (Macintosh; Mac OS X) Version/18 Safari/605': 'Safari on macOS',
+    };
+    const all = JSON.stringify(Object.keys(names));
+    const named = `import('/assets/device.js').then((m) => ${all}.map((each) => m.deviceName(each)))`;
+    assert.equal(await page.evaluate(named), Object.values(names));
+    const waits: readonly (readonly [seconds: number, text: string])[] = [
+      [1, 'a second'],
+      [2, '2 seconds'],
+      [59.2, '60 seconds'],
+      [60, '60 seconds'],
+      [89, '89 seconds'],
+      [90, '2 minutes'],
+      [121, '3 minutes'],
+    ];
+    const told = `Promise.all([import('/assets/account.js'), import('/assets/form.js')]).then(
+      ([{ Refusal }, { wordsOf }]) => ${JSON.stringify(waits.map(([seconds]) => seconds))}.map(
+        (seconds) => wordsOf(new Refusal(429, 'Too many. Please try again later.', seconds), ''),
+      ))`;
+    assert.equal(
+      await page.evaluate(told),
+      waits.map(([, text]) => `Too many. Please try again in ${text}.`),
+    );
+  }));
+
 it('tell password managers what is what', () =>
   withService('memory', {}, ({ url }) =>
     withPage(url, { javaScriptEnabled: false }, async (page) => {

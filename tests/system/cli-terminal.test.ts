@@ -27,29 +27,46 @@ terminal('shows progress as a bar, and another output as lines', () => {
   assert.is(bar.at(-1), '\n');
 });
 
-const ASKED = 'asks for a password twice, and shows nothing of it';
-const asked = () =>
-  withDatabases('SQLite', async (_, __, DATABASE_URL) => {
-    const line = `${process.execPath} --import tsx ${CLI} users create ada@example.com Ada`;
-    const { PATH, HOME } = process.env;
-    const child = execFile('script', ['-qec', line, '/dev/null'], {
-      env: { PATH, HOME, ...TEST_ENV, DATABASE_URL },
-      timeout: 60_000,
-    });
-    let output = '';
-    let answers = 0;
-    child.stdout?.on('data', (text) => {
-      output += String(text);
-      const questions = output.match(/Password: |Once more: /g)?.length ?? 0;
-      // A moment later: it begins to listen after it has asked.
-      if (questions > answers) setTimeout(() => child.stdin?.write('canary-password\r'), 300);
-      answers = questions;
-    });
-    await new Promise((resolve) => child.once('close', resolve));
-    assert.match(output, /Password: [^]*Once more: [^]*Created: ada@example.com/);
-    assert.not.match(output, 'canary');
+/** All that `users create` shows at a terminal, to whoever answers its questions so, one after the other. */
+async function shownFor(DATABASE_URL: string, answers: readonly string[]): Promise<string> {
+  const line = `${process.execPath} --import tsx ${CLI} users create ada@example.com Ada`;
+  const { PATH, HOME } = process.env;
+  const child = execFile('script', ['-qec', line, '/dev/null'], {
+    env: { PATH, HOME, ...TEST_ENV, DATABASE_URL },
+    timeout: 60_000,
   });
-if (existsSync('/usr/bin/script')) terminal(ASKED, asked);
-else terminal.skip(ASKED, asked);
+  let output = '';
+  let answered = 0;
+  child.stdout?.on('data', (text) => {
+    output += String(text);
+    const questions = output.match(/Password: |Once more: /g)?.length ?? 0;
+    const answer = answers[questions - 1] ?? '';
+    // A moment later: it begins to listen after it has asked.
+    if (questions > answered) setTimeout(() => child.stdin?.write(`${answer}\r`), 300);
+    answered = questions;
+  });
+  await new Promise((resolve) => child.once('close', resolve));
+  return output;
+}
+
+const CASES: Readonly<Record<string, () => Promise<void>>> = {
+  'asks for a password twice, and shows nothing of it': () =>
+    withDatabases('SQLite', async (_, __, url) => {
+      const output = await shownFor(url, ['canary-password', 'canary-password']);
+      assert.match(output, /Password: [^]*Once more: [^]*Created: ada@example.com/);
+      assert.not.match(output, 'canary');
+    }),
+  'takes no password that is typed in two ways': () =>
+    withDatabases('SQLite', async (knex, __, url) => {
+      const output = await shownFor(url, ['canary-password', 'canary-passwort']);
+      assert.match(output, /Password: [^]*Once more: [^]*Not done: the passwords differ/);
+      assert.not.match(output, 'canary');
+      assert.equal(await knex?.('users'), []);
+    }),
+};
+for (const [title, test] of Object.entries(CASES)) {
+  if (existsSync('/usr/bin/script')) terminal(title, test);
+  else terminal.skip(title, test);
+}
 
 terminal.run();

@@ -16,6 +16,7 @@ import { mariadbServer, temporaryFolder } from '../support/programs.ts';
 import { examine as examineByProcess, type Verdict } from '../support/service.ts';
 import { cli } from '../support/cli.ts';
 import { isAvailable, type StoreName, withDatabases, withDatabaseUrl } from '../support/stores.ts';
+import { canHaveTls, withTlsServer } from '../support/tls-server.ts';
 
 const RECORD: AuditRecord = {
   id: '1',
@@ -169,6 +170,24 @@ for (const name of DATABASES) {
     assert.match((await examineAt(url)).unsafe.join('\n'), 'users.email has no unique key');
     await knex.raw('CREATE UNIQUE INDEX users_email ON users (email)');
     assert.equal((await examineAt(url)).unsafe, [], 'what it says to do helps');
+  });
+
+  if (name === 'MariaDB') {
+    it('takes no unique key for one of the whole email that is of its beginning', async (url, knex) => {
+      await rebuildUsers(name, knex, { unique: '' });
+      await knex.raw('CREATE UNIQUE INDEX users_begin ON users (email(10))');
+      const { code, unsafe } = await examineAt(url);
+      assert.is(code, 1);
+      assert.match(unsafe.join('\n'), 'users.email has no unique key');
+    });
+  }
+
+  it('calls no hash dearer that has more of one cost, and less of another', async (url, knex) => {
+    const hash = (cost: string) => `$argon2id$v=19$${cost}$${'s'.repeat(22)}$${'k'.repeat(43)}`;
+    const costs = ['m=65536,t=1,p=1', 'm=19456,t=3,p=1', 'm=12288,t=4,p=1', 'm=19457,t=2,p=1'];
+    for (const [i, cost] of costs.entries()) await insertUser(knex, i, hash(cost));
+    const dearer = /^note +(\d+) users have a dearer hash than ARGON2_\* make/m;
+    assert.is(dearer.exec((await examineAt(url)).text)?.[1], '2');
   });
 
   it('finds a collation that folds', async (url, knex) => {
@@ -338,6 +357,12 @@ const onServer = async () => {
     }
     assert.is(unsafe.length, 3);
     assert.not.match(text, 'canary');
+    // Less than what ends all pruning, and more than tokens have leeway for.
+    await admin.query("SET GLOBAL init_connect = 'SET timestamp = UNIX_TIMESTAMP() + 30'");
+    assert.match(
+      (await examineAt('127.0.0.1')).unsafe.join('\n'),
+      /clock is (?:[12]\d|30) s ahead/,
+    );
     await admin.query('SET GLOBAL innodb_flush_log_at_trx_commit = 1');
     await admin.query("SET GLOBAL init_connect = ''");
     const mended = await examineAt('127.0.0.1');
@@ -352,6 +377,26 @@ const onServer = async () => {
 const AT_SERVER = 'finds a clock that differs, crashes that lose accounts, and no encryption';
 if (isAvailable('MariaDB')) server(AT_SERVER, onServer);
 else server.skip(AT_SERVER, onServer);
+
+const encrypted = () =>
+  withTlsServer('IP:0.0.0.0', async ({ port, ca }) => {
+    const examineBy = (options: string) =>
+      examine({
+        ...SOUND,
+        DATABASE_URL: `mysql://tester:tester@0.0.0.0:${port}/mysql?ssl-mode=${options}`,
+      });
+    for (const options of ['REQUIRED', `VERIFY_CA&ssl-ca=${ca}`]) {
+      const { unsafe, text } = await examineBy(options);
+      assert.match(unsafe.join('\n'), 'whoever is in between can pretend to be the database');
+      assert.not.match(text, 'to the database is encrypted');
+    }
+    const { text } = await examineBy(`VERIFY_IDENTITY&ssl-ca=${ca}`);
+    assert.match(text, /^ok +the connection to the database is encrypted \(TLS_/m);
+    assert.not.match(text, 'whoever is in between');
+  });
+const BY_TLS = 'finds encryption unsafe that does not check whose certificate it is';
+if (canHaveTls) server(BY_TLS, encrypted);
+else server.skip(BY_TLS, encrypted);
 
 server.run();
 

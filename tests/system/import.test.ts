@@ -181,6 +181,8 @@ for (const name of STORES) {
       password_hash: hash,
       date_created: new Date().toISOString(),
     });
+    const hashOf = (length: number) =>
+      `$argon2id$v=19$m=64,t=1,p=1$${'s'.repeat(22)}$`.padEnd(length, 'k');
     const lines: readonly (readonly [text: string | Buffer, reason: string | undefined])[] = [
       ['\uFEFF"username",email,password_hash,date_created,disabled,role,id', undefined],
       [`Ada,ada@example.com,${hash},2020-02-30,,,`, 'date_created must be a time of ISO 8601'],
@@ -191,6 +193,8 @@ for (const name of STORES) {
       [`Eve,eve@example.com,5f4dcc3b5aa765d61d8327deb882cf99,,,,`, HASH],
       [`Eve,eve@example.com,${LEGACY_HASHES.bcrypt.replace('04', '31')},,,,`, HASH],
       [`Eve,eve@example.com,${hash}${'='.repeat(255)},,,,`, HASH],
+      [`Eve,eve@example.com,"${hashOf(256)}",,,,`, HASH],
+      [`Long,long@example.com,"${hashOf(255)}",,,,`, undefined],
       [`Eve,eve@example.com,canary-password,,,,`, HASH],
       [`,eve@example.com,${hash},,,,`, 'Missing required fields'],
       [`${'e'.repeat(256)},eve@example.com,${hash},,,,`, 'Username must be at most 255 characters'],
@@ -209,7 +213,7 @@ for (const name of STORES) {
     const summary = await imported(env, path);
     const expected = lines.flatMap(([, reason], i) => (reason ? [{ line: i + 1, reason }] : []));
     assert.equal(summary.refusals, expected);
-    assert.is(summary.imported, 3);
+    assert.is(summary.imported, 4);
     assert.is(summary.refused, expected.length);
     const rows = await knex('users')
       .whereNot({ username: 'X' })
@@ -219,6 +223,7 @@ for (const name of STORES) {
       rows.map((row) => ({ ...row, date_created: undefined })),
       [
         { username: 'Ada', email: 'ada@example.com', role: 'admin', disabled: 1 },
+        { username: 'Long', email: 'long@example.com', role: 'user', disabled: 0 },
         { username: 'Éve, "the" last', email: 'eve@example.com', role: 'user', disabled: 0 },
         {
           username: 'No line break at the end',

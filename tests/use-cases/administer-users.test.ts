@@ -254,6 +254,32 @@ administration('is told where there is no such user, also when they go meanwhile
   await rejectsWith(auth.setRole({ userId: ada.user.id, role: 'x' as Role }), 'invalid_role');
 });
 
+administration('asks no store for what is no id', async () => {
+  const { ports } = await withAda();
+  const asked: unknown[] = [];
+  const users = withMethods(ports.users, {
+    async findById(id) {
+      asked.push(id);
+      return undefined;
+    },
+  });
+  const auth = createAuth({ ...ports, users });
+  for (const id of [1.5, Number.NaN, Infinity, 2 ** 53, '1' as never, undefined as never]) {
+    for (const ask of [
+      () => auth.findUser({ id }),
+      () => auth.setRole({ userId: id, role: 'admin' }),
+      () => auth.disableUser({ userId: id }),
+      () => auth.setPassword({ userId: id, password: 'battery staple' }),
+      () => auth.deleteUser({ userId: id }),
+    ]) {
+      await rejectsWith(ask(), 'user_not_found');
+    }
+  }
+  assert.equal(asked, []);
+  await rejectsWith(auth.findUser({ id: 2 ** 53 - 1 }), 'user_not_found');
+  assert.equal(asked, [2 ** 53 - 1]);
+});
+
 administration.run();
 
 // What an operator may do in SQL is to be as good: it holds from the next look at the row.

@@ -106,6 +106,13 @@ emails('may be decomposed, however long that makes it', () => {
   assert.is(canonicalEmail(`${decomposed}@example.com`), `${letters}@example.com`);
 });
 
+emails('may take four times its length in the spelling that it was given in', () => {
+  const canonical = `${'\u1f82'.repeat(248)}@x.gr`.normalize('NFC');
+  const given = canonical.normalize('NFD');
+  assert.is(given.length, 4 * 248 + 5);
+  assert.is(canonicalEmail(given), canonical);
+});
+
 emails('is made of every ordinary address, by lower case alone', () => {
   const ordinary = fc.emailAddress().filter((text) => text.length <= 254);
   const isTaken = fc.property(ordinary, fc.boolean(), (address, upper) => {

@@ -1,7 +1,15 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createAuth } from '../../src/application/index.ts';
 import { rejectsWith } from '../support/expect.ts';
-import { ADA, CHANGE, CREDENTIALS, withAda, withOvertakenAda } from '../support/fakes.ts';
+import {
+  ADA,
+  CHANGE,
+  CREDENTIALS,
+  withAda,
+  withMethods,
+  withOvertakenAda,
+} from '../support/fakes.ts';
 
 const account = suite('DeleteAccount');
 
@@ -35,6 +43,23 @@ account('wants the password, and spends one hash to say so', async () => {
     await rejectsWith(auth.deleteAccount(given), 'missing_fields');
   }
   await auth.authorize(ada);
+});
+
+account('is refused where another has registered the address meanwhile', async () => {
+  const { ports, auth, ada } = await withAda();
+  const users = withMethods(ports.users, {
+    async findByEmail(email) {
+      if (await ports.users.delete(ada.user.id)) {
+        await auth.registerUser({ ...ADA, username: 'Eve' });
+        ports.hasher.verified = 0;
+      }
+      return ports.users.findByEmail(email);
+    },
+  });
+  const late = createAuth({ ...ports, users });
+  await rejectsWith(late.deleteAccount({ ...ada, password: 'wrong' }), 'user_not_found');
+  assert.is(ports.hasher.verified, 0, 'no other account is checked');
+  await auth.login(CREDENTIALS);
 });
 
 account.run();

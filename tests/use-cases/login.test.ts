@@ -93,6 +93,18 @@ login('matches no ill-formed password with the text that UTF-8 makes of it', asy
   await rejectsWith(auth.login(given), 'invalid_credentials');
 });
 
+login('takes a password as long as one may be, and hashes none that is longer', async () => {
+  const { auth } = await withAda();
+  for (const [email, password] of [
+    ['ascii@example.com', 'x'.repeat(1024)],
+    ['wide@example.com', '😀'.repeat(256)],
+  ] as const) {
+    await auth.registerUser({ username: 'Long', email, password, confirmPassword: password });
+    await auth.login({ email, password });
+    await rejectsWith(auth.login({ email, password: `${password}x` }), 'invalid_credentials');
+  }
+});
+
 login('does not hold a known password against a stricter policy', async () => {
   const { ports } = await withAda();
   const strict = createAuth(ports, {

@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import fileSystem from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { pages } from '../../src/adapters/pages/pages.ts';
@@ -81,6 +83,24 @@ http('are sent again only where they have changed', () =>
     assert.is.not((await call(url, 'GET /account/register')).headers.get('etag'), tag);
   }),
 );
+
+http('are read again where they could not be read before', () => {
+  const nothing = () => {};
+  const log = { info: nothing, alert: nothing, audit: nothing, error: nothing };
+  return withService('memory', { overrides: { log } }, async ({ url }) => {
+    const { readFile } = fileSystem;
+    const fail = () => Promise.reject(new Error('too many files are open'));
+    Object.assign(fileSystem, { readFile: fail });
+    syncBuiltinESMExports();
+    try {
+      assert.is((await call(url, 'GET /account/sign-in')).status, 500);
+    } finally {
+      fileSystem.readFile = readFile;
+      syncBuiltinESMExports();
+    }
+    assert.is((await call(url, 'GET /account/sign-in')).status, 200);
+  });
+});
 
 http('are for GET and HEAD alone', () =>
   withService('memory', {}, async ({ url }) => {
