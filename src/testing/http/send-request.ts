@@ -1,43 +1,45 @@
-/** How a request leaves and its answer comes back. */
+/** Sends a request, as the global `fetch` does. */
 export type Send = (url: string, init: RequestInit) => Promise<Response>;
 
-/** The whole of an answer. */
+/** A response that was read to its end. */
 export interface Received {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
 }
 
-/** Reads a body to its end, or as far as need be. */
+/** Reads the body of a response, or the part of it that matters. */
 export type Read = (response: Response) => Promise<string>;
 
-/** Nobody has answered, or not in time; or with more than can be an answer. */
+/** No response came, or none in time, or one that is too large. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
 }
 
-/** Milliseconds for an exchange. */
-const TIMEOUT = 10_000;
-const MAX_LENGTH = 1024 * 1024;
+const TIMEOUT_MS = 10_000;
+const MAX_BODY_BYTES = 1024 * 1024;
 
 /**
- * Sends a request and reads its answer, within ten seconds or as many milliseconds as are given.
- * @throws NoAnswer with a word on why
+ * Sends a request and reads the response, within `timeoutMs` (10 seconds by default).
+ * @throws NoAnswer, whose message names the reason
  */
-export async function ask(
+export async function sendRequest(
   send: Send,
   url: string,
   init: RequestInit,
-  { read = readText, timeout = TIMEOUT }: { readonly read?: Read; readonly timeout?: number } = {},
+  {
+    read = readText,
+    timeoutMs = TIMEOUT_MS,
+  }: { readonly read?: Read; readonly timeoutMs?: number } = {},
 ): Promise<Received> {
   const controller = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
+  const timedOut = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      const error = new NoAnswer(`no answer within ${timeout / 1000} s`);
+      const error = new NoAnswer(`no answer within ${timeoutMs / 1000} s`);
       reject(error);
       controller.abort(error);
-    }, timeout);
+    }, timeoutMs);
   });
   const exchange = async (): Promise<Received> => {
     const response = await send(url, { ...init, redirect: 'manual', signal: controller.signal });
@@ -46,8 +48,8 @@ export async function ask(
     return { status, headers, text: await read(response) };
   };
   try {
-    // Who heeds no signal is not waited for either.
-    return await Promise.race([exchange(), late]);
+    // The race also ends a `send` that ignores the signal.
+    return await Promise.race([exchange(), timedOut]);
   } catch (error) {
     throw error instanceof NoAnswer ? error : new NoAnswer(reasonOf(error));
   } finally {
@@ -61,13 +63,13 @@ export async function readText({ body }: Response): Promise<string> {
   let [text, length] = ['', 0];
   for await (const part of partsOf(body)) {
     length += part.length;
-    if (length > MAX_LENGTH) throw new NoAnswer('more than 1 MiB in an answer');
+    if (length > MAX_BODY_BYTES) throw new NoAnswer('more than 1 MiB in an answer');
     text += decoder.decode(part, { stream: true });
   }
   return text + decoder.decode();
 }
 
-/** A body in parts; whoever takes no more ends it. */
+/** Yields the chunks of a body. Cancels the body when the caller stops iterating. */
 export async function* partsOf(body: Response['body']): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader();
@@ -78,7 +80,7 @@ export async function* partsOf(body: Response['body']): AsyncGenerator<Uint8Arra
   }
 }
 
-/** What fetch says is wrong stands in its cause. */
+/** Why a request failed. An error of `fetch` has the reason in its cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
   const { cause } = error;
@@ -88,33 +90,34 @@ function reasonOf(error: unknown): string {
   return `${error.name}: ${error.message}`;
 }
 
-/** Milliseconds: for so long a server that did not answer is not asked again. */
-const DOWN = 5_000;
+/** How long to wait before a server that did not respond is tried again. */
+const RETRY_AFTER_MS = 5_000;
 
 /**
- * Asks a server, once for all cases, whether it is there. It is said in one line, to who asks first; the
- * others fail without a word on it, and without waiting.
+ * Returns a function that rejects if the server does not respond. All cases share one request: the
+ * first caller gets an error that names the reason; the others wait for the same request and fail
+ * with a short one.
  */
-export function reacher(base: string, send: Send): () => Promise<void> {
-  let [asked, until] = [undefined as Promise<unknown> | undefined, 0];
+export function reachabilityCheck(base: string, send: Send): () => Promise<void> {
+  let [request, expires] = [undefined as Promise<unknown> | undefined, 0];
   return async () => {
-    const isFirst = asked === undefined || Date.now() > until;
+    const isFirst = request === undefined || Date.now() > expires;
     if (isFirst) {
-      until = Number.POSITIVE_INFINITY;
-      asked = ask(send, `${base}/protected`, { method: 'GET' });
+      expires = Number.POSITIVE_INFINITY;
+      request = sendRequest(send, `${base}/protected`, { method: 'GET' });
     }
     try {
-      await asked;
+      await request;
     } catch (error) {
-      if (isFirst) until = Date.now() + DOWN;
+      if (isFirst) expires = Date.now() + RETRY_AFTER_MS;
       const why = isFirst && error instanceof NoAnswer ? ` (${error.message})` : '';
-      throw line(isFirst ? `${base} does not answer${why}` : 'not tried: nobody answers');
+      throw errorOfOneLine(isFirst ? `${base} does not answer${why}` : 'not tried: nobody answers');
     }
   };
 }
 
-/** An error whose stack says no more than its message. */
-function line(message: string): Error {
+/** An error without a stack, so that a test runner prints its message alone. */
+function errorOfOneLine(message: string): Error {
   const error = new Error(message);
   error.stack = message;
   return error;
