@@ -7,9 +7,11 @@ import { decidedCookieCases } from './decided-cookie-cases.ts';
 import { documentedCases } from './documented-cases.ts';
 import { decodePart, expiryOf, withOtherUser, withoutSignature } from './forgeries.ts';
 import { elementsOf } from './json-list.ts';
-import { findListMismatch, findMismatch, listPatternIn } from './json-pattern.ts';
+import { findListMismatch, findMismatch, listPatternIn, memberOf, parse } from './json-pattern.ts';
 import { Secrets } from './secrets.ts';
 import {
+  cookiesIn,
+  isJson,
   partsOf,
   type Received,
   reachabilityCheck,
@@ -336,27 +338,4 @@ const VOLATILE_HEADERS: ReadonlySet<string> = new Set(['date', 'connection', 'ke
 
 function isExpected({ setUp, answer }: Exchange, { status }: Received): boolean {
   return setUp ? status >= 200 && status < 300 : status === answer.status;
-}
-
-/** The cookies that a response sets, in the form that a client sends back: `name=value`. */
-function cookiesIn({ headers }: Received): string[] {
-  return headers.getSetCookie().map((cookie) => cookie.replace(/;.*$/s, ''));
-}
-
-function isJson(headers: Headers): boolean {
-  return /^application\/json\b/.test(headers.get('content-type') ?? '');
-}
-
-/** The member of this name if it is a string; '' otherwise. */
-function memberOf(json: unknown, name: string): string {
-  const member: unknown = typeof json === 'object' && json ? Reflect.get(json, name) : undefined;
-  return typeof member === 'string' ? member : '';
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -116,3 +116,17 @@ function escapeRegExp(text: string): string {
 function show(value: unknown, { secrets }: MatchContext): string {
   return JSON.stringify(secrets.redactValue(value));
 }
+
+/** The member of this name if it is a string; '' otherwise. */
+export function memberOf(json: unknown, name: string): string {
+  const member: unknown = typeof json === 'object' && json ? Reflect.get(json, name) : undefined;
+  return typeof member === 'string' ? member : '';
+}
+
+export function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -90,6 +90,15 @@ function reasonOf(error: unknown): string {
   return `${error.name}: ${error.message}`;
 }
 
+/** The cookies that a response sets, in the form that a client sends back: `name=value`. */
+export function cookiesIn({ headers }: Received): string[] {
+  return headers.getSetCookie().map((cookie) => cookie.replace(/;.*$/s, ''));
+}
+
+export function isJson(headers: Headers): boolean {
+  return /^application\/json\b/.test(headers.get('content-type') ?? '');
+}
+
 /** How long to wait before a server that did not respond is tried again. */
 const RETRY_AFTER_MS = 5_000;
 
