@@ -1,5 +1,5 @@
-// How often argon2id can be done at all: two at once, with OWASP's parameters, and nothing else.
-// node argon2.mjs verify|hash SECONDS; prints the rate in a second, and the CPU seconds of each.
+// The highest possible rate of argon2id: two at once, with OWASP's parameters, and nothing else.
+// node argon2.mjs verify|hash SECONDS; prints the operations per second, and CPU seconds of each.
 import { hash, verify } from '@node-rs/argon2';
 
 const [, , kind, seconds] = process.argv;

@@ -1,12 +1,13 @@
 /**
- * Every bar that the service has to reach, measured side by side with what it is compared to, and
- * whether it did. Prints tables, and writes them with a plot to bench/results/. Asserts nothing:
- * the machine decides too. `ROUNDS` (5) times, `SECONDS` (3) each; all sections unless some are named.
+ * Measures the service side by side with what it is compared to, and says which bars it reaches.
+ * Prints tables, and writes them with a plot to bench/results/. Asserts nothing, because the result
+ * depends on the machine. Runs `ROUNDS` (5) rounds of `SECONDS` (3) each, of all sections or of
+ * those named.
  *
  *   npm run bench
  *   ROUNDS=3 SECONDS=2 npm run bench -- protected login
  *
- * Four more programs are not among the sections, since they have no bars; each says what it takes:
+ * Four more programs have no bars, so they are no sections. Each documents its own settings:
  *
  *   npm run bench -- overload       or soak, timing, profile /protected
  */
@@ -52,9 +53,9 @@ if (['overload', 'profile', 'soak', 'timing'].includes(program)) {
 }
 const wanted = process.argv.slice(2);
 const names = SECTIONS.map(({ name }) => name);
-const strange = wanted.find((name) => !names.includes(name));
-if (strange !== undefined) {
-  console.error(`there is no section ${strange}, only ${names.join(', ')}`);
+const unknownName = wanted.find((name) => !names.includes(name));
+if (unknownName !== undefined) {
+  console.error(`there is no section ${unknownName}, only ${names.join(', ')}`);
   process.exit(2);
 }
 requireWrk();
@@ -81,7 +82,7 @@ console.log('\nAll of them');
 console.table(bars.map(line));
 console.log(`${bars.filter(isMet).length} of ${bars.length} bars met`);
 
-/** A section that cannot be measured must not take the others with it. */
+/** Measures one section. A section that fails does not stop the others. */
 async function measure({ name, run }: Section): Promise<void> {
   const started = performance.now();
   stage.beginSection();

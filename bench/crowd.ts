@@ -1,12 +1,12 @@
-/** Users who come, use the service in every way, and go: the mixed load of the soak. */
+/** The mixed load of the soak: users who register, use every endpoint, and delete their account. */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection, type Reply, requestText } from './measure.ts';
 
 const PASSWORD = 'fourteen grey herons';
 
-/** ms for which a connection is used again: the service closes it after 5 s. */
-const IDLE = 3_000;
+/** How long an idle connection is reused. The service closes it after 5 s. */
+const MAX_IDLE_MS = 3_000;
 
 interface Account {
   readonly email: string;
@@ -14,10 +14,10 @@ interface Account {
   refreshToken: string;
 }
 
-/** A request, and what its reply is for. */
+/** A request, its expected replies, and what to do with a successful one. */
 interface Step {
   readonly text: string;
-  /** Any other is strange. */
+  /** The expected statuses. A reply with any other counts as unexpected. */
   readonly statuses: readonly number[];
   readonly take?: (reply: Reply) => void;
 }
@@ -31,8 +31,10 @@ export type Kind =
   | '/protected'
   | 'page of /users';
 
-/** How many of a hundred requests are of each kind. As many come as go, so that the database stays as large. */
-const SHARES: readonly (readonly [kind: Kind, share: number])[] = [
+/**
+ * The percentage of each kind. As many users register as leave, so that the database does not grow.
+ */
+const PERCENTAGES: readonly (readonly [kind: Kind, share: number])[] = [
   ['register', 5],
   ['delete', 5],
   ['login', 10],
@@ -42,14 +44,14 @@ const SHARES: readonly (readonly [kind: Kind, share: number])[] = [
   ['page of /users', 10],
 ];
 
-/** What came of a request. */
-export interface Answered {
+/** The outcome of a request. */
+export interface Outcome {
   readonly kind: Kind;
-  /** 0: none came. */
+  /** 0 if no reply came. */
   readonly status: number;
   readonly ms: number;
-  /** The body of a reply that should not have come, or why none did. */
-  readonly strange?: string;
+  /** The body of an unexpected reply, or why none came. */
+  readonly unexpected?: string;
 }
 
 export class Crowd {
@@ -62,17 +64,19 @@ export class Crowd {
     this.#url = url;
   }
 
-  /** Registers so many, a few at once. */
+  /** Registers this many accounts, four at a time. */
   async gather(accounts: number): Promise<void> {
     while (this.#accounts.length < accounts) {
       const replies = await Promise.all(Array.from({ length: 4 }, () => this.#send('register')));
-      const wrong = replies.find(({ strange }) => strange !== undefined);
+      const wrong = replies.find(({ unexpected }) => unexpected !== undefined);
       if (wrong) throw new Error(`registration: ${wrong.status}`);
     }
   }
 
-  /** Sends so many requests a second, whether the replies come or not, and waits for the last of them. */
-  async act(rate: number, seconds: number, take: (answered: Answered) => void): Promise<void> {
+  /**
+   * An open loop: sends at `rate` a second whether replies come or not, then waits for the last.
+   */
+  async act(rate: number, seconds: number, take: (outcome: Outcome) => void): Promise<void> {
     const pending = new Set<Promise<void>>();
     const started = performance.now();
     for (let sent = 0; sent < rate * seconds; ) {
@@ -94,14 +98,14 @@ export class Crowd {
 
   async #connect(): Promise<Connection> {
     for (let found = this.#idle.pop(); found; found = this.#idle.pop()) {
-      if (performance.now() - found.since < IDLE) return found.connection;
+      if (performance.now() - found.since < MAX_IDLE_MS) return found.connection;
       found.connection.close();
     }
     return Connection.open(this.#url);
   }
 
-  /** Never rejects: a connection that is lost is a strange answer, too. */
-  async #send(kind: Kind): Promise<Answered> {
+  /** Never rejects: a lost connection is an unexpected outcome. */
+  async #send(kind: Kind): Promise<Outcome> {
     const { text, statuses, take } = this.#step(kind);
     const started = performance.now();
     try {
@@ -109,11 +113,11 @@ export class Crowd {
       const reply = await connection.send(text);
       this.#idle.push({ connection, since: performance.now() });
       const { status, ms, body } = reply;
-      if (!statuses.includes(status)) return { kind, status, ms, strange: body };
+      if (!statuses.includes(status)) return { kind, status, ms, unexpected: body };
       if (status < 300) take?.(reply);
       return { kind, status, ms };
     } catch (fault) {
-      return { kind, status: 0, ms: performance.now() - started, strange: String(fault) };
+      return { kind, status: 0, ms: performance.now() - started, unexpected: String(fault) };
     }
   }
 
@@ -125,18 +129,20 @@ export class Crowd {
       case 'delete':
         this.#accounts.splice(this.#accounts.indexOf(account), 1);
         return {
-          text: fromAnywhere('DELETE /account', { json: { password: PASSWORD }, token }),
+          text: fromUniqueAddress('DELETE /account', { json: { password: PASSWORD }, token }),
           statuses: [204, 429],
         };
       case 'login':
         return {
-          text: fromAnywhere('POST /login', { json: { email, password: PASSWORD } }),
+          text: fromUniqueAddress('POST /login', { json: { email, password: PASSWORD } }),
           statuses: [200, ...AFTER_OTHERS],
           take: ({ body }) => Object.assign(account, tokensOf(body)),
         };
       case 'wrong password':
         return {
-          text: fromAnywhere('POST /login', { json: { email, password: 'fourteen wrong ones' } }),
+          text: fromUniqueAddress('POST /login', {
+            json: { email, password: 'fourteen wrong ones' },
+          }),
           statuses: [401, 429],
         };
       case 'refresh':
@@ -162,26 +168,26 @@ export class Crowd {
     const username = `User ${this.#count}`;
     const json = { username, email, password: PASSWORD, confirm_password: PASSWORD };
     return {
-      text: fromAnywhere('POST /register', { json }),
+      text: fromUniqueAddress('POST /register', { json }),
       statuses: [201],
       take: ({ body }) => this.#accounts.push({ email, ...tokensOf(body) }),
     };
   }
 }
 
-/** Under way together with the deletion of its user. */
+/** For a request that overlaps with the deletion of its user. */
 const AFTER_DELETION = [404] as const;
-/** So too, or after ten wrong passwords of others at one account. */
+/** The same, or ten wrong passwords of others for the account locked it. */
 const AFTER_OTHERS = [401, 429] as const;
 
 function pick(): Kind {
   let rest = Math.random() * 100;
-  const [kind] = SHARES.find(([, share]) => (rest -= share) < 0) ?? ['/protected' as const];
+  const [kind] = PERCENTAGES.find(([, share]) => (rest -= share) < 0) ?? ['/protected' as const];
   return kind;
 }
 
-/** From an address that nobody else has: limits on one are not what is to be measured. */
-function fromAnywhere(endpoint: string, sent: { json: unknown; token?: string }): string {
+/** A request from a unique address, so that limits per address do not count. */
+function fromUniqueAddress(endpoint: string, sent: { json: unknown; token?: string }): string {
   const address = `X-Forwarded-For: 10.${randomBytes(3).join('.')}`;
   return requestText(endpoint, sent).replace('\r\n', `\r\n${address}\r\n`);
 }

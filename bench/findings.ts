@@ -1,20 +1,20 @@
-/** What a section of the benchmark finds, and how its rounds become figures. */
+/** The results of a section of the benchmark, and how they are computed from its rounds. */
 import type { Reading } from './load.ts';
 import { median } from './measure.ts';
 import { NAMES, type Stage } from './stage.ts';
 
 export const ROUNDS = Number(process.env['ROUNDS'] ?? 5);
-/** Of each visit. */
+/** The duration of each visit. */
 export const SECONDS = Number(process.env['SECONDS'] ?? 3);
 
-/** Seconds of load that a server gets before it counts, so that its code is compiled. */
-export const WARM_UP = 2;
+/** Load before the first measurement, so that V8 has compiled the code. */
+export const WARM_UP_SECONDS = 2;
 
-/** Something that must be reached, and whether it was. */
+/** A figure that must reach a bound. */
 export interface Bar {
   readonly bar: string;
   readonly measured: number;
-  /** The least and the most of the rounds. */
+  /** The lowest and the highest value of the rounds. */
   readonly spread: readonly [least: number, most: number];
   readonly unit: string;
   readonly bound: { readonly atLeast: number } | { readonly atMost: number };
@@ -24,7 +24,7 @@ export type Table = readonly Readonly<Record<string, string>>[];
 
 export interface Findings {
   readonly bars: readonly Bar[];
-  /** What else is worth to be known, by its title. */
+  /** Further tables, by title. */
   readonly tables: Readonly<Record<string, Table>>;
 }
 
@@ -37,7 +37,7 @@ export function isMet({ measured, bound }: Bar): boolean {
   return 'atLeast' in bound ? measured >= bound.atLeast : measured <= bound.atMost;
 }
 
-/** A bar on the median of values, one from each round. */
+/** A bar for the median of the values of all rounds. */
 export function barOf(
   bar: string,
   values: readonly number[],
@@ -48,7 +48,7 @@ export function barOf(
   return { bar, measured: median(values), spread, unit, bound };
 }
 
-/** A bar on a ratio, which is taken within each round: what else the machine does hits both sides. */
+/** A bar for a ratio. It is computed within each round, so that other load affects both sides. */
 export function ratioBar(
   bar: string,
   ours: readonly number[],
@@ -59,7 +59,7 @@ export function ratioBar(
   return barOf(bar, ratios, '×', bound);
 }
 
-/** What the rounds found of one of those that were visited. */
+/** The values of one visit in all rounds. */
 export function roundsOf<Value>(
   found: ReadonlyMap<string, readonly Value[]>,
   name: string,
@@ -69,14 +69,14 @@ export function roundsOf<Value>(
   return values;
 }
 
-/** Requests a second, in each round. */
+/** Requests per second in each round. */
 export function rates(found: ReadonlyMap<string, readonly Reading[]>, name: string): number[] {
   return roundsOf(found, name).map(({ rate }) => rate);
 }
 
 /**
- * Visits in turn, round by round, and each second round backwards, so that nobody always comes after
- * the same neighbour. Gives the values of each, in the order of the rounds.
+ * Makes all visits in each round, and every second round in reverse, so that no visit always
+ * follows the same one. Returns the values of each visit, in the order of the rounds.
  */
 export async function inRounds<Value>(
   visits: ReadonlyMap<string, () => Promise<Value>>,
@@ -106,7 +106,7 @@ export function readingsTable(found: ReadonlyMap<string, readonly Reading[]>): T
   });
 }
 
-/** As many digits as mean anything. */
+/** Formats a number with its significant digits. */
 export function digits(value: number): string {
   if (!Number.isFinite(value)) return '–';
   if (Number.isInteger(value)) return value.toLocaleString('en');

@@ -1,4 +1,6 @@
-/** The service flooded with logins, and what is promised of it; for the benchmark and the fault suite. */
+/**
+ * Floods the service with logins and checks its promises, for the benchmark and the fault suite.
+ */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,39 +19,40 @@ import {
 } from './measure.ts';
 
 export const CORES = availableParallelism();
-const PERMITS = Number(process.env['HASH_CONCURRENCY'] ?? CORES);
+/** Hashes at the same time. */
+const HASH_CONCURRENCY = Number(process.env['HASH_CONCURRENCY'] ?? CORES);
 const HASH_MB = 19_456 / 1024;
 const ACCOUNTS = 20;
-/** Requests of GET /protected a second, beside everything else. */
-const PROBES = 100;
-/** Of the service, to try others: those of the environment that it has a say in. */
-const PASSED_ON = ['HASH_CONCURRENCY', 'HASH_QUEUE', 'UV_THREADPOOL_SIZE'];
+/** Requests of GET /protected per second, beside the other load. */
+const PROBES_PER_SECOND = 100;
+/** Settings that the service gets from this process's environment. */
+const PASSED_SETTINGS = ['HASH_CONCURRENCY', 'HASH_QUEUE', 'UV_THREADPOOL_SIZE'];
 
-/** What happened in a stretch of time. */
+/** The measurements of one slice of time. */
 export interface Slice {
   readonly replies: readonly Reply[];
   readonly probes: readonly Reply[];
   readonly seconds: number;
-  /** Cores that were busy on average, with the service, the load maker (this process) and others. */
+  /** Busy cores on average, by process: the service, the load maker (this one) and all others. */
   readonly service: number;
   readonly maker: number;
   readonly others: number;
-  /** The most that the service took, in MB. */
+  /** The peak memory of the service, in MB. */
   readonly memory: number;
 }
 
-/** How often and how long. */
+/** How many slices, and how long. */
 export interface Extent {
-  /** Of flood, between slices of the peak: what else the machine does hits both. */
+  /** Slices of flood. They alternate with slices of the peak, so that other load affects both. */
   readonly slices: number;
-  /** Of each slice. */
+  /** The duration of each slice. */
   readonly seconds: number;
 }
 
 /** Floods a new service. Its database is in `TMPDIR`. */
 export async function flood({ slices, seconds }: Extent): Promise<Flood> {
   const folder = temporaryFolder();
-  const passedOn = PASSED_ON.flatMap((name) => {
+  const passedOn = PASSED_SETTINGS.flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];
   });
@@ -75,16 +78,16 @@ export async function flood({ slices, seconds }: Extent): Promise<Flood> {
     const protectedRoute = requestText('GET /protected', { token });
     const watch = (work: (until: number) => Promise<readonly Reply[]>) =>
       observe(program.process.pid ?? 0, seconds, work, (until) =>
-        openLoop(program.url, PROBES, until, () => protectedRoute),
+        openLoop(program.url, PROBES_PER_SECOND, until, () => protectedRoute),
       );
 
-    await watch((until) => repeat(program.url, 1, until, login)); // Warm, and its code compiled.
+    await watch((until) => repeat(program.url, 1, until, login)); // Warms up the code.
     const idle = await watch(async (until) => {
       await sleep(until - performance.now());
       return [];
     });
     const single = await watch((until) => repeat(program.url, 1, until, login));
-    const peaks = [await watch((until) => repeat(program.url, PERMITS + 2, until, login))];
+    const peaks = [await watch((until) => repeat(program.url, HASH_CONCURRENCY + 2, until, login))];
     const light = await watch((until) =>
       openLoop(program.url, 10 * median(peaks.map(admitted)), until, () => protectedRoute),
     );
@@ -93,7 +96,7 @@ export async function flood({ slices, seconds }: Extent): Promise<Flood> {
       const rate = 10 * median(peaks.map(admitted));
       floods.push(await watch((until) => openLoop(program.url, rate, until, login)));
       await sleep(500);
-      peaks.push(await watch((until) => repeat(program.url, PERMITS + 2, until, login)));
+      peaks.push(await watch((until) => repeat(program.url, HASH_CONCURRENCY + 2, until, login)));
     }
     return { idle, single, light, peaks, floods };
   } finally {
@@ -102,7 +105,7 @@ export async function flood({ slices, seconds }: Extent): Promise<Flood> {
   }
 }
 
-/** Runs a load and the probes beside it for a slice of time. */
+/** Runs a load with probes beside it for one slice of `length` seconds. */
 async function observe(
   pid: number,
   length: number,
@@ -132,7 +135,7 @@ async function observe(
   return { replies, probes, seconds, service, maker, others, memory: most };
 }
 
-/** Closed loop: so many connections, each with the next request as soon as it has its reply. */
+/** A closed loop: each connection sends its next request as soon as it has a reply. */
 async function repeat(
   url: string,
   connections: number,
@@ -152,7 +155,7 @@ async function repeat(
   return replies;
 }
 
-/** Open loop: so many requests a second, whether the replies come or not. */
+/** An open loop: sends at `rate` a second, whether replies come or not. */
 async function openLoop(
   url: string,
   rate: number,
@@ -161,26 +164,25 @@ async function openLoop(
 ): Promise<readonly Reply[]> {
   const replies: Reply[] = [];
   await offer({ url, rate, until, next }, (reply) => {
-    // Those that are waiting when the time is up are no longer part of what was done in it, but of
-    // how long things take.
+    // A 200 after the end does not count as throughput; any other reply counts for its latency.
     if (performance.now() < until || reply.status !== 200) replies.push(reply);
   });
   return replies;
 }
 
-/** Logins a second. */
+/** Successful logins per second. */
 export function admitted({ replies, seconds }: Slice): number {
   return replies.filter(({ status }) => status === 200).length / seconds;
 }
 
-/** Logins a second for each core that the load maker left. */
+/** Successful logins per second and core, without the cores that the load maker used. */
 function admittedPerCore(slice: Slice): number {
   return admitted(slice) / (CORES - slice.maker);
 }
 
-/** What was measured. */
+/** All slices of a run. */
 export interface Flood {
-  /** Nothing but the probes. */
+  /** Only the probes. */
   readonly idle: Slice;
   /** One login at a time. */
   readonly single: Slice;
@@ -190,13 +192,13 @@ export interface Flood {
   readonly floods: readonly Slice[];
 }
 
-/** What is promised, and whether it was kept. */
+/** The promises of the service under flood, with what was measured. */
 export function figuresOf({ idle, peaks, floods }: Flood): readonly Figure[] {
   const replies = floods.flatMap((slice) => slice.replies);
   const shed = replies.filter(({ status }) => status === 503);
-  const strange = replies.filter(({ status }) => status !== 200 && status !== 503);
+  const unexpected = replies.filter(({ status }) => status !== 200 && status !== 503);
   const unhelpful = shed.filter(({ head }) => !/\r\nretry-after: \d+/i.test(head));
-  // Each flood against the peaks on both sides of it: the machine changes slower than that.
+  // Compares each flood with the peaks before and after it, to cancel slow changes of the machine.
   const shareOf = (measure: (slice: Slice) => number) =>
     100 *
     median(
@@ -209,7 +211,7 @@ export function figuresOf({ idle, peaks, floods }: Flood): readonly Figure[] {
   const probes = floods.flatMap((slice) => slice.probes);
   const failed = [...idle.probes, ...probes].filter(({ status }) => status !== 200);
   const record = { isForTheRecord: true };
-  const limit = Math.round((idle.memory + PERMITS * HASH_MB) * 1.2);
+  const limit = Math.round((idle.memory + HASH_CONCURRENCY * HASH_MB) * 1.2);
   return [
     { ...figure('admitted, of the peak', shareOf(admitted), '%', { atLeast: 85 }), ...record },
     {
@@ -220,11 +222,11 @@ export function figuresOf({ idle, peaks, floods }: Flood): readonly Figure[] {
     },
     figure('503: p99', p99(shed), 'ms', { atMost: 50 }),
     exactly('503 without Retry-After', unhelpful.length, 0),
-    exactly('neither 200 nor 503', strange.length, 0),
+    exactly('neither 200 nor 503', unexpected.length, 0),
     figure('/protected, idle: p99', p99(idle.probes), 'ms', { atMost: 50 }),
     figure('/protected, in the flood: p99', p99(probes), 'ms', { atMost: 50 }),
     exactly('/protected: not 200', failed.length, 0),
-    figure('memory', most, 'MB', { atMost: Math.round(150 + PERMITS * HASH_MB) }),
+    figure('memory', most, 'MB', { atMost: Math.round(150 + HASH_CONCURRENCY * HASH_MB) }),
     { ...figure('memory, against idle', most, 'MB', { atMost: limit }), ...record },
   ];
 }

@@ -1,7 +1,7 @@
-// A server whose GET /protected costs nothing but HTTP. node hello.mjs host|bytes|plain
-//   host   the service's own HTTP host, on use cases that answer at once
-//   bytes  node:http with the headers and the body that the server at TEMPLATE_URL answers
-//   plain  node:http at its shortest
+// A server whose GET /protected does nothing but HTTP. node hello.mjs host|bytes|plain
+//   host   the service's own HTTP host, on use cases that resolve at once
+//   bytes  node:http with the headers and body of the reply of the server at TEMPLATE_URL
+//   plain  the shortest node:http server
 import { createServer } from 'node:http';
 import { expressApp, messageClasses } from '../dist/adapters/http/hosts/express.js';
 import { httpServer } from '../dist/adapters/http/hosts/server.js';

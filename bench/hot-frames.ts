@@ -1,4 +1,4 @@
-/** What a CPU profile of V8 says, by function and by where the functions are from. */
+/** Summarizes a V8 CPU profile by function, and by where the functions come from. */
 import { existsSync, readFileSync } from 'node:fs';
 import { SourceMap, type SourceMapPayload } from 'node:module';
 import { posix } from 'node:path';
@@ -16,18 +16,18 @@ export interface Profile {
       readonly columnNumber: number;
     };
   }[];
-  /** The node that was on top at each sample, and the µs since the one before. */
+  /** The top node of each sample, and the µs since the previous sample. */
   readonly samples: readonly number[];
   readonly timeDeltas: readonly number[];
 }
 
-/** A function and the time that was spent in itself, without those that it calls. */
+/** A function and its self time: without the functions that it calls. */
 export interface Frame {
   readonly name: string;
-  /** As a reader knows it: `node:…`, the path in a package, the path of a source file. */
+  /** `node:…`, a path in a package, or the path of a source file. */
   readonly file: string;
   readonly line: number;
-  /** Node, a package, a folder of ours; or what V8 does besides. */
+  /** Node, a package, one of our folders, or an activity of V8 such as garbage collection. */
   readonly group: string;
   readonly microseconds: number;
 }
@@ -42,7 +42,7 @@ function isProfile(value: unknown): value is Profile {
   return typeof value === 'object' && value !== null && 'samples' in value && 'nodes' in value;
 }
 
-/** Every function of a profile, hottest first. `root`: the folder whose `src/` is ours. */
+/** All functions of a profile, the hottest first. `root` is the folder of this repository. */
 export function framesOf(profile: Profile, root: string): Frame[] {
   const self = new Map<number, number>();
   for (const [i, id] of profile.samples.entries()) {
@@ -93,7 +93,7 @@ function mapOf(path: string): SourceMap | undefined {
   return maps.get(path);
 }
 
-/** Packages are read as they are installed. */
+/** Undefined for packages: their functions are shown as installed. */
 function readMap(path: string): SourceMap | undefined {
   const file = `${path}.map`;
   if (path.includes('/node_modules/') || !existsSync(file)) return undefined;

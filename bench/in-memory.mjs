@@ -1,4 +1,4 @@
-// The service with one user in the memory of each of its processes: WORKERS says how many there are.
+// The service with one user in the memory of each process. WORKERS is the number of processes.
 import { readConfig } from '../dist/adapters/config/config.js';
 import { memoryRepositories } from '../dist/adapters/memory/memory-repositories.js';
 import { isWorker, startWorkers } from '../dist/adapters/process/workers.js';

@@ -1,4 +1,4 @@
-/** How the benchmarks put load on a server, and what it cost: rate, latency, CPU, all at once. */
+/** Puts load on a server, and measures rate, latency and CPU at the same time. */
 import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -10,16 +10,16 @@ import { Connection, cpuSeconds, quantile, type Reply, requestText } from './mea
 const WRK_SCRIPT = join(import.meta.dirname, 'wrk.lua');
 
 export interface Reading {
-  /** Requests a second. */
+  /** Requests per second. */
   readonly rate: number;
   /** Milliseconds. */
   readonly p99: number;
-  /** Microseconds of CPU a request: of the server, and of the server and the database together. */
+  /** CPU microseconds per request: of the server, and of the server and the database together. */
   readonly serverCpu: number;
   readonly totalCpu: number;
 }
 
-/** The processes that work for a request; the load maker is none of them. */
+/** The ids of the processes that serve a request. */
 export interface Workers {
   readonly server: number;
   readonly database: number | undefined;
@@ -41,15 +41,15 @@ export interface WrkOptions {
 }
 
 export function requireWrk(): void {
-  // wrk has no call that ends well and does nothing.
+  // wrk has no option that does nothing and exits with 0.
   if (program(['sh'], ['-c', 'command -v wrk'], 'wrk') === undefined) {
     throw new Error('the benchmarks need wrk');
   }
 }
 
 /**
- * Load by wrk on one thread: so many connections, each with the next request as soon as it has its
- * reply, and the next token in each request.
+ * A closed loop by wrk on one thread: each connection sends its next request, with the next token,
+ * as soon as it has a reply.
  * @throws Error if a request failed
  */
 export async function wrk(options: WrkOptions, workers: Workers): Promise<Reading> {
@@ -94,7 +94,7 @@ export interface Loop {
   readonly status: number;
 }
 
-/** Load by the cheap client, in a closed loop, for requests that are few because they cost much. */
+/** A closed loop by `Connection`, for expensive requests, of which there are few. */
 export async function closedLoop(loop: Loop, workers: Workers): Promise<Reading> {
   const { url, inFlight, seconds, next, status } = loop;
   const replies: Reply[] = [];
@@ -111,7 +111,7 @@ export async function closedLoop(loop: Loop, workers: Workers): Promise<Reading>
     connection.close();
   };
   const work = Promise.all(connections.map(one));
-  // What goes wrong must be heard at once, not when the time is up.
+  // The race rejects as soon as a request fails, not when the time is up.
   await Promise.race([sleep(until - performance.now()), work]);
   const after = cpuOf(workers);
   const elapsed = (performance.now() - started) / 1000;
@@ -123,7 +123,7 @@ export async function closedLoop(loop: Loop, workers: Workers): Promise<Reading>
   };
 }
 
-/** So many requests a second, whether the replies come or not; each must be 200. */
+/** An open loop at `rate` a second, in which each reply must be 200. */
 export async function paced(
   url: string,
   rate: number,
@@ -140,19 +140,19 @@ export async function paced(
   return replies;
 }
 
-/** An open loop. */
+/** The parameters of an open loop. */
 export interface Offer {
   readonly url: string;
-  /** Requests a second. */
+  /** Requests per second. */
   readonly rate: number;
-  /** In ms, as `performance.now()` has it. */
+  /** The end, in milliseconds of `performance.now()`. */
   readonly until: number;
   readonly next: () => string;
-  /** Connections that are open already; more are opened as they are needed, and all closed. */
+  /** Open connections to start with. More are opened as needed; all are closed at the end. */
   readonly idle?: Connection[];
 }
 
-/** Sends so many requests a second, whether the replies come or not, and waits for the last of them. */
+/** Sends at `rate` a second whether replies come or not, then waits for the last reply. */
 export async function offer(
   { url, rate, until, next, idle = [] }: Offer,
   take: (reply: Reply) => void,
@@ -177,8 +177,8 @@ export async function offer(
 }
 
 /**
- * Reads the reply to a GET to its end and keeps nothing of it. Once so many bytes are there, it stops
- * until `stop` is over.
+ * Reads the reply to a GET to its end, without keeping it. After `stopAt` bytes, pauses until
+ * `stop` resolves.
  * @throws Error if the reply is not whole, or too short to stop in
  */
 export function readToEnd(

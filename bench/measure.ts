@@ -1,4 +1,4 @@
-/** What the benchmarks share: a cheap HTTP client, and readings of a process. */
+/** A cheap HTTP client, and measurements of a process. */
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 
@@ -6,13 +6,13 @@ export interface Reply {
   readonly status: number;
   readonly head: string;
   readonly body: string;
-  /** From the request being written to the reply being whole. */
+  /** From writing the request to the end of the reply. */
   readonly ms: number;
 }
 
 /**
- * One keep-alive connection, one request at a time. Node's own client takes several times as long
- * for a request, and the service would share the cores with it.
+ * A keep-alive connection for one request at a time. Node's own client needs several times the CPU
+ * for a request, on cores that it would share with the service.
  */
 export class Connection {
   readonly #socket: Socket;
@@ -36,12 +36,12 @@ export class Connection {
     });
   }
 
-  /** Whether it can still be sent on: neither side has closed it. */
+  /** True if neither side has closed the connection. */
   get isOpen(): boolean {
     return this.#socket.writable;
   }
 
-  /** Only while it is open. */
+  /** Sends a request. Rejects if the connection is closed. */
   send(request: string): Promise<Reply> {
     return new Promise((resolve, reject) => {
       if (this.#socket.destroyed) return reject(new Error('connection closed'));
@@ -91,7 +91,7 @@ export function memory(pid: number): number {
   return megabytes(pid, /VmRSS:\s+(\d+) kB/);
 }
 
-/** The most that it has been since `forgetPeak`, in MB: the kernel's own count, which misses nothing. */
+/** The peak memory since `forgetPeak`, in MB, as the kernel counts it. */
 export function peakMemory(pid: number): number {
   return megabytes(pid, /VmHWM:\s+(\d+) kB/);
 }
@@ -100,7 +100,7 @@ export function forgetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
-/** What a process holds open, each by its name: a path, or `socket:[inode]` and the like. */
+/** The open files of a process: paths, or names such as `socket:[inode]`. */
 export function openFiles(pid: number): readonly string[] {
   const folder = `/proc/${pid}/fd`;
   return readdirSync(folder).flatMap((each) => {
@@ -112,7 +112,7 @@ export function openFiles(pid: number): readonly string[] {
   });
 }
 
-/** How much a process holds open: files and sockets. */
+/** The number of open files of a process, and how many of them are sockets. */
 export function handles(pid: number): { readonly all: number; readonly sockets: number } {
   const open = openFiles(pid);
   const sockets = open.filter((what) => what.startsWith('socket:'));
@@ -124,28 +124,28 @@ function megabytes(pid: number, line: RegExp): number {
   return Number(kib) / 1024;
 }
 
-/** Seconds that a process and its children have spent on the cores so far: their user and system time. */
+/** The user and system time so far of a process and its children, in seconds. */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // From the third on.
-  const own = (Number(fields[11]) + Number(fields[12])) / 100; // Linux counts in hundredths for all.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // Starts at the third field.
+  const own = (Number(fields[11]) + Number(fields[12])) / 100; // Ticks of 10 ms.
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
   return children.filter(Boolean).reduce((sum, child) => sum + cpuSeconds(Number(child)), own);
 }
 
-/** Seconds that the cores have worked so far, for whomever. */
+/** The time so far that the cores were busy, for all processes, in seconds. */
 export function busySeconds(): number {
   const [, user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8').split(/\s+/);
   return [user, nice, system, irq, softirq].reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
 }
 
-/** The value below which a share of the others is; 0.5: the median. */
+/** The value below which this share (0 to 1) of the values lies. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = Float64Array.from(values).toSorted();
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 }
 
-/** Of an even number of values the mean of the two in the middle: rounds are few. */
+/** The median. For an even number of values, the mean of the middle two: there are few rounds. */
 export function median(values: readonly number[]): number {
   const sorted = Float64Array.from(values).toSorted();
   const [low, high] = [(sorted.length - 1) / 2, sorted.length / 2].map(Math.floor);

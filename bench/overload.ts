@@ -1,14 +1,16 @@
 /**
- * The service under ten times the logins that it can do: what it still admits, how soon it turns
- * the rest away, whether other requests stay fast, and its memory. Says of each whether it is within
- * its bound; asserts nothing. `ROUNDS` (3) times, each on a new service, in which `SLICES` (4) of
- * flood lie between slices of the peak, `SECONDS` (6) each: what else the machine does hits both. Cores
- * are CPU time by wall time: of the service from /proc/PID/stat, of this process (the load maker) from
- * process.cpuUsage, of others what /proc/stat has beside them. The database is in `TMPDIR`.
+ * Sends ten times the logins that the service can handle. Measures how many it admits, how fast it
+ * refuses the rest, whether other requests stay fast, and its memory. Says whether each figure is
+ * within its bound, but asserts nothing.
+ *
+ * Runs `ROUNDS` (3) rounds, each on a new service: `SLICES` (4) slices of flood alternate with
+ * slices of the peak, of `SECONDS` (6) each, so that other load affects both. Busy cores are CPU
+ * time divided by wall time: of the service from /proc/PID/stat, of the load maker (this process)
+ * from process.cpuUsage, of all others the rest of /proc/stat. The database is in `TMPDIR`.
  *
  *   npm run bench -- overload
  */
-import { admitted, CORES, type Extent, figuresOf, type Flood, flood, type Slice } from './flood.ts';
+import { admitted, CORES, type Extent, type Flood, figuresOf, flood, type Slice } from './flood.ts';
 import { p99 } from './load.ts';
 import { median, type Reply } from './measure.ts';
 
@@ -29,7 +31,7 @@ for (let round = 1; round <= ROUNDS; round += 1) {
 }
 console.table(bounds);
 
-/** What the figures came from. */
+/** Prints the measurements behind the figures. */
 function report(round: number, { idle, single, light, peaks, floods }: Flood): void {
   const shed = floods.flatMap(({ replies }) => replies.filter(({ status }) => status === 503));
   const cores = (slices: readonly Slice[]) => {

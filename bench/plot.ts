@@ -1,4 +1,4 @@
-/** The bars of a run as a picture: how far each was reached or missed. */
+/** Draws the bars of a run as SVG: by how far each was reached or missed. */
 import { type Bar, type Findings, isMet } from './findings.ts';
 import { figure } from './report.ts';
 
@@ -8,7 +8,7 @@ const LABELS = 420;
 const PLOT = 420;
 const FIGURES = 210;
 const WIDTH = LABELS + PLOT + FIGURES;
-/** Of the axis, in multiples of the bar. */
+/** The ends of the axis, in multiples of the bar. */
 const [FROM, TO] = [1 / 4, 8];
 const TICKS = [
   [1 / 4, '¼'],
@@ -22,8 +22,9 @@ const MET = '#1a6faf';
 const MISSED = '#c2410c';
 
 /**
- * A line for each bar, on a logarithmic axis of multiples of the bar: right of it is met, whether it
- * says "at least" or "at most". Filled discs are met, open diamonds are not; lines span the rounds.
+ * One line for each bar, on a logarithmic axis of multiples of the bar. A value to its right meets
+ * the bar, for "at least" and "at most" alike. Discs are met, diamonds missed; lines span the
+ * rounds.
  */
 export function drawBars(found: ReadonlyMap<string, Findings>): string {
   const lines = [...found].flatMap(([section, { bars }]) => bars.map((bar) => ({ section, bar })));
@@ -78,7 +79,7 @@ function multiple({ bound }: Bar, value: number): number {
   return value > 0 ? bound.atMost / value : TO;
 }
 
-/** What lies beyond the axis is drawn at its end. */
+/** The x coordinate of a value. Values beyond the axis are drawn at its end. */
 function x(multipleOfBar: number): string {
   const within = Number.isNaN(multipleOfBar) ? FROM : Math.min(Math.max(multipleOfBar, FROM), TO);
   return (LABELS + (PLOT * Math.log(within / FROM)) / Math.log(TO / FROM)).toFixed(1);

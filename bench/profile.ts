@@ -1,6 +1,6 @@
 /**
- * Where the service spends its time under load at one path, on a MariaDB: the ten hottest functions,
- * and the shares of Node, of packages, and of our own folders. `SECONDS` (5) of it, after a warm-up.
+ * Profiles the service under load at one path, on MariaDB: the ten hottest functions, and the
+ * shares of Node, of packages and of our own folders. Lasts `SECONDS` (5), after a warm-up.
  *
  *   npm run bench -- profile /protected       or /refresh, /login, /register, /users
  */
@@ -14,8 +14,8 @@ import { login, type Peopled, registration, type Server, Stage } from './stage.t
 import { inTurn } from './visits.ts';
 
 const SECONDS = Number(process.env['SECONDS'] ?? 5);
-const WARM_UP = 4;
-const HOTTEST = 10;
+const WARM_UP_SECONDS = 4;
+const SHOWN_FUNCTIONS = 10;
 const USERS = 100_000;
 
 type Load = (service: Peopled, seconds: number) => Promise<unknown>;
@@ -62,7 +62,7 @@ try {
 }
 
 async function profile({ program }: Server, work: (seconds: number) => Promise<unknown>) {
-  await work(WARM_UP);
+  await work(WARM_UP_SECONDS);
   program.process.kill('SIGUSR2');
   await work(SECONDS);
   program.process.kill('SIGUSR2');
@@ -85,7 +85,7 @@ function report(found: Profile): void {
   console.table(
     frames
       .filter(({ group }) => group !== 'idle')
-      .slice(0, HOTTEST)
+      .slice(0, SHOWN_FUNCTIONS)
       .map(({ name, file: where, line, microseconds }) => ({
         self: percent(microseconds),
         function: name,

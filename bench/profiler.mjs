@@ -1,9 +1,9 @@
-// For --import: SIGUSR2 begins a CPU profile of the process, the next one writes it to PROFILE_FILE.
+// For --import: SIGUSR2 starts a CPU profile of the process; the next one writes it to
+// PROFILE_FILE.
 import { renameSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
 
-/** µs between samples. */
-const INTERVAL = 200;
+const SAMPLING_INTERVAL_US = 200;
 
 const file = process.env['PROFILE_FILE'] ?? 'service.cpuprofile';
 const session = new Session();
@@ -12,14 +12,14 @@ let isOn = false;
 
 async function begin() {
   await session.post('Profiler.enable');
-  await session.post('Profiler.setSamplingInterval', { interval: INTERVAL });
+  await session.post('Profiler.setSamplingInterval', { interval: SAMPLING_INTERVAL_US });
   await session.post('Profiler.start');
 }
 
 async function end() {
   const { profile } = await session.post('Profiler.stop');
   writeFileSync(`${file}.part`, JSON.stringify(profile));
-  renameSync(`${file}.part`, file); // Whoever waits for it must find it whole.
+  renameSync(`${file}.part`, file); // Renamed so that readers never see a part of it.
 }
 
 process.on('SIGUSR2', () => {

@@ -1,8 +1,8 @@
-/** The findings of a run as a page. */
+/** The results of a run as a Markdown page. */
 import { availableParallelism } from 'node:os';
 import { type Bar, digits, type Findings, isMet, ROUNDS, SECONDS, type Table } from './findings.ts';
 
-/** A bar in words. */
+/** The figures of a bar as text. */
 export function figure(bar: Bar) {
   const { bound, unit, measured, spread } = bar;
   const limit = 'atLeast' in bound ? `>= ${bound.atLeast}` : `<= ${digits(bound.atMost)}`;

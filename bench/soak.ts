@@ -1,10 +1,12 @@
 /**
- * The service for a long time under a load of every kind (bench/crowd.ts) that leaves the database as large as it
- * was: does its memory grow, do its replies slow down, does it lose handles? `MINUTES` (30) on each of
- * `STORES` (`mariadb,sqlite`), at `RATE` (50) requests a second, a quarter of which hash. Prints by what each figure
- * grows in an hour, by least squares over windows of a minute (shorter in runs under half an hour),
- * without the first tenth. Exit code 1 where a reply is strange; judges no slope: one that is less than twice its
- * error is as good as none. `FROM=source` runs what has not been built.
+ * Runs the service under mixed load (bench/crowd.ts) for a long time. The database keeps its size,
+ * so memory, latency and open handles should not grow.
+ *
+ * Lasts `MINUTES` (30) on each of `STORES` (`mariadb,sqlite`), at `RATE` (50) requests per second,
+ * a quarter of which hash a password. Prints the growth of each figure per hour, by least squares
+ * over windows of a minute (shorter in runs under half an hour), without the first tenth. A slope
+ * of less than twice its error means no growth. Exits with 1 after an unexpected reply, but does
+ * not judge slopes. `FROM=source` runs the sources instead of the build.
  *
  *   npm run bench -- soak
  *   MINUTES=3 STORES=sqlite npm run bench -- soak
@@ -13,7 +15,7 @@ import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { findMariadb, mariadbServer, temporaryFolder } from '../tests/support/programs.ts';
 import { BUILT, startProgram } from '../tests/support/service.ts';
-import { type Answered, Crowd } from './crowd.ts';
+import { Crowd, type Outcome } from './crowd.ts';
 import { handles, median, memory, quantile } from './measure.ts';
 import { type Point, trendOf } from './trend.ts';
 
@@ -23,17 +25,18 @@ const STORES = (process.env['STORES'] ?? 'mariadb,sqlite').split(',');
 const COMMAND = process.env['FROM'] === 'source' ? undefined : BUILT;
 const ACCOUNTS = 100;
 const WINDOWS = 30;
-/** Seconds of each: a minute at most. */
-const WINDOW = Math.min(60, (MINUTES * 60) / WINDOWS);
-const WARM_UP = 0.1;
-/** ms between two looks at the process. */
-const INTERVAL = Math.min(1_000, (WINDOW * 1_000) / 4);
+/** The length of a window: a minute at most. */
+const WINDOW_SECONDS = Math.min(60, (MINUTES * 60) / WINDOWS);
+/** The share of the windows at the start that does not count. */
+const WARM_UP_SHARE = 0.1;
+/** Between two measurements of the process. */
+const INTERVAL_MS = Math.min(1_000, (WINDOW_SECONDS * 1_000) / 4);
 
-/** What was seen in one window. */
+/** The measurements of one window. */
 interface Window {
   /** Hours since the beginning. */
   readonly at: number;
-  readonly replies: Answered[];
+  readonly replies: Outcome[];
   readonly memory: number[];
   readonly handles: number[];
   readonly sockets: number[];
@@ -94,9 +97,9 @@ async function observe(url: string, pid: number): Promise<readonly Window[]> {
   const started = performance.now();
   const current = (): Window => {
     const seconds = (performance.now() - started) / 1000;
-    const index = Math.floor(seconds / WINDOW);
+    const index = Math.floor(seconds / WINDOW_SECONDS);
     while (windows.length <= index) {
-      const at = ((windows.length + 0.5) * WINDOW) / 3600;
+      const at = ((windows.length + 0.5) * WINDOW_SECONDS) / 3600;
       windows.push({ at, replies: [], memory: [], handles: [], sockets: [] });
     }
     return windows[index] ?? { at: 0, replies: [], memory: [], handles: [], sockets: [] };
@@ -108,9 +111,9 @@ async function observe(url: string, pid: number): Promise<readonly Window[]> {
     window.handles.push(all);
     window.sockets.push(sockets);
   };
-  const timer = setInterval(look, INTERVAL);
+  const timer = setInterval(look, INTERVAL_MS);
   try {
-    await crowd.act(RATE, MINUTES * 60, (answered) => current().replies.push(answered));
+    await crowd.act(RATE, MINUTES * 60, (outcome) => current().replies.push(outcome));
   } finally {
     clearInterval(timer);
     crowd.leave();
@@ -120,9 +123,9 @@ async function observe(url: string, pid: number): Promise<readonly Window[]> {
 
 function report(store: string, windows: readonly Window[]): void {
   const replies = windows.flatMap((window) => window.replies);
-  // The last is one of which hardly anything is left, or in which nothing more was sent.
+  // Drops the last window, which may be almost empty.
   const counted = windows
-    .slice(Math.ceil(windows.length * WARM_UP))
+    .slice(Math.ceil(windows.length * WARM_UP_SHARE))
     .filter((window) => window.memory.length > 1 && window.replies.length > 1);
   const rows = (
     [
@@ -135,7 +138,7 @@ function report(store: string, windows: readonly Window[]): void {
   ).map(([what, unit, of]) => {
     const points: Point[] = counted.map((window) => ({ at: window.at, value: of(window) }));
     const { slope, error } = trendOf(points);
-    // What fills up stops growing, a leak does not.
+    // A cache stops growing when it is full; a leak does not.
     const later = trendOf(points.slice(points.length >> 1));
     return {
       what: `${what} ${unit}`.trim(),
@@ -148,14 +151,14 @@ function report(store: string, windows: readonly Window[]): void {
     };
   });
   console.log(
-    `${store}: ${MINUTES} minutes, ${replies.length} requests, ${counted.length} windows of ${WINDOW.toFixed(1)} s`,
+    `${store}: ${MINUTES} minutes, ${replies.length} requests, ${counted.length} windows of ${WINDOW_SECONDS.toFixed(1)} s`,
   );
   console.table(rows);
   console.table(byKind(replies));
-  const wrong = replies.filter(({ strange }) => strange !== undefined);
+  const wrong = replies.filter(({ unexpected }) => unexpected !== undefined);
   console.log(`${wrong.length} of ${replies.length} replies are strange`);
-  for (const { kind, status, strange } of wrong.slice(0, 10)) {
-    console.log(`  ${kind}: ${status} ${strange?.slice(0, 60)}`);
+  for (const { kind, status, unexpected } of wrong.slice(0, 10)) {
+    console.log(`  ${kind}: ${status} ${unexpected?.slice(0, 60)}`);
   }
   if (wrong.length > 0 || replies.length === 0 || counted.length < 3) process.exitCode = 1;
 }
@@ -167,7 +170,7 @@ function latency({ replies }: Window, share: number): number {
   );
 }
 
-function byKind(replies: readonly Answered[]) {
+function byKind(replies: readonly Outcome[]) {
   return distinct(replies.map(({ kind }) => kind)).map((kind) => {
     const some = replies.filter((reply) => reply.kind === kind);
     const times = some.map(({ ms }) => ms);

@@ -1,4 +1,4 @@
-/** The servers that are compared: each is started once, when first asked for, on a database of its own. */
+/** The servers to compare. Each is started at its first use, once, on a database of its own. */
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { Connection, forgetPeak, peakMemory, requestText } from './measure.ts';
 
 export const PEERS = join(import.meta.dirname, 'peers');
 
-/** For the tables; every peer is a file of that name in `peers/`. */
+/** The names in the tables. Each peer has a file `peers/<key>.mjs`. */
 export const NAMES = {
   service: 'Portcullis',
   bare: 'bare node:http',
@@ -33,7 +33,7 @@ const PASSWORD = 'fourteen grey herons';
 export interface Account {
   readonly email: string;
   readonly accessToken: string;
-  /** Better Auth has none. */
+  /** Undefined for Better Auth, which has no refresh tokens. */
   readonly refreshToken: string | undefined;
 }
 
@@ -45,23 +45,24 @@ export interface Server {
   readonly program: Program;
 }
 
+/** A server with accounts. */
 export interface Peopled extends Server {
   readonly accounts: readonly Account[];
-  /** Their tokens, to be used again and again. */
+  /** The tokens of the accounts, used in turn. */
   readonly accessTokens: TokenFile;
   readonly refreshTokens: TokenFile;
 }
 
 export class Stage {
-  /** Signs the tokens of all of them. */
+  /** The secret that signs the tokens of all servers. */
   readonly secret = randomBytes(32).toString('base64url');
   readonly folder = temporaryFolder();
   readonly database: MariadbServer;
-  /** MB that the service took at most, by section. */
+  /** The peak memory of the service by section, in MB. */
   readonly peaks = new Map<string, number>();
   #peak = 0;
-  /** Whether the section that runs has asked for the service. */
-  #isAsked = false;
+  /** Whether the current section uses the service. */
+  #usesService = false;
   readonly #crowds = new Map<number, Promise<string>>();
   readonly #servers = new Map<ServerName, Promise<Peopled>>();
   readonly #services: Server[] = [];
@@ -75,32 +76,32 @@ export class Stage {
     this.#settings = settings;
   }
 
-  /** `settings`: of the service, beside those that it needs. */
+  /** @param settings of the service, besides those that it needs */
   static async open(settings: Readonly<Record<string, string>> = {}): Promise<Stage> {
     const daemon = findMariadb();
     if (daemon === undefined) throw new Error('the benchmarks need MariaDB');
     return new Stage(await mariadbServer(daemon, ['--innodb-buffer-pool-size=1G']), settings);
   }
 
-  /** A server with its accounts; it stays up until the end. */
+  /** Starts a server with accounts, or returns the running one. It runs until `close`. */
   server(name: ServerName): Promise<Peopled> {
-    if (name === 'service') this.#isAsked = true;
+    if (name === 'service') this.#usesService = true;
     const found = this.#servers.get(name) ?? this.#startWithAccounts(name);
     this.#servers.set(name, found);
     return found;
   }
 
-  /** Several of them, by their names. */
+  /** Several servers, by name. */
   async servers<Name extends ServerName>(...names: Name[]): Promise<ReadonlyMap<Name, Peopled>> {
     const servers = new Map<Name, Peopled>();
     for (const name of names) servers.set(name, await this.server(name));
     return servers;
   }
 
-  /** The service once more, on another database and with other settings, until the section ends. */
+  /** Starts another service on this database, with these settings, until the section ends. */
   async guest(databaseUrl: string, env: Readonly<Record<string, string>> = {}): Promise<Server> {
     const guest = await this.#start('service', databaseUrl, env);
-    this.#isAsked = true;
+    this.#usesService = true;
     this.#guests.push(guest);
     this.#services.push(guest);
     return guest;
@@ -112,7 +113,7 @@ export class Stage {
     return `${this.database.url}/${name}`;
   }
 
-  /** A database of the service with so many users, whose emails `crowdEmail` gives. */
+  /** A database with this many users, whose emails `crowdEmail` returns. */
   crowd(users: number): Promise<string> {
     const found = this.#crowds.get(users) ?? this.#fill(users);
     this.#crowds.set(users, found);
@@ -121,7 +122,7 @@ export class Stage {
 
   async #fill(users: number): Promise<string> {
     const url = await this.createDatabase();
-    const service = await this.#start('service', url); // It makes the tables.
+    const service = await this.#start('service', url); // Creates the tables.
     const [first] = await register(service.url, 1);
     await service.program.end('SIGTERM');
     await this.sql(
@@ -134,7 +135,7 @@ export class Stage {
     return url;
   }
 
-  /** Runs statements on the server, or on the database of `url`. */
+  /** Runs a statement on the server, or on the database of `url`. */
   async sql(statement: string, url: string = this.database.url): Promise<void> {
     const connection = await createConnection(url);
     try {
@@ -144,7 +145,7 @@ export class Stage {
     }
   }
 
-  /** Tokens of these accounts that nobody has seen before, signed as the server signs its own. */
+  /** New tokens of these accounts, signed as the server signs, which it has never seen. */
   freshTokens({ accounts }: Peopled, count: number): TokenFile {
     const issued = accounts.map(({ accessToken }) => {
       const [header = '', payload = ''] = accessToken.split('.');
@@ -160,7 +161,7 @@ export class Stage {
     return this.tokenFile(tokens);
   }
 
-  /** The most memory that a server takes while this goes on, in MB. */
+  /** The peak memory of a server during `work`, in MB. */
   async peakOf({ workers }: Server, work: () => Promise<unknown>): Promise<number> {
     this.#peak = Math.max(this.#peak, peakMemory(workers.server));
     forgetPeak(workers.server);
@@ -169,7 +170,7 @@ export class Stage {
   }
 
   beginSection(): void {
-    this.#isAsked = false;
+    this.#usesService = false;
     this.#peak = 0;
     for (const { workers } of this.#services) forgetPeak(workers.server);
   }
@@ -177,7 +178,7 @@ export class Stage {
   async endSection(section: string): Promise<void> {
     const peaks = this.#services.map(({ workers }) => peakMemory(workers.server));
     const most = Math.max(this.#peak, ...peaks);
-    if (this.#isAsked) this.peaks.set(section, most);
+    if (this.#usesService) this.peaks.set(section, most);
     for (const guest of this.#guests.splice(0)) {
       this.#services.splice(this.#services.indexOf(guest), 1);
       await guest.program.end('SIGTERM');
@@ -218,7 +219,7 @@ export class Stage {
       DATABASE_URL: databaseUrl,
       JWT_SECRET: this.secret,
       ACCESS_TOKEN_TTL: '2h', // Longer than any run.
-      ...(name === 'service' && { ...OF_THE_SERVICE, ...this.#settings }),
+      ...(name === 'service' && { ...SERVICE_SETTINGS, ...this.#settings }),
       ...more,
     };
     const program = await startProgram(env, command);
@@ -235,8 +236,8 @@ export class Stage {
   }
 }
 
-/** Limits on attempts stay on, as by default: clients come from as many addresses as they like. */
-const OF_THE_SERVICE = { TRUST_PROXY: '1', USERS_ACCESS: 'public' } as const;
+/** Rate limits stay on, as by default: the load maker sends each client's address in a header. */
+const SERVICE_SETTINGS = { TRUST_PROXY: '1', USERS_ACCESS: 'public' } as const;
 
 async function register(url: string, count: number): Promise<Account[]> {
   const accounts: Account[] = [];
@@ -257,7 +258,7 @@ async function register(url: string, count: number): Promise<Account[]> {
   return accounts;
 }
 
-/** One of a crowd of so many, by chance. */
+/** The email of a random user of a crowd of this size. */
 export function crowdEmail(users: number): string {
   return `crowd${1 + Math.floor(Math.random() * (users - 1))}@example.com`;
 }
@@ -266,7 +267,7 @@ export function login(email: string): string {
   return requestText('POST /login', { json: { email, password: PASSWORD } });
 }
 
-/** The text of a request, from an address that nobody else has. */
+/** A registration from a unique address, so that limits per address do not count. */
 export function registration(username: string, email: string): string {
   const json = { username, email, password: PASSWORD, confirm_password: PASSWORD };
   const address = `X-Forwarded-For: 10.${randomBytes(3).join('.')}`;

@@ -1,15 +1,18 @@
 /**
- * Does the time of POST /login tell whether there is an account? Pairs of refused logins, the two of
- * a pair one after the other on one connection and in random order, on SQLite and MariaDB. `PAIRS`
- * (1,000) of a wrong password and an unknown email, and a third of that of each other kind with an
- * unknown email; imported hashes come last, since all refusals are slower once one was met. And `STARTS`
- * (5) times for each kind of these: the first refusal since the start of the service. Prints medians, their difference with its 95 % interval, and the p of a
- * Mann-Whitney U test; asserts nothing.
+ * Does the duration of POST /login reveal whether an account exists? Sends pairs of refused logins
+ * on one connection, in random order, on SQLite and MariaDB: one of an unknown email, one of an
+ * account.
+ *
+ * Sends `PAIRS` (1,000) pairs with a wrong password, and a third as many of each other kind.
+ * Imported hashes come last, because the first of them slows all later refusals. For each kind of
+ * imported hash, also measures the first refusal after a start, `STARTS` (5) times. Prints medians,
+ * their difference with its 95 % confidence interval, and the p of a Mann-Whitney U test. Asserts
+ * nothing.
  *
  *   npm run bench -- timing
  */
 import { join } from 'node:path';
-import { type Options, hash } from '@node-rs/argon2';
+import { hash, type Options } from '@node-rs/argon2';
 import { createConnection } from 'mysql2/promise';
 import { readConfig } from '../src/adapters/config/config.ts';
 import { openDatabase } from '../src/adapters/knex/connection/open.ts';
@@ -19,14 +22,16 @@ import { Connection, quantile, requestText } from './measure.ts';
 
 const PAIRS = Number(process.env['PAIRS'] ?? 1_000);
 const STARTS = Number(process.env['STARTS'] ?? 5);
-/** Milliseconds. */
-const BOUND = 2;
+const BOUND_MS = 2;
 const RESAMPLES = 2_000;
 
 const WRONG = 'wrong password';
 const UNKNOWN = login('unknown@example.com', WRONG);
 
-/** What may be stored for an account: a hash, by its parameters or itself, or what is none. */
+/**
+ * What an account may have stored: a hash, given as argon2 parameters or as it is, or an invalid
+ * one.
+ */
 const STORED: Readonly<Record<string, Options | string>> = {
   'argon2id, m=4096, t=1': { memoryCost: 4_096, timeCost: 1, parallelism: 1 },
   'argon2id, m=7168, t=5': { memoryCost: 7_168, timeCost: 5, parallelism: 1 },
@@ -37,7 +42,7 @@ const STORED: Readonly<Record<string, Options | string>> = {
   'unreadable hash': 'x',
 };
 
-/** Of other systems, by what they make unless told otherwise: from the quickest to the slowest. */
+/** Hashes of other systems with their default parameters, from the fastest to the slowest. */
 const IMPORTED: Readonly<Record<string, Options | string>> = {
   'PBKDF2 of passlib, 29,000': `$pbkdf2-sha256$29000$${'s'.repeat(22)}$${'k'.repeat(43)}`,
   'argon2id of Django': { memoryCost: 102_400, timeCost: 2, parallelism: 8 },
@@ -102,7 +107,7 @@ async function measure(store: string, databaseUrl: string): Promise<void> {
   }
 
   const connection = await Connection.open(program.url);
-  for (let i = 0; i < 100; i += 1) await connection.send(UNKNOWN); // Warm, and its code compiled.
+  for (let i = 0; i < 100; i += 1) await connection.send(UNKNOWN); // Warms up the code.
   for (const [kind, refused, pairs] of kinds) {
     const times: (readonly [refused: number, unknown: number])[] = [];
     for (let i = 0; i < pairs; i += 1) times.push(await timePair(connection, refused));
@@ -122,7 +127,7 @@ async function measure(store: string, databaseUrl: string): Promise<void> {
   }
 }
 
-/** An unknown email, as often as it takes to be as quick as ever; then the one that was not met before. */
+/** After a start, refuses an unknown email until that is fast, then measures this login once. */
 async function timeFirst(
   env: Readonly<Record<string, string>>,
   refused: string,
@@ -183,7 +188,7 @@ function compare(times: readonly (readonly [refused: number, unknown: number])[]
     difference: found.toFixed(2),
     '95 %': between.join(' … '),
     p: mannWhitney(...columns(times)).toFixed(3),
-    [`< ${BOUND} ms`]: Math.abs(found) < BOUND ? 'within' : 'BEYOND',
+    [`< ${BOUND_MS} ms`]: Math.abs(found) < BOUND_MS ? 'within' : 'BEYOND',
   };
 }
 
@@ -216,7 +221,9 @@ function mannWhitney(one: readonly number[], other: readonly number[]): number {
   return 2 * upperTail(Math.abs(u - (n * m) / 2) / deviation);
 }
 
-/** Of the standard normal distribution (Abramowitz and Stegun 26.2.17: to 7.5e-8). */
+/**
+ * The upper tail of the standard normal distribution (Abramowitz and Stegun 26.2.17: to 7.5e-8).
+ */
 function upperTail(z: number): number {
   const t = 1 / (1 + 0.2316419 * z);
   const factors = [1.330274429, -1.821255978, 1.781477937, -0.356563782, 0.31938153];

@@ -1,4 +1,4 @@
-/** Straight lines through measurements over time. */
+/** Linear regression of measurements over time. */
 
 export interface Point {
   /** Hours. */
@@ -7,13 +7,13 @@ export interface Point {
 }
 
 export interface Trend {
-  /** By which the value grows in an hour. */
+  /** The growth of the value per hour. */
   readonly slope: number;
-  /** Its standard error: of no growth at all, two slopes in three are within it, nineteen in twenty within two. */
+  /** The standard error of the slope. Without growth, 95 % of slopes are within two errors of 0. */
   readonly error: number;
 }
 
-/** By least squares, as if each point erred by itself; not a number where there are too few. */
+/** Least squares, for points with independent errors. NaN if there are too few points. */
 export function trendOf(points: readonly Point[]): Trend {
   const n = points.length;
   const mean = (of: (point: Point) => number) => points.reduce((sum, p) => sum + of(p), 0) / n;

@@ -1,5 +1,5 @@
-/** Rounds of visits to servers, each with the same load. */
-import { inRounds, SECONDS, WARM_UP } from './findings.ts';
+/** Puts the same load on several servers in turn, in rounds. */
+import { inRounds, SECONDS, WARM_UP_SECONDS } from './findings.ts';
 import {
   closedLoop,
   type Loop,
@@ -10,12 +10,12 @@ import {
 } from './load.ts';
 import type { Server } from './stage.ts';
 
-/** By the names of the servers. */
+/** The readings by server name. */
 export type Found = ReadonlyMap<string, readonly Reading[]>;
 type Visitable = Pick<Server, 'url' | 'workers'>;
 type Others = ReadonlyMap<string, () => Promise<Reading>>;
 
-/** By wrk, with the tokens that `tokensOf` gives for each server. */
+/** Load by wrk, with the tokens that `tokensOf` returns for each server. */
 export function wrkRounds<Visited extends Visitable>(
   servers: ReadonlyMap<string, Visited>,
   load: Pick<WrkOptions, 'kind' | 'connections'>,
@@ -27,7 +27,7 @@ export function wrkRounds<Visited extends Visitable>(
   });
 }
 
-/** By the cheap client; `others` are visited along with the servers, and not warmed. */
+/** Load by `closedLoop`. `others` run in the same rounds, without a warm-up. */
 export function loopRounds<Visited extends Visitable>(
   servers: ReadonlyMap<string, Visited>,
   load: Pick<Loop, 'inFlight' | 'status'>,
@@ -44,14 +44,14 @@ async function warmRounds<Visited extends Visitable>(
   visit: (server: Visited, seconds: number) => Promise<Reading>,
   others: Others = new Map(),
 ): Promise<Found> {
-  for (const server of servers.values()) await visit(server, WARM_UP);
+  for (const server of servers.values()) await visit(server, WARM_UP_SECONDS);
   const visits = [...servers].map(
     ([name, server]) => [name, () => visit(server, SECONDS)] as const,
   );
   return inRounds(new Map([...visits, ...others]));
 }
 
-/** Requests made of these, again and again. */
+/** Returns the requests for these items one after the other, again and again. */
 export function inTurn<Item>(items: readonly Item[], write: (item: Item) => string): () => string {
   const texts = items.map(write);
   let turn = 0;

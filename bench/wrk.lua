@@ -1,6 +1,6 @@
--- Requests that each carry the next token of a file, one a line, from a position in bytes on; at
--- the end of the file it begins again. wrk … -s wrk.lua URL -- protected|refresh FILE POSITION
--- Prints what it found as the last line, in JSON.
+-- Sends requests that each carry the next token of a file with one token per line. Starts at a
+-- position in bytes, and again at the beginning after the end. wrk … -s wrk.lua URL --
+-- protected|refresh FILE POSITION Prints its results as the last line, in JSON.
 local threads = {}
 
 function setup(thread)

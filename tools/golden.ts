@@ -1,6 +1,7 @@
 /**
- * What a release leaves behind: databases, tokens, and the statements that it sends. Later releases are held to
- * it by `tests/system/golden.test.ts`. `npx tsx tools/golden.ts` records this one's, in a folder named after its version.
+ * Recordings of each release: databases, tokens, and SQL statements. `tests/system/golden.test.ts`
+ * tests that later releases still work with them. `npx tsx tools/golden.ts` records the current
+ * version, in a folder of its name.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,43 +9,43 @@ import { pathToFileURL } from 'node:url';
 import type { Knex } from 'knex';
 import { readConfig } from '../src/adapters/config/config.ts';
 import { backUp } from '../src/adapters/knex/operator/backup.ts';
-import { serve, type Service } from '../src/serve.ts';
+import { type Service, serve } from '../src/serve.ts';
 import { mariadbServer } from '../tests/support/programs.ts';
 import { call, registered, TEST_ENV } from '../tests/support/service.ts';
 import { withDatabaseUrl } from '../tests/support/stores.ts';
 
 export const FOLDER = 'tests/golden';
-/** For these recordings alone. */
+/** Used by these recordings only. */
 const SECRET = 'golden golden golden golden golden golden';
 
 export type GoldenStore = 'SQLite' | 'MariaDB';
 export const GOLDEN_STORES: readonly GoldenStore[] = ['SQLite', 'MariaDB'];
 
-/** Everything that is to hold for a recorded database, beside `SQLite.gz` or `MariaDB.gz`. */
+/** What must hold for a recorded database. Stored beside `SQLite.gz` or `MariaDB.gz`. */
 export interface Golden {
-  /** When it was recorded, as a time of ISO 8601. */
+  /** The time of the recording (ISO 8601). */
   readonly taken: string;
   readonly secret: string;
   readonly accounts: readonly {
     readonly email: string;
     readonly password: string;
-    /** What a sign-in is answered, at the time of the recording. */
+    /** The status of a sign-in, at the time of the recording. */
     readonly login: number;
   }[];
   readonly tokens: readonly {
     readonly token: string;
-    /** What is answered to it, at the time of the recording. */
+    /** The statuses of GET /protected and POST /refresh with it, at the time of the recording. */
     readonly protected: number;
     readonly refresh: number;
   }[];
-  /** In the order in which they were sent to an empty database. */
+  /** The statements that were sent to an empty database, in order. */
   readonly statements: readonly {
     readonly sql: string;
     readonly bindings: readonly (string | number | null)[];
-    /** Whether the unique key refused it, as it is to do again. */
+    /** True if a unique key refused the statement, as it must again. */
     readonly refused?: true;
   }[];
-  /** How many rows there are after them. */
+  /** The number of rows afterwards. */
   readonly rows: Readonly<Record<'users' | 'sessions', number>>;
 }
 
@@ -69,14 +70,14 @@ const ACCOUNTS: Golden['accounts'] = [
   { email: 'admin@example.com', password: PASSWORD, login: 200 },
   { email: 'disabled@example.com', password: PASSWORD, login: 401 },
   { email: 'deleted@example.com', password: PASSWORD, login: 401 },
-  // Counts of attempts are not in a backup.
+  // A backup has no counts of attempts, so this account is not locked.
   { email: 'guessed@example.com', password: PASSWORD, login: 200 },
 ];
 
-/** Uses all that there is, on a new database, and says what is to come of it. */
+/** Uses every feature on a new database, and returns what must hold for that. */
 async function record(databaseUrl: string): Promise<Golden> {
   const statements: { sql: string; bindings: (string | number | null)[]; refused?: true }[] = [];
-  const hear = (knex: Knex | undefined) => {
+  const recordStatements = (knex: Knex | undefined) => {
     knex?.on('query', ({ sql, bindings }: { sql: string; bindings?: (string | number)[] }) => {
       if (/^\s*(?:select|insert|update|delete|with|replace)\b/i.test(sql)) {
         statements.push({ sql, bindings: [...(bindings ?? [])] });
@@ -95,12 +96,12 @@ async function record(databaseUrl: string): Promise<Golden> {
   if (!plain || !rotating) throw new Error('no service');
   try {
     for (const { part } of services)
-      for (const name of ['knex', 'counts'] as const) hear(part(name));
+      for (const name of ['knex', 'counts'] as const) recordStatements(part(name));
     const { url } = plain;
     const tokens: Golden['tokens'][number][] = [];
     const add = (kind: 'access' | 'refresh', token: string, status: number) => {
       const isAccess = kind === 'access';
-      // A token of the other kind is invalid in either place.
+      // Each endpoint refuses tokens of the other kind.
       const refresh = isAccess ? 401 : status;
       tokens.push({ token, protected: isAccess ? status : 401, refresh });
     };

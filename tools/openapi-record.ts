@@ -1,6 +1,6 @@
 /**
- * The OpenAPI document on record, docs/openapi.json. As a program, `npx tsx tools/openapi-record.ts`, it writes what the code
- * says now; a change that breaks those who use the API is refused, unless `--breaking` says that it is meant.
+ * The recorded OpenAPI document, docs/openapi.json. `npx tsx tools/openapi-record.ts` updates it
+ * from the code. It refuses changes that break clients, unless they are confirmed by `--breaking`.
  */
 import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -10,13 +10,13 @@ import { breakingChanges } from '../tests/support/breaking-changes.ts';
 
 const RECORD = 'docs/openapi.json';
 
-/** With which there is every endpoint that there can be. */
+/** Options that enable every endpoint. */
 export const EVERYTHING: EndpointOptions = {
   publicKeys: [{ kty: 'EC' }],
   isReady: async () => true,
 };
 
-/** Every endpoint that there can be, as it is by default. */
+/** The document of the code, with every endpoint and default settings. */
 export function currentDocument(): string {
   const table = endpoints(EVERYTHING);
   const document = openApi(table, { mount: '' });
@@ -28,12 +28,12 @@ export function recordedDocument(path = RECORD): string {
 }
 
 function main([first, second = RECORD]: readonly string[]): void {
-  const isMeant = first === '--breaking';
-  const path = isMeant ? second : (first ?? RECORD);
+  const isConfirmed = first === '--breaking';
+  const path = isConfirmed ? second : (first ?? RECORD);
   const current = currentDocument();
   const changes = breakingChanges(JSON.parse(recordedDocument(path)), JSON.parse(current));
   for (const change of changes) console.error(`breaks: ${change}`);
-  if (changes.length > 0 && !isMeant) {
+  if (changes.length > 0 && !isConfirmed) {
     console.error(
       `${path} is left as it is. If this is meant: npx tsx tools/openapi-record.ts --breaking`,
     );

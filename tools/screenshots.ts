@@ -1,6 +1,7 @@
-/** Takes the pictures in docs/screenshots: each page as somebody has it who uses it, from a service of its own. */
-import { findChromium } from '../tests/support/programs.ts';
+/** Takes the screenshots in docs/screenshots, of each page in use, from a service of its own. */
+
 import { withPage } from '../tests/support/browser.ts';
+import { findChromium } from '../tests/support/programs.ts';
 import { ADA, call, registered, withService } from '../tests/support/service.ts';
 
 const DEVICES = [
@@ -8,34 +9,34 @@ const DEVICES = [
   'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:143.0) Gecko/20100101 Firefox/143.0',
 ];
 
-/** Each page, by the name of its picture. */
-const PUBLIC = { front: '/', 'sign-in': '/account/sign-in', register: '/account/register' };
-const OWN = {
+/** The path of each page, by the name of its screenshot. */
+const PUBLIC_PAGES = { front: '/', 'sign-in': '/account/sign-in', register: '/account/register' };
+const ACCOUNT_PAGES = {
   account: '/account',
   sessions: '/account/sessions',
   password: '/account/password',
   delete: '/account/delete',
 };
 
-/** Without motion: what fades in is there at once. */
-const STILL = { reducedMotion: 'reduce' } as const;
-const WIDE = { ...STILL, viewport: { width: 1120, height: 700 } };
-const NARROW = { ...STILL, viewport: { width: 390, height: 700 }, deviceScaleFactor: 2 };
+/** Turns animations off. */
+const NO_MOTION = { reducedMotion: 'reduce' } as const;
+const WIDE = { ...NO_MOTION, viewport: { width: 1120, height: 700 } };
+const NARROW = { ...NO_MOTION, viewport: { width: 390, height: 700 }, deviceScaleFactor: 2 };
 
 const browser = findChromium();
 if (browser === undefined) throw new Error('there is no Chromium: TEST_CHROMIUM names one');
 process.env['TEST_CHROMIUM'] = browser;
 await withService('memory', {}, async ({ url }) => {
   const { refresh_token } = await registered(url, { username: 'Ada Lovelace' });
-  await call(url, 'POST /logout', { json: { refresh_token } }); // Of no browser.
+  await call(url, 'POST /logout', { json: { refresh_token } }); // Its device is no browser.
   const { email, password } = ADA;
   for (const device of DEVICES) {
     const headers = { 'User-Agent': device };
     await call(url, 'POST /login', { json: { email, password }, headers });
   }
   for (const [options, suffix, own] of [
-    [WIDE, '', OWN],
-    [{ ...NARROW, colorScheme: 'dark' }, '-narrow-dark', { account: OWN.account }],
+    [WIDE, '', ACCOUNT_PAGES],
+    [{ ...NARROW, colorScheme: 'dark' }, '-narrow-dark', { account: ACCOUNT_PAGES.account }],
   ] as const) {
     await withPage(url, options, async (page) => {
       const take = async (name: string, path: string) => {
@@ -43,8 +44,9 @@ await withService('memory', {}, async ({ url }) => {
         await page.locator('main:not([aria-busy=true])').waitFor();
         await page.screenshot({ path: `docs/screenshots/${name}${suffix}.png`, fullPage: true });
       };
-      if (suffix === '') for (const [name, path] of Object.entries(PUBLIC)) await take(name, path);
-      await page.goto(PUBLIC['sign-in']);
+      if (suffix === '')
+        for (const [name, path] of Object.entries(PUBLIC_PAGES)) await take(name, path);
+      await page.goto(PUBLIC_PAGES['sign-in']);
       await page.getByLabel('Email').fill(email);
       await page.getByLabel('Password', { exact: true }).fill(password);
       await page.keyboard.press('Enter');
@@ -57,7 +59,7 @@ await withService('memory', {}, async ({ url }) => {
     ['narrow', { width: 390, height: 800 }],
   ] as const) {
     for (const colorScheme of ['light', 'dark'] as const) {
-      await withPage(url, { ...STILL, viewport, colorScheme }, async (page) => {
+      await withPage(url, { ...NO_MOTION, viewport, colorScheme }, async (page) => {
         await page.goto('/docs');
         const form = page.getByRole('form', { name: 'Try POST /login' });
         await form.getByLabel('email').fill(email);

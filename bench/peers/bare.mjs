@@ -1,4 +1,4 @@
-// The least that answers this API: node:http, jsonwebtoken, and one prepared statement a request.
+// The smallest server of this API: node:http, jsonwebtoken, one prepared statement per request.
 import { createSecretKey } from 'node:crypto';
 import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';

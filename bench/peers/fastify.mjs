@@ -1,6 +1,7 @@
 // Fastify with @fastify/jwt and mysql2, as their documentation has it.
-import { hash, verify } from '@node-rs/argon2';
+
 import fastifyJwt from '@fastify/jwt';
+import { hash, verify } from '@node-rs/argon2';
 import Fastify from 'fastify';
 import { createPool } from 'mysql2/promise';
 

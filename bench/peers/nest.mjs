@@ -24,7 +24,7 @@ import { ExtractJwt, Strategy } from 'passport-jwt';
 
 const { DATABASE_URL, JWT_SECRET, ACCESS_TOKEN_TTL = '15m' } = process.env;
 
-/** What `@decorator` before a method is. */
+/** Does what `@decorator` before a method does. */
 function decorate(Class, method, ...decorators) {
   const descriptor = Object.getOwnPropertyDescriptor(Class.prototype, method);
   for (const decorator of decorators) decorator(Class.prototype, method, descriptor);

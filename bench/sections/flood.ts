@@ -1,4 +1,4 @@
-/** GET /protected while logins flood the server: how late it gets, and what it takes from them. */
+/** GET /protected during a flood of logins: its latency, and the logins that it costs. */
 import {
   barOf,
   digits,
@@ -7,18 +7,20 @@ import {
   roundsOf,
   SECONDS,
   type Section,
-  WARM_UP,
+  WARM_UP_SECONDS,
 } from '../findings.ts';
 import { closedLoop, p99, paced, type Reading } from '../load.ts';
 import { median, requestText } from '../measure.ts';
 import { login, NAMES, type Peopled } from '../stage.ts';
 import { inTurn } from '../visits.ts';
 
-/** Logins at once. */
-const FLOOD = 64;
-/** Requests of GET /protected a second. */
-const PROBES = 200;
-/** The p99 may be so many times that of an idle server, or so many ms. */
+/** Concurrent logins. */
+const FLOOD_LOGINS = 64;
+/** Requests of GET /protected per second. */
+const PROBES_PER_SECOND = 200;
+/**
+ * The bound of the p99: a multiple of that of an idle server, or a number of ms if that is more.
+ */
 const P99_BAR = { times: 2, ms: 15 };
 const LOGIN_BAR = 0.95;
 
@@ -42,7 +44,7 @@ export const floodSection: Section = {
       'nest',
       'better-auth',
     );
-    for (const server of servers.values()) await visit(server, WARM_UP / 2);
+    for (const server of servers.values()) await visit(server, WARM_UP_SECONDS / 2);
     const found = await inRounds(
       new Map([...servers].map(([name, server]) => [name, () => visit(server, SECONDS)] as const)),
     );
@@ -54,25 +56,27 @@ export const floodSection: Section = {
     const title = 'logins/s beside the probes, against those without';
     return {
       bars: [
-        barOf(`p99 of ${PROBES}/s while ${FLOOD} log in at once`, flooded, 'ms', { atMost }),
+        barOf(`p99 of ${PROBES_PER_SECOND}/s while ${FLOOD_LOGINS} log in at once`, flooded, 'ms', {
+          atMost,
+        }),
         ratioBar(title, beside, alone, { atLeast: LOGIN_BAR }),
       ],
       tables: {
-        [`/protected ${PROBES} times a second, ${FLOOD} logins at once`]: [...servers].map(
-          ([name]) => {
-            const of = (measure: (visit: Visit) => number) =>
-              digits(median(roundsOf(found, name).map(measure)));
-            return {
-              server: NAMES[name],
-              'p99 ms, idle': of(({ idle }) => idle),
-              'p99 ms, flooded': of((each) => each.flooded),
-              'logins/s': of((each) => each.alone.rate),
-              'logins/s beside probes': of((each) => each.beside.rate),
-              'CPU µs a login, server': of((each) => each.alone.serverCpu),
-              'with database': of((each) => each.alone.totalCpu),
-            };
-          },
-        ),
+        [`/protected ${PROBES_PER_SECOND} times a second, ${FLOOD_LOGINS} logins at once`]: [
+          ...servers,
+        ].map(([name]) => {
+          const of = (measure: (visit: Visit) => number) =>
+            digits(median(roundsOf(found, name).map(measure)));
+          return {
+            server: NAMES[name],
+            'p99 ms, idle': of(({ idle }) => idle),
+            'p99 ms, flooded': of((each) => each.flooded),
+            'logins/s': of((each) => each.alone.rate),
+            'logins/s beside probes': of((each) => each.beside.rate),
+            'CPU µs a login, server': of((each) => each.alone.serverCpu),
+            'with database': of((each) => each.alone.totalCpu),
+          };
+        }),
       },
     };
   },
@@ -83,9 +87,13 @@ async function visit({ url, workers, accounts }: Peopled, seconds: number): Prom
     requestText('GET /protected', { token: accessToken }),
   );
   const next = inTurn(accounts, ({ email }) => login(email));
-  const flood = () => closedLoop({ url, inFlight: FLOOD, seconds, next, status: 200 }, workers);
-  const idle = await paced(url, PROBES, seconds, probe);
+  const flood = () =>
+    closedLoop({ url, inFlight: FLOOD_LOGINS, seconds, next, status: 200 }, workers);
+  const idle = await paced(url, PROBES_PER_SECOND, seconds, probe);
   const alone = await flood();
-  const [beside, probes] = await Promise.all([flood(), paced(url, PROBES, seconds, probe)]);
+  const [beside, probes] = await Promise.all([
+    flood(),
+    paced(url, PROBES_PER_SECOND, seconds, probe),
+  ]);
   return { idle: p99(idle), flooded: p99(probes), alone, beside };
 }

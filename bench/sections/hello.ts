@@ -1,14 +1,14 @@
-/** What the HTTP host alone costs, beside a node:http that answers the same bytes. */
+/** The cost of the HTTP host alone, against a node:http server that replies with the same bytes. */
 import { join } from 'node:path';
 import { startProgram } from '../../tests/support/service.ts';
-import { ratioBar, rates, readingsTable, type Section } from '../findings.ts';
+import { rates, ratioBar, readingsTable, type Section } from '../findings.ts';
 import { wrkRounds } from '../visits.ts';
 
 const BAR = 0.75;
 const HOST = 'the HTTP host';
 const BYTES = 'node:http, the same bytes';
 const PLAIN = 'node:http, "hello"';
-/** As long as one of the service. */
+/** As long as a token of the service. */
 const TOKEN = `${'h'.repeat(100)}.${'p'.repeat(280)}.${'s'.repeat(43)}`;
 
 export const helloSection: Section = {

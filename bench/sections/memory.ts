@@ -1,9 +1,9 @@
-/** The most memory that the service took, in each of the sections that ran before this one. */
+/** The peak memory of the service in each section that ran before this one. */
 import { availableParallelism } from 'node:os';
 import { barOf, digits, type Section } from '../findings.ts';
 
 const OWN_MB = 150;
-/** Of each hash that is under way; as many are as there are cores. */
+/** For each concurrent hash, of which there are as many as cores. */
 const HASH_MB = 19_456 / 1024;
 
 export const memorySection: Section = {

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { ratioBar, rates, readingsTable, SECONDS, type Section } from '../findings.ts';
+import { rates, ratioBar, readingsTable, SECONDS, type Section } from '../findings.ts';
 import { type Reading, readNumbers } from '../load.ts';
 import { login, NAMES, registration } from '../stage.ts';
 import { inTurn, loopRounds } from '../visits.ts';
@@ -10,7 +10,7 @@ import { inTurn, loopRounds } from '../visits.ts';
 const LOGIN_BAR = 0.95;
 const SCRYPT_BAR = 8;
 const REGISTER_BAR = 0.93;
-/** Enough that a password is always waiting for its turn. */
+/** Enough requests that a password is always waiting in the hash queue. */
 const IN_FLIGHT = 8;
 const ARGON2 = 'argon2id alone, two at once';
 
@@ -54,7 +54,7 @@ export const registerSection: Section = {
   },
 };
 
-/** In a process of its own, which does nothing else. */
+/** Measures argon2id in a process of its own. */
 async function argon2(kind: 'verify' | 'hash'): Promise<Reading> {
   const args = [join(import.meta.dirname, '../argon2.mjs'), kind, `${SECONDS}`];
   const { stdout } = await promisify(execFile)(process.execPath, args);

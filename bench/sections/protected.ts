@@ -1,20 +1,20 @@
 /** GET /protected: the user is looked up in MariaDB at each request. */
 import {
   type Bar,
-  ratioBar,
-  rates,
-  readingsTable,
   ROUNDS,
+  rates,
+  ratioBar,
+  readingsTable,
   SECONDS,
   type Section,
   type Table,
-  WARM_UP,
+  WARM_UP_SECONDS,
 } from '../findings.ts';
 import type { TokenFile } from '../load.ts';
 import { NAMES, type Peopled, type ServerName, type Stage } from '../stage.ts';
 import { wrkRounds } from '../visits.ts';
 
-/** At so many connections: what multiple of whose rate the service's is to be. */
+/** The service's rate must be at least this multiple of the peer's, at this many connections. */
 const BARS: readonly (readonly [connections: number, peer: ServerName, atLeast: number])[] = [
   [32, 'fastify', 2.3],
   [32, 'bare', 2.2],
@@ -26,7 +26,7 @@ const BARS: readonly (readonly [connections: number, peer: ServerName, atLeast: 
   [1, 'fastify', 1],
 ];
 const FRESH_BAR = 1.3;
-/** Tokens a second that are made for a server which nobody has seen yet. */
+/** New tokens per second of load. */
 const FRESH_RATE = 25_000;
 
 export const protectedSection: Section = {
@@ -54,12 +54,17 @@ export const protectedSection: Section = {
   },
 };
 
-/** Should a server be so fast that it comes to the end of its tokens, the first are long forgotten. */
+/**
+ * A server so fast that it uses up its tokens starts again: caches have dropped the first by then.
+ */
 async function measureFresh(stage: Stage) {
   const servers = await stage.servers('service', 'fastify');
   const tokens = new Map<Peopled, TokenFile>();
   for (const server of servers.values()) {
-    tokens.set(server, stage.freshTokens(server, (ROUNDS * SECONDS + WARM_UP) * FRESH_RATE));
+    tokens.set(
+      server,
+      stage.freshTokens(server, (ROUNDS * SECONDS + WARM_UP_SECONDS) * FRESH_RATE),
+    );
   }
   const load = { kind: 'protected', connections: 32 } as const;
   return wrkRounds(servers, load, (server) => tokens.get(server) ?? server.accessTokens);

@@ -1,5 +1,5 @@
-/** POST /refresh: the service looks for the session in the database, its peers have none. */
-import { ratioBar, rates, readingsTable, type Section } from '../findings.ts';
+/** POST /refresh: the service looks up a session in the database; its peers have no sessions. */
+import { rates, ratioBar, readingsTable, type Section } from '../findings.ts';
 import { NAMES } from '../stage.ts';
 import { wrkRounds } from '../visits.ts';
 

@@ -1,18 +1,19 @@
-/** From the start of a process, with default settings and no database yet, to its first 200. */
+/**
+ * The time from starting a process, with default settings and no database yet, to its first 200.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, temporaryFolder } from '../../tests/support/programs.ts';
-import { digits, inRounds, ratioBar, ROUNDS, roundsOf, type Section } from '../findings.ts';
-import { Connection, median, requestText } from '../measure.ts';
 import { BUILT } from '../../tests/support/service.ts';
+import { digits, inRounds, ROUNDS, ratioBar, roundsOf, type Section } from '../findings.ts';
+import { Connection, median, requestText } from '../measure.ts';
 import { NAMES, PEERS } from '../stage.ts';
 
 const BAR = 0.7;
 const STARTS = Math.max(10, ROUNDS);
-/** ms. */
-const PATIENCE = 20_000;
+const START_TIMEOUT_MS = 20_000;
 
 export const startSection: Section = {
   name: 'start',
@@ -27,7 +28,7 @@ export const startSection: Section = {
       ['service', service],
       ['express', naive],
     ]);
-    await inRounds(visits, 1); // Files that nobody has read yet.
+    await inRounds(visits, 1); // Warms the file cache.
     const found = await inRounds(visits, STARTS);
     const [ours, theirs] = [roundsOf(found, 'service'), roundsOf(found, 'express')];
     const title = `ms to the first GET /users, against ${NAMES.express}`;
@@ -43,7 +44,7 @@ export const startSection: Section = {
   },
 };
 
-/** Milliseconds, in an empty folder. */
+/** Starts a command in an empty folder. Resolves to the milliseconds until its first 200. */
 async function timeStart(
   command: readonly string[],
   settings: Readonly<Record<string, string>> = {},
@@ -62,7 +63,7 @@ async function timeStart(
     for (;;) {
       const status = await usersStatus(port);
       if (status === 200) return performance.now() - started;
-      if (child.exitCode !== null || performance.now() - started > PATIENCE) {
+      if (child.exitCode !== null || performance.now() - started > START_TIMEOUT_MS) {
         throw new Error(`no start: ${command.join(' ')} (last status: ${status ?? 'none'})`);
       }
       await sleep(1);
@@ -74,7 +75,7 @@ async function timeStart(
   }
 }
 
-/** Undefined while nothing listens there. */
+/** The status of GET /users; undefined while nothing listens on the port. */
 async function usersStatus(port: number): Promise<number | undefined> {
   try {
     const connection = await Connection.open(`http://127.0.0.1:${port}`);

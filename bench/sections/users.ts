@@ -1,4 +1,4 @@
-/** GET /users of a million: its time, its memory, and what a reader holds that stops. */
+/** GET /users with a million users: time, memory, and what a reader that pauses keeps busy. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,17 +22,17 @@ import type { Server, Stage } from '../stage.ts';
 const USERS = Number(process.env['USERS'] ?? 1_000_000);
 const COLUMNS = 'SELECT id, username, email, date_created FROM users ORDER BY id';
 const TIME_BAR = 2;
-const MEMORY_BAR = 50;
-/** Bytes: there are at least 75 for each user, so these are there in the middle of the list. */
-const HALF = USERS * 75;
-/** ms that the reader stops for, in the middle of the list. */
-const STOP = 3_000;
+const MEMORY_BAR_MB = 50;
+/** About the middle of the list, in bytes: a user takes at least 75. */
+const PAUSE_AT_BYTES = USERS * 75;
+/** How long the reader pauses there. */
+const PAUSE_MS = 3_000;
 
 interface Read {
   readonly seconds: number;
-  /** Beyond those of the service when it was idle. */
+  /** Peak memory beyond that of the idle service. */
   readonly grownMb: number;
-  /** CPU of the service, in seconds. */
+  /** CPU seconds of the service. */
   readonly cpu: number;
 }
 
@@ -55,12 +55,12 @@ export const usersSection: Section = {
   },
 };
 
-/** A program that writes the same columns of all users to nowhere. */
+/** Runs the database's shell, which writes the same columns of all users to /dev/null. */
 type Shell = () => Promise<Read>;
 
 async function compare(stage: Stage, store: string, server: Server, shell: Shell) {
   const pid = server.workers.server;
-  await readToEnd(`${server.url}/users?limit=10`); // Idle, but not cold.
+  await readToEnd(`${server.url}/users?limit=10`); // Warms up the idle service.
   const idle = memory(pid);
   const service = async (): Promise<Read> => {
     const [started, cpu] = [performance.now(), cpuSeconds(pid)];
@@ -86,7 +86,7 @@ async function compare(stage: Stage, store: string, server: Server, shell: Shell
     idle,
     bars: [
       ratioBar(`time on ${store}, against its shell`, ...times, { atMost: TIME_BAR }),
-      barOf(`memory beyond idle, on ${store}`, grown, 'MB', { atMost: MEMORY_BAR }),
+      barOf(`memory beyond idle, on ${store}`, grown, 'MB', { atMost: MEMORY_BAR_MB }),
     ],
     line: {
       store,
@@ -132,7 +132,7 @@ async function sqliteGuest(stage: Stage): Promise<{ server: Server; shell: Shell
   return { server, shell: shellOf(shell, [path, COLUMNS]) };
 }
 
-/** `idle`: what the service took before anything was read, in MB. */
+/** @param idle memory of the service before the first read, in MB */
 async function stopReading(stage: Stage, server: Server, idle: number) {
   const observer = await createConnection(server.databaseUrl);
   const connections = async () => {
@@ -147,9 +147,9 @@ async function stopReading(stage: Stage, server: Server, idle: number) {
   let during = { held: 0, busy: 0 };
   let memoryDuring = 0;
   const peak = await stage.peakOf(server, () =>
-    readToEnd(`${server.url}/users`, HALF, async () => {
-      await sleep(STOP / 2); // What was under way comes to its end.
-      for (const until = performance.now() + STOP / 2; performance.now() < until; ) {
+    readToEnd(`${server.url}/users`, PAUSE_AT_BYTES, async () => {
+      await sleep(PAUSE_MS / 2); // Lets queries in progress finish.
+      for (const until = performance.now() + PAUSE_MS / 2; performance.now() < until; ) {
         const now = await connections();
         during = { held: Math.max(during.held, now.held), busy: Math.max(during.busy, now.busy) };
         memoryDuring = Math.max(memoryDuring, memory(server.workers.server));
@@ -178,7 +178,7 @@ async function stopReading(stage: Stage, server: Server, idle: number) {
     bars: [
       barOf(`database connections busy ${stopped}`, [during.busy], '', { atMost: 0 }),
       barOf(`database connections more ${stopped}`, [more], '', { atMost: 0 }),
-      barOf(`memory beyond idle, with a stop`, [peak - idle], 'MB', { atMost: MEMORY_BAR }),
+      barOf(`memory beyond idle, with a stop`, [peak - idle], 'MB', { atMost: MEMORY_BAR_MB }),
     ],
     table,
   };

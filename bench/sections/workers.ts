@@ -1,10 +1,10 @@
-/** WORKERS=auto beside one worker, at GET /protected with the user in memory. */
+/** WORKERS=auto against one worker, at GET /protected with the user in memory. */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
 import { temporaryFolder } from '../../tests/support/programs.ts';
 import { startProgram } from '../../tests/support/service.ts';
-import { JwtIssuer } from '../../src/adapters/jwt/jwt-issuer.ts';
-import { ratioBar, rates, readingsTable, roundsOf, type Section } from '../findings.ts';
+import { rates, ratioBar, readingsTable, roundsOf, type Section } from '../findings.ts';
 import { wrkRounds } from '../visits.ts';
 
 const BAR = 1.7;
@@ -20,7 +20,7 @@ export const workersSection: Section = {
           PORT: '0',
           JWT_SECRET: stage.secret,
           WORKERS: workers,
-          // Not asked for the user; shared, as it must be.
+          // Unused by GET /protected, but several workers need a shared database.
           DATABASE_URL: `sqlite:${join(folder.path, 'shared.sqlite')}`,
         },
         [process.execPath, join(import.meta.dirname, '../in-memory.mjs')],
@@ -48,7 +48,7 @@ export const workersSection: Section = {
             rates(found, 'one'),
             { atLeast: BAR },
           ),
-          // What the load maker takes on a machine of few cores is not the workers' to give.
+          // On few cores the load maker slows the workers down, so their CPU per request counts.
           ratioBar(
             `CPU a request with ${cores} workers against one: what they would do on cores of their own`,
             costs('many'),

@@ -1,9 +1,9 @@
 import * as assert from 'node:assert/strict';
 import type { Session } from '../application/index.ts';
 import { atOnce, type Case, casesOn, type Open, outcome } from './case.ts';
-import { account, address, HASH, onStore, type OpenedStore, session, START } from './store.ts';
+import { account, address, HASH, type OpenedStore, onStore, START, session } from './store.ts';
 
-/** What a UserRepository promises of that which whoever runs the service does with users. */
+/** The promises of a UserRepository about what operators do: roles, disabling, set passwords. */
 export function administrationCases(open: Open<OpenedStore>): readonly Case[] {
   const it = casesOn(onStore(open));
   return [

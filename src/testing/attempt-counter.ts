@@ -1,20 +1,21 @@
 import * as assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AttemptCounter, Ports } from '../application/index.ts';
-import { atOnce, type Case, casesOn, type Closable, type Open, withOpened } from './case.ts';
+import { atOnce, type Case, type Closable, casesOn, type Open, withOpened } from './case.ts';
 
-/** A new counter without any counts. */
+/** A new, empty counter for a case of a contract. */
 export interface OpenedCounter extends Pick<Ports, 'attempts'>, Closable {
-  /** The same counts as another process sees them. Unless given, the same counter. */
+  /** The same counts, as another process would open them. Default: the same counter. */
   readonly other?: Pick<Ports, 'attempts'>;
 }
 
+/** Two views of the same counts: `one` and `other` stand for two processes. */
 interface Counters {
   readonly one: AttemptCounter;
   readonly other: AttemptCounter;
 }
 
-/** What every AttemptCounter promises. `open` gives a new, empty counter for each case. */
+/** The promises of every AttemptCounter. `open` returns a new, empty counter for each case. */
 export function attemptCounterContract(open: Open<OpenedCounter>): readonly Case[] {
   const it = casesOn<Counters>((check) =>
     withOpened(open, ({ attempts, other }) =>

@@ -2,47 +2,55 @@ import { AssertionError } from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { AuthError, type AuthErrorCode } from '../application/index.ts';
 
-/** One promise of a port, and the check that it is kept. */
+/** One promise of a port, and a test of it. */
 export interface Case {
-  /** The promise, in words that follow the name of a part: 'finds nothing where there is nothing'. */
+  /** The promise, with the adapter as its subject: 'finds nothing where there is nothing'. */
   readonly name: string;
   /**
-   * Opens a part, checks it and closes it. Resolves where the promise is kept; rejects with an
-   * AssertionError that tells what was seen, or with what the part threw out of turn. Heeds no
-   * arguments, whatever a runner passes.
+   * Opens an adapter, tests it and closes it. Resolves if the promise is kept. Otherwise rejects
+   * with an AssertionError that shows what was seen, or with what the adapter threw. Ignores the
+   * arguments that a test runner may pass.
    */
   readonly run: () => Promise<void>;
 }
 
-/** Opens a fresh part, shared with nobody; unless a contract says otherwise, once for each case. */
-export type Open<Part> = () => Part | Promise<Part>;
+/**
+ * Opens a new adapter that nothing else uses. Called once for each case, unless a contract says
+ * more.
+ */
+export type Open<Adapter> = () => Adapter | Promise<Adapter>;
 
-/** What is to be closed after its case, whatever became of that. */
+/** Something to close after its case, whether that passed or failed. */
 export interface Closable {
   /** Called once the case is over. */
   readonly close?: () => void | Promise<void>;
 }
 
-type WriteCase<Part> = (name: string, check: (part: Part) => Promise<void>) => Case;
+type WriteCase<Adapter> = (name: string, check: (adapter: Adapter) => Promise<void>) => Case;
 
-/** How the cases of a contract are written: `use` gets a part ready and runs a check on it. */
-export function casesOn<Part>(
-  use: (check: (part: Part) => Promise<void>) => Promise<void>,
-): WriteCase<Part> {
+/**
+ * Returns the function that writes the cases of a contract. `use` opens an adapter and runs a check
+ * on it.
+ */
+export function casesOn<Adapter>(
+  use: (check: (adapter: Adapter) => Promise<void>) => Promise<void>,
+): WriteCase<Adapter> {
   return (name, check) => ({
     name,
     run: async () => {
       try {
         await use(check);
       } catch (error) {
-        if (error instanceof AssertionError) tellPromise(error, name);
+        if (error instanceof AssertionError) addPromise(error, name);
         throw error;
       }
     },
   });
 }
 
-/** Opens, uses and closes. If both of the last fail it is the use that is told of. */
+/**
+ * Opens, uses and closes. If the use and the closing both fail, rejects with the error of the use.
+ */
 export async function withOpened<Opened extends Closable>(
   open: Open<Opened>,
   use: (opened: Opened) => Promise<void>,
@@ -54,25 +62,27 @@ export async function withOpened<Opened extends Closable>(
     try {
       await opened.close?.();
     } catch {
-      // Most likely it follows from what went wrong before.
+      // The failed use most likely caused this error as well.
     }
     throw error;
   }
   await opened.close?.();
 }
 
-/** Adds the promise that was not kept to an assertion's message, and what was seen where it lacks. */
-function tellPromise(error: AssertionError, promise: string): void {
+/** Adds the broken promise to an assertion's message, and the values if the message lacks them. */
+function addPromise(error: AssertionError, promise: string): void {
   const { message, actual, expected, generatedMessage } = error;
   const seen = generatedMessage
     ? ''
     : `\nexpected: ${inspect(expected)}\n    seen: ${inspect(actual)}`;
-  const told = `not kept: ${promise}\n${message}${seen}`;
-  const stack = error.stack?.replace(message, () => told);
-  Object.assign(error, { message: told, stack });
+  const fullMessage = `not kept: ${promise}\n${message}${seen}`;
+  const stack = error.stack?.replace(message, () => fullMessage);
+  Object.assign(error, { message: fullMessage, stack });
 }
 
-/** What became of a call: its value, the code of a refusal, or 'fault' for any other rejection. */
+/**
+ * The outcome of a call: its value, the code of an `AuthError`, or 'fault' for any other rejection.
+ */
 export async function outcome<T>(promise: Promise<T>): Promise<T | AuthErrorCode | 'fault'> {
   try {
     return await promise;
@@ -81,11 +91,13 @@ export async function outcome<T>(promise: Promise<T>): Promise<T | AuthErrorCode
   }
 }
 
-/** Starts so many calls at once, by turns on one part and on the other, and waits for all. */
-export function atOnce<Part, T>(
+/**
+ * Starts `count` calls at the same time, alternately on two adapters, and waits for all of them.
+ */
+export function atOnce<Adapter, T>(
   count: number,
-  [one, other]: readonly [Part, Part],
-  call: (part: Part, index: number) => Promise<T>,
+  [one, other]: readonly [Adapter, Adapter],
+  call: (adapter: Adapter, index: number) => Promise<T>,
 ): Promise<T[]> {
   return Promise.all(Array.from({ length: count }, (_, i) => call(i % 2 ? one : other, i)));
 }

@@ -3,7 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../application/index.ts';
 import { type Case, casesOn, type Open } from './case.ts';
 
-/** What every Clock promises that is to serve: a fixed one, for tests, is no wall clock. */
+/**
+ * The promises of every Clock that a service runs on. `FixedClock` breaks them: it is for tests.
+ */
 export function clockContract(open: Open<Clock>): readonly Case[] {
   const it = casesOn<Clock>(async (check) => check(await open()));
   return [
@@ -18,7 +20,8 @@ export function clockContract(open: Open<Clock>): readonly Case[] {
     it('does not stand still', async (clock) => {
       const started = clock.now().getTime();
       await sleep(50);
-      // Half of what was slept: a clock in seconds moves by one now and then, and stands for all that.
+      // Half of the time slept. A clock that counts whole seconds would mostly not have moved at
+      // all.
       const moved = clock.now().getTime() - started;
       assert.ok(!(moved < 25), `moved by ${moved} ms in 50`);
     }),

@@ -1,13 +1,13 @@
 /**
- * What every adapter of a port must keep, as cases for any test runner, and parts for the tests of
- * programs that embed the library. A contract is bound in one line, the same for uvu, node:test and vitest:
+ * The contracts of the ports, as cases for any test runner, and fakes for the tests of programs
+ * that embed the library. One line runs a contract in uvu, node:test and vitest:
  *
  * `for (const { name, run } of userRepositoryContract(open)) test(name, run);`
  */
 export { attemptCounterContract, type OpenedCounter } from './attempt-counter.ts';
 export type { Case, Closable, Open } from './case.ts';
 export { clockContract } from './clock.ts';
-export { conformance, type ConformanceOptions, httpContract } from './http/conformance.ts';
+export { type ConformanceOptions, conformance, httpContract } from './http/conformance.ts';
 export type {
   ContractCase,
   Exchange,
@@ -20,10 +20,10 @@ export { lostAnswerContract, type OpenedLossyStore } from './lost-answers.ts';
 export { FastHasher, FixedClock, SequentialIds } from './parts.ts';
 export {
   type OutdatedHash,
-  passwordHasherContract,
   type PasswordHasherFacts,
+  passwordHasherContract,
 } from './password-hasher.ts';
 export { sessionRepositoryContract } from './session-repository.ts';
 export type { OpenedStore, Repositories } from './store.ts';
-export { tokenIssuerContract, type TokenIssuerFacts } from './token-issuer.ts';
+export { type TokenIssuerFacts, tokenIssuerContract } from './token-issuer.ts';
 export { userRepositoryContract } from './user-repository.ts';

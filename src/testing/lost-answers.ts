@@ -7,22 +7,22 @@ import {
   HASH,
   type OpenedStore,
   type Repositories,
-  session,
   START,
   type Store,
+  session,
   storeOf,
 } from './store.ts';
 
-/** A new, empty store whose answers can be lost on their way. */
+/** A new, empty store whose connection can be lost between a commit and its reply. */
 export interface OpenedLossyStore extends OpenedStore {
   /**
-   * From this call on, the store commits the next write of `users` or `sessions` as usual, but its
-   * answer does not arrive: the connection ends before. Once; what comes later is answered.
+   * After this call, the store commits the next write of `users` or `sessions` as usual, but the
+   * connection ends before the reply arrives. This happens once: later calls get their reply.
    */
   readonly loseNextAnswer: () => void | Promise<void>;
 }
 
-/** Ada, with one session, in a store that is about to lose an answer. */
+/** A store that can lose a reply, with one user, Ada, who has one session. */
 interface LossyStore extends Store {
   readonly userId: UserId;
   readonly adas: Session;
@@ -32,10 +32,10 @@ interface LossyStore extends Store {
 const NOW = new Date(START + 1000);
 
 /**
- * What every pair of repositories promises of a write that the store committed without its answer
- * arriving. Either the adapter finds that out, and the write resolves; or it rejects with a fault. It
- * must not take its own write for somebody else's (`email_taken`, `reused`, or false for "not
- * done"), make it twice, or leave half of it.
+ * The promises of every pair of repositories when the store commits a write but its reply is lost.
+ * The adapter either finds out that it was committed, and resolves, or rejects with a fault. It
+ * must not mistake its own write for somebody else's (`email_taken`, `reused`, or false for "not
+ * done"), and must not write twice or in part.
  */
 export function lostAnswerContract(open: Open<OpenedLossyStore>): readonly Case[] {
   const it = casesOn<LossyStore>((check) =>
@@ -84,7 +84,10 @@ export function lostAnswerContract(open: Open<OpenedLossyStore>): readonly Case[
       const inserted = await outcome(one.sessions.insert(made, 0));
       const stored = await other.sessions.find(made.id);
       if (stored) assert.deepEqual(stored, made);
-      assert.ok(isTold(inserted, stored !== undefined), told(inserted, 'stored', stored));
+      assert.ok(
+        isTrueOrFault(inserted, stored !== undefined),
+        describe(inserted, 'stored', stored),
+      );
     }),
     it('takes no rotation for a reuse of its own token', async ({ one, adas, ...store }) => {
       await store.loseNextAnswer();
@@ -113,7 +116,7 @@ export function lostAnswerContract(open: Open<OpenedLossyStore>): readonly Case[
       const change = { userId, version: 0, passwordHash: '$changed', keep: 'none' };
       const changed = await outcome(one.users.changePassword(change));
       const stored = (await other.users.findByEmail(account().email))?.passwordHash;
-      assert.ok(isTold(changed, stored === '$changed'), told(changed, 'stored', stored));
+      assert.ok(isTrueOrFault(changed, stored === '$changed'), describe(changed, 'stored', stored));
     }),
     it('changes a password once, and ends the sessions with it, or neither', async (store) => {
       const { one, other, userId } = store;
@@ -136,13 +139,13 @@ export function lostAnswerContract(open: Open<OpenedLossyStore>): readonly Case[
       const replaced = await outcome(one.users.replacePasswordHash(userId, HASH, '$new'));
       const stored = (await other.users.findByEmail(account().email))?.passwordHash;
       assert.ok(stored === HASH || stored === '$new', `stored: ${stored}`);
-      assert.ok(isTold(replaced, stored === '$new'), told(replaced, 'stored', stored));
+      assert.ok(isTrueOrFault(replaced, stored === '$new'), describe(replaced, 'stored', stored));
     }),
     it('denies no deletion of a user that it made', async ({ one, other, userId, ...store }) => {
       await store.loseNextAnswer();
       const deleted = await outcome(one.users.delete(userId, 0));
       const stored = await other.users.findById(userId);
-      assert.ok(isTold(deleted, stored === undefined), told(deleted, 'stored', stored));
+      assert.ok(isTrueOrFault(deleted, stored === undefined), describe(deleted, 'stored', stored));
     }),
     it('deletes a user and their sessions, or neither', async ({ one, other, ...store }) => {
       const { adas, userId } = store;
@@ -162,14 +165,14 @@ export function lostAnswerContract(open: Open<OpenedLossyStore>): readonly Case[
       await store.loseNextAnswer();
       const given = await outcome(one.users.setRole(userId, 'admin'));
       const stored = (await other.users.findById(userId))?.role;
-      assert.ok(isTold(given, stored === 'admin'), told(given, 'stored', stored));
+      assert.ok(isTrueOrFault(given, stored === 'admin'), describe(given, 'stored', stored));
     }),
     it('disables a user and ends their sessions, or neither', async ({ one, other, ...store }) => {
       const { adas, userId } = store;
       await store.loseNextAnswer();
       const set = await outcome(one.users.setDisabled(userId, true));
       const stored = (await other.users.findById(userId))?.disabled;
-      assert.ok(isTold(set, stored === true), told(set, 'stored', stored));
+      assert.ok(isTrueOrFault(set, stored === true), describe(set, 'stored', stored));
       assert.deepEqual(await other.sessions.find(adas.id), stored ? undefined : adas);
       assert.equal(await one.users.setDisabled(userId, true), true, 'a retry');
     }),
@@ -179,7 +182,7 @@ export function lostAnswerContract(open: Open<OpenedLossyStore>): readonly Case[
       const set = await outcome(one.users.changePassword({ userId, passwordHash: '$set' }));
       const stored = await other.users.findByEmail(account().email);
       const isSet = stored?.passwordHash === '$set';
-      assert.ok(isTold(set, isSet), told(set, 'stored', stored?.passwordHash));
+      assert.ok(isTrueOrFault(set, isSet), describe(set, 'stored', stored?.passwordHash));
       assert.equal(stored?.passwordVersion, isSet ? 1 : 0);
       assert.deepEqual(await other.sessions.find(adas.id), isSet ? undefined : adas);
     }),
@@ -187,7 +190,7 @@ export function lostAnswerContract(open: Open<OpenedLossyStore>): readonly Case[
       await store.loseNextAnswer();
       const removed = await outcome(one.sessions.remove(adas.id, adas.userId, NOW));
       const stored = await other.sessions.find(adas.id);
-      assert.ok(isTold(removed, stored === undefined), told(removed, 'stored', stored));
+      assert.ok(isTrueOrFault(removed, stored === undefined), describe(removed, 'stored', stored));
     }),
     it('notes a use or not, and changes nothing else of a session', async (store) => {
       const { one, other, adas } = store;
@@ -228,13 +231,13 @@ export function lostAnswerContract(open: Open<OpenedLossyStore>): readonly Case[
   ];
 }
 
-/** Whether a caller was told of a write what is so of it, or that nobody knows. */
-function isTold(answer: unknown, isDone: boolean): boolean {
-  return answer === 'fault' || answer === isDone;
+/** True if the caller got the actual outcome of a write, or a fault, which leaves it open. */
+function isTrueOrFault(result: unknown, isDone: boolean): boolean {
+  return result === 'fault' || result === isDone;
 }
 
-function told(answer: unknown, what: string, seen: unknown): string {
-  return `told: ${String(answer)}, ${what}: ${JSON.stringify(seen) ?? 'nothing'}`;
+function describe(result: unknown, what: string, seen: unknown): string {
+  return `told: ${String(result)}, ${what}: ${JSON.stringify(seen) ?? 'nothing'}`;
 }
 
 function rotation({ id: sessionId }: Session, successor: string) {

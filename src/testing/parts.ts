@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   AuthError,
   type Clock,
@@ -8,11 +8,11 @@ import {
   type Verdict,
 } from '../application/index.ts';
 
-/** A clock that stands until a test moves it. */
+/** A clock that stands still until a test moves it. */
 export class FixedClock implements Clock {
   #now: number;
 
-  /** `start`: 2026-01-02T03:04:05.678Z unless given. */
+  /** @param start default: 2026-01-02T03:04:05.678Z */
   constructor(start = new Date('2026-01-02T03:04:05.678Z')) {
     this.#now = start.getTime();
   }
@@ -21,17 +21,19 @@ export class FixedClock implements Clock {
     return new Date(this.#now);
   }
 
-  /** Moves the time on by seconds, or back where they are negative. */
+  /** Moves the time forward by this many seconds; back, if the number is negative. */
   advance(seconds: number): void {
     this.#now += seconds * 1000;
   }
 }
 
-/** Ids that a test can foretell: `id-1`, `id-2`, … Whoever could so guess them could be anybody. */
+/**
+ * Ids that a test can predict: `id-1`, `id-2`, … In production, anybody could guess a session's id.
+ */
 export class SequentialIds implements IdGenerator {
   #last = 0;
 
-  /** @throws Error where NODE_ENV is production */
+  /** @throws Error if NODE_ENV is `production` */
   constructor() {
     refuseProduction('SequentialIds');
   }
@@ -43,34 +45,34 @@ export class SequentialIds implements IdGenerator {
 }
 
 /**
- * A hasher that takes no time, but as truly another turn of the event loop as a real one: an `await`
- * that was forgotten shows. Its hashes are one SHA-256, which holds nobody up: for tests only.
+ * A fast hasher for tests only: one SHA-256 does not slow an attacker down. Each call takes a turn
+ * of the event loop, as with a real hasher, so that a forgotten `await` fails the test.
  */
 export class FastHasher implements PasswordHasher {
   /** Calls of `hash` so far. */
   hashed = 0;
   /** Calls of `verify` so far. */
   verified = 0;
-  /** While true, `admit` turns all work away as `service_busy`. */
+  /** While true, `admit` throws `service_busy`. */
   busy = false;
-  /** Goes into its hashes: those that were made under an older one are right, but outdated. */
+  /** The version in new hashes. `verify` finds hashes of a lower version `outdated`. */
   version = 1;
 
-  /** @throws Error where NODE_ENV is production */
+  /** @throws Error if NODE_ENV is `production` */
   constructor() {
     refuseProduction('FastHasher');
   }
 
   async hash(password: string): Promise<string> {
     this.hashed += 1;
-    await turn();
+    await nextTurn();
     const salt = randomBytes(12).toString('base64url');
     return `$fast$v=${this.version}$${salt}$${digest(salt, password)}`;
   }
 
   async verify(passwordHash: string | undefined, password: string): Promise<Verdict> {
     this.verified += 1;
-    await turn();
+    await nextTurn();
     const [, version, salt = '', stored] = FAST_HASH.exec(passwordHash ?? '') ?? [];
     if (digest(salt, password) !== stored) return 'wrong';
     return Number(version) < this.version ? 'outdated' : 'right';

@@ -2,27 +2,26 @@ import * as assert from 'node:assert/strict';
 import type { PasswordHasher } from '../application/index.ts';
 import { type Case, casesOn, type Open, outcome } from './case.ts';
 
-/** What is known of a hasher before it is tried. */
+/** What a contract has to know about a hasher. */
 export interface PasswordHasherFacts {
-  /** Hashes that it takes over from others, or made with older parameters, by what they are of. */
+  /** Hashes that it accepts but replaces: of other systems, or made with older parameters. */
   readonly outdated?: readonly OutdatedHash[];
 }
 
-/** A hash that is not as the hasher makes them today, and the password that it is of. */
+/** A hash unlike those that the hasher makes today, and its password. */
 export interface OutdatedHash {
   readonly passwordHash: string;
   readonly password: string;
 }
 
-/** What every PasswordHasher promises. `open` gives a hasher for each case. */
+/** The promises of every PasswordHasher. `open` returns a hasher for each case. */
 export function passwordHasherContract(
   open: Open<PasswordHasher>,
   { outdated = [] }: PasswordHasherFacts = {},
 ): readonly Case[] {
   const it = casesOn<PasswordHasher>(async (check) => check(await open()));
-  const ofOutdated = outdated.length === 0 ? [] : outdatedCases(it, outdated);
   return [
-    ...ofOutdated,
+    ...(outdated.length === 0 ? [] : outdatedCases(it, outdated)),
     it('tells the right password from every other', async (hasher) => {
       const hash = await hasher.hash('correct horse');
       assert.equal(await hasher.verify(hash, 'correct horse'), 'right');
@@ -56,7 +55,7 @@ export function passwordHasherContract(
         () => hasher.verify(undefined, 'wrong'),
         () => hasher.verify('$unreadable', 'wrong'),
       ]);
-      // What takes next to no time tells nothing by it.
+      // Differences of a hasher this fast cannot be measured, by us or by an attacker.
       if (wrong < 4) return;
       const seen = `${[wrong, missing, unreadable].map(Math.round).join(', ')} ms`;
       assert.ok(
@@ -73,7 +72,7 @@ export function passwordHasherContract(
       const bytes = Buffer.from(password);
       const spellings = [password, password.split('').toReversed().join('')];
       for (const encoding of ['hex', 'base64', 'base64url'] as const) {
-        // Without the last letters, which depend on what follows.
+        // The last characters depend on the bytes that follow.
         spellings.push(bytes.toString(encoding).slice(0, 20));
       }
       const hash = await hasher.hash(password);
@@ -162,7 +161,7 @@ function outdatedCases(
     it('spends on a hash of before, whatever it takes, as much as on any other', async (hasher) => {
       const hash = await hasher.hash('password');
       const others = outdated.map(({ passwordHash }) => passwordHash);
-      // Once each: what takes longer than a hash of today is not known before.
+      // Once each, so that the hasher learns how long the slowest of them takes.
       for (const other of others) await hasher.verify(other, 'wrong');
       const times = await medians(
         [hash, undefined, ...others].map((each) => () => hasher.verify(each, 'wrong')),
@@ -175,7 +174,10 @@ function outdatedCases(
   ];
 }
 
-/** The median of what each call takes, in milliseconds: they take turns, so that all meet the same. */
+/**
+ * The median duration of each call, in milliseconds. The calls alternate, so that load hits all
+ * alike.
+ */
 async function medians(calls: readonly (() => Promise<unknown>)[]): Promise<number[]> {
   const rounds: number[][] = [];
   for (let round = 0; round < 7; round += 1) {

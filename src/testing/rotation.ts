@@ -1,13 +1,13 @@
 import * as assert from 'node:assert/strict';
 import type { Session } from '../application/index.ts';
 import { atOnce, type Case, casesOn } from './case.ts';
-import { type Repositories, session, START, type Store } from './store.ts';
+import { type Repositories, START, type Store, session } from './store.ts';
 
 type OnUser = (
   check: (store: Store & { readonly userId: number }) => Promise<void>,
 ) => Promise<void>;
 
-/** What a SessionRepository promises of the tokens that are exchanged for their successors. */
+/** The promises of a SessionRepository about refresh token rotation and reuse detection. */
 export function rotationCases(onUser: OnUser): readonly Case[] {
   const it = casesOn(onUser);
   return [
@@ -27,20 +27,20 @@ export function rotationCases(onUser: OnUser): readonly Case[] {
       assert.deepEqual(found, { kind: 'unknown' });
     }),
     it('tells of the same successor again, for as long as the grace', async ({ one, userId }) => {
-      const { at } = await rotatedAt(one, userId);
+      const { reuse } = await rotateOnce(one, userId);
       const repeated = { kind: 'repeated', tokenId: 'b', date: new Date(START) };
-      assert.deepEqual(await at(3, 'c'), repeated);
-      assert.deepEqual(await at(10, 'd'), repeated);
+      assert.deepEqual(await reuse(3, 'c'), repeated);
+      assert.deepEqual(await reuse(10, 'd'), repeated);
     }),
     it('takes a token for reused when the grace is over', async ({ one, userId }) => {
-      const { id, at } = await rotatedAt(one, userId);
-      assert.deepEqual(await at(11, 'c'), { kind: 'reused' });
+      const { id, reuse } = await rotateOnce(one, userId);
+      assert.deepEqual(await reuse(11, 'c'), { kind: 'reused' });
       assert.equal(await one.sessions.find(id), undefined, 'and ends the session');
-      assert.deepEqual(await at(11, 'd'), { kind: 'unknown' });
+      assert.deepEqual(await reuse(11, 'd'), { kind: 'unknown' });
     }),
     it('ends the grace to the millisecond', async ({ one, userId }) => {
-      const { at } = await rotatedAt(one, userId);
-      assert.equal((await at(10.001, 'c')).kind, 'reused');
+      const { reuse } = await rotateOnce(one, userId);
+      assert.equal((await reuse(10.001, 'c')).kind, 'reused');
     }),
     it('ends the session when a token comes that is older than the last', async (store) => {
       const { one, other, userId } = store;
@@ -104,11 +104,11 @@ export function rotationCases(onUser: OnUser): readonly Case[] {
   ];
 }
 
-/** A session whose token 'a' was exchanged for 'b', and the use of 'a' again so many seconds later. */
-async function rotatedAt({ sessions }: Repositories, userId: number) {
+/** Rotates a session's token 'a' to 'b'. `reuse` presents 'a' again, that many seconds later. */
+async function rotateOnce({ sessions }: Repositories, userId: number) {
   const made: Session = { ...session({ tokenId: 'a' }), userId };
   await sessions.insert(made, 0);
-  const at = (seconds: number, successor: string) =>
+  const reuse = (seconds: number, successor: string) =>
     sessions.rotate({
       sessionId: made.id,
       presented: 'a',
@@ -116,6 +116,6 @@ async function rotatedAt({ sessions }: Repositories, userId: number) {
       now: new Date(START + seconds * 1000),
       grace: 10,
     });
-  await at(0, 'b');
-  return { id: made.id, at };
+  await reuse(0, 'b');
+  return { id: made.id, reuse };
 }

@@ -6,16 +6,16 @@ import {
   account,
   address,
   DAY,
-  onStore,
   type OpenedStore,
-  session,
+  onStore,
   START,
   type Store,
+  session,
   TEXTS,
   TIMES,
 } from './store.ts';
 
-/** What every SessionRepository promises. `open` gives a new, empty store for each case. */
+/** The promises of every SessionRepository. `open` returns a new, empty store for each case. */
 export function sessionRepositoryContract(open: Open<OpenedStore>): readonly Case[] {
   const it = casesOn(onAda(open));
   return [
@@ -234,7 +234,7 @@ export function sessionRepositoryContract(open: Open<OpenedStore>): readonly Cas
   ];
 }
 
-/** A store in which Ada has an account, and one session that the cases do not speak of. */
+/** Opens a store in which Ada has an account and one session; the cases ignore that session. */
 function onAda(open: Open<OpenedStore>) {
   return (check: (store: Store & { readonly userId: number }) => Promise<void>): Promise<void> =>
     onStore(open)(async (store) => {

@@ -4,15 +4,15 @@ import { type Closable, type Open, withOpened } from './case.ts';
 /** The two repositories over one store. */
 export type Repositories = Pick<Ports, 'users' | 'sessions'>;
 
-/** A new, empty store, as a contract needs it. */
+/** A new, empty store for a case of a contract. */
 export interface OpenedStore extends Repositories, Closable {
-  /** The same store as another process sees it: over a pool of its own. Unless given, the same objects. */
+  /** The same store, through a connection pool of its own. Default: the same repositories. */
   readonly other?: Repositories;
-  /** Deletes a user past the adapter, as an operator does in SQL. Unless given, through `users.delete`. */
+  /** Deletes a user in the store itself, as SQL would. Default: `users.delete`. */
   readonly deleteUser?: (id: UserId) => unknown;
 }
 
-/** A store as the cases see it. */
+/** The store that a case tests. `one` and `other` stand for two processes. */
 export interface Store {
   readonly one: Repositories;
   readonly other: Repositories;
@@ -31,19 +31,20 @@ export function storeOf(opened: OpenedStore): Store {
   };
 }
 
-/** Runs a check on a store of its own. */
+/** Opens a store for one check, and closes it afterwards. */
 export function onStore(open: Open<OpenedStore>) {
   return (check: (store: Store) => Promise<void>): Promise<void> =>
     withOpened(open, (opened) => check(storeOf(opened)));
 }
 
+/** Milliseconds. */
 export const DAY = 86_400_000;
 
-/** A whole second: what becomes of milliseconds is for the cases that name them. */
+/** In milliseconds, and a whole second: only the cases about milliseconds depend on them. */
 export const START = Date.parse('2026-01-02T03:04:05Z');
 export const HASH = '$fake$1';
 
-/** Past the canonicaliser on purpose: the store must keep apart whatever it is given. */
+/** Skips the canonical form on purpose: a store must tell any two texts apart. */
 export function address(text: string): Email {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return text as Email;
@@ -61,7 +62,7 @@ export function account(fields: Partial<NewAccount> = {}): NewAccount {
 
 let lastId = 0;
 
-/** A session of an id of its own, from `START` for 30 days. */
+/** A session with a new id, from `START` for 30 days. */
 export function session(fields: Partial<FirstSession> = {}): FirstSession {
   lastId += 1;
   return {
@@ -75,7 +76,7 @@ export function session(fields: Partial<FirstSession> = {}): FirstSession {
   };
 }
 
-/** Texts that collations, encodings and drivers take for the same, or for SQL. */
+/** Texts that collations, encodings or drivers confuse with others, or with SQL. */
 export const TEXTS: readonly string[] = [
   '<script>alert(1)</script>',
   `'; DROP TABLE users; --`,
@@ -84,12 +85,12 @@ export const TEXTS: readonly string[] = [
   ' ',
 ];
 
-/** The ends of what a date may be: 32 bits of seconds end in 2038, four digits of a year in 9999. */
+/** The limits of dates: 32-bit seconds end in 2038, years of four digits in 9999. */
 export const TIMES: readonly string[] = [
   '1970-01-01T00:00:00.000Z',
   '1970-01-01T00:00:00.001Z',
   '2026-01-02T03:04:05.678Z',
-  '2026-03-29T02:30:00.999Z', // In many a time zone there is no such hour.
+  '2026-03-29T02:30:00.999Z', // Many time zones skip this hour.
   '2037-12-31T23:59:59.999Z',
   '2038-01-19T03:14:08.000Z',
   '9999-12-31T23:59:59.999Z',

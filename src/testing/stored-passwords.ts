@@ -1,8 +1,8 @@
 import * as assert from 'node:assert/strict';
 import { atOnce, type Case, casesOn, type Open } from './case.ts';
-import { account, address, HASH, onStore, type OpenedStore, session, START } from './store.ts';
+import { account, address, HASH, type OpenedStore, onStore, START, session } from './store.ts';
 
-/** What a UserRepository promises of replaced hashes, changed passwords and deletions by their owner. */
+/** The promises of a UserRepository about new hashes, changed passwords and deleted accounts. */
 export function passwordCases(open: Open<OpenedStore>): readonly Case[] {
   const it = casesOn(onStore(open));
   return [

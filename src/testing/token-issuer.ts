@@ -9,20 +9,23 @@ function later(seconds: number): Date {
   return new Date(NOW.getTime() + seconds * 1000);
 }
 
-/** The start of the second, so many seconds after that of `NOW`: tokens know no smaller time. */
+/**
+ * The whole second that is `seconds` after that of `NOW`: the times in tokens are whole seconds.
+ */
 function secondAt(seconds: number): Date {
   return new Date(Math.floor(NOW.getTime() / 1000) * 1000 + seconds * 1000);
 }
 
-/** What is to be known of an issuer beyond its port. */
+/** What a contract has to know about an issuer, beyond its port. */
 export interface TokenIssuerFacts {
-  /** How long its access tokens last, in seconds: 900 unless given. */
+  /** How long its access tokens last, in seconds. Default: 900. */
   readonly accessTokenTtl?: number;
 }
 
 /**
- * What every TokenIssuer promises. `open` gives issuers that differ in their keys alone, each with
- * a key of its own; it is called for each case, and again where a case needs a foreign key.
+ * The promises of every TokenIssuer. Each call of `open` returns an issuer with a new key and
+ * otherwise the same settings. It is called once for each case, and again where a case needs
+ * another key.
  */
 export function tokenIssuerContract(
   open: Open<TokenIssuer>,
@@ -49,9 +52,9 @@ export function tokenIssuerContract(
         sessionId: `${'x'.repeat(62)}-_`,
         tokenId: `_-${'9'.repeat(62)}`,
       };
-      const said: AccessClaims = { ...claims, role: 'admin' };
-      const access = await issuer.issueAccessToken(said, NOW);
-      assert.deepEqual(await issuer.verifyAccessToken(access, NOW), said);
+      const adminClaims: AccessClaims = { ...claims, role: 'admin' };
+      const access = await issuer.issueAccessToken(adminClaims, NOW);
+      assert.deepEqual(await issuer.verifyAccessToken(access, NOW), adminClaims);
       const refresh = await issuer.issueRefreshToken(claims, NOW, later(60));
       assert.deepEqual(await issuer.verifyRefreshToken(refresh, NOW), claims);
       assert.deepEqual(await issuer.identifyRefreshToken(refresh), claims);
@@ -109,11 +112,11 @@ export function tokenIssuerContract(
     }),
     it('refuses a token of which any character was changed', async (issuer) => {
       const access = await issuer.issueAccessToken(CLAIMS, NOW);
-      for (const changed of rewritten(access)) {
+      for (const changed of rewriteToken(access)) {
         assert.equal(await issuer.verifyAccessToken(changed, NOW), undefined, changed);
       }
       const refresh = await issuer.issueRefreshToken(CLAIMS, NOW, later(60));
-      for (const changed of rewritten(refresh)) {
+      for (const changed of rewriteToken(refresh)) {
         assert.equal(await issuer.verifyRefreshToken(changed, NOW), undefined, changed);
       }
     }),
@@ -129,15 +132,16 @@ export function tokenIssuerContract(
 }
 
 /**
- * A token with each of its characters changed, the last ones to all others: in base64 some of their
- * bits count for nothing. And the spellings that lenient readers take for the same token.
+ * Copies of a token with one character changed, and spellings that lenient decoders accept as the
+ * same token. The last character of each segment is changed to every other one: base64 ignores some
+ * of its bits.
  */
-function* rewritten(token: string): Generator<string> {
+function* rewriteToken(token: string): Generator<string> {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-  for (const [at, character] of token.split('').entries()) {
-    const isLast = at === token.length - 1 || token[at + 1] === '.';
+  for (const [i, character] of token.split('').entries()) {
+    const isLast = i === token.length - 1 || token[i + 1] === '.';
     for (const other of isLast ? alphabet : nextIn(alphabet, character)) {
-      if (other !== character) yield `${token.slice(0, at)}${other}${token.slice(at + 1)}`;
+      if (other !== character) yield `${token.slice(0, i)}${other}${token.slice(i + 1)}`;
     }
   }
   yield* [`${token}=`, `${token}.`, `.${token}`, ` ${token}`, `${token}\n`, token.slice(1)];

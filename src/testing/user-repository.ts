@@ -1,22 +1,22 @@
 import * as assert from 'node:assert/strict';
 import { administrationCases } from './administration.ts';
-import { type Case, casesOn, type Open, outcome, atOnce } from './case.ts';
-import { passwordCases } from './stored-passwords.ts';
+import { atOnce, type Case, casesOn, type Open, outcome } from './case.ts';
 import {
   account,
   address,
   HASH,
-  onStore,
   type OpenedStore,
-  session,
+  onStore,
   START,
+  session,
   TEXTS,
   TIMES,
 } from './store.ts';
+import { passwordCases } from './stored-passwords.ts';
 
 /**
- * What every UserRepository promises, with the first sessions that it stores. `open` gives a new,
- * empty store for each case: `userRepositoryContract(() => memoryRepositories())`.
+ * The promises of every UserRepository, about the first sessions that it stores too. `open` returns
+ * a new, empty store for each case: `userRepositoryContract(() => memoryRepositories())`.
  */
 export function userRepositoryContract(open: Open<OpenedStore>): readonly Case[] {
   const it = casesOn(onStore(open));

@@ -6,7 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { fetchHandler } from '../../src/adapters/http/hosts/fetch.ts';
 import { createAuth, type Email } from '../../src/application/index.ts';
-import { ask, type Send } from '../../src/testing/http/asking.ts';
+import { type Send, sendRequest } from '../../src/testing/http/send-request.ts';
 import {
   type Case,
   conformance,
@@ -153,7 +153,8 @@ ours('gives up on who heeds no signal', async () => {
     async () => new Response(new ReadableStream()),
   ];
   for (const send of deaf) {
-    const fault = await ask(send, 'http://x', {}, { timeout: 50 }).catch((error: unknown) => error);
+    const sent = sendRequest(send, 'http://x', {}, { timeoutMs: 50 });
+    const fault = await sent.catch((error: unknown) => error);
     assert.is((fault as Error).message, 'no answer within 0.05 s');
   }
   assert.ok(Date.now() - started < 2_000);

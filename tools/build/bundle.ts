@@ -1,7 +1,7 @@
 /**
- * Makes the service one file, and its driver for MySQL another beside it, with source maps, in
- * `dist/service`: else Node finds, reads and compiles some 700 modules before the first reply. `start.ts`
- * runs it. The library is not bundled.
+ * Bundles the service into one file, and its MySQL driver into another, with source maps, in
+ * `dist/service`. Otherwise Node would load some 700 modules before the first reply. `start.ts`
+ * runs the bundle. The library is not bundled.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,12 +11,14 @@ import { join, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
 const FOLDER = resolve('dist/service');
-rmSync(FOLDER, { recursive: true, force: true }); // V8 tells a cache of before by its length alone.
+rmSync(FOLDER, { recursive: true, force: true }); // V8 detects a stale cache by its length alone.
 
-/** Not in the files: what has native parts, and what is read by few. */
+/**
+ * Packages outside of the bundle: those with native code, and a large one that few services load.
+ */
 const INSTALLED = ['@node-rs/argon2', '@node-rs/bcrypt', 'libsql', '@zxcvbn-ts/language-common'];
 
-/** What knex and mysql2 would load for other databases and never get to. */
+/** Optional packages of knex and mysql2 that the service never loads. */
 const NEVER_LOADED = [
   'better-sqlite3',
   'cardinal',
@@ -29,8 +31,8 @@ const NEVER_LOADED = [
   'tedious',
 ];
 
-/** A third of all that there is, for those alone whose database it is. */
-const apart: Plugin = {
+/** Keeps the MySQL driver, a third of all code, in a file that only services on MySQL load. */
+const separateMysqlDriver: Plugin = {
   name: 'the driver for MySQL apart',
   setup(bundle) {
     bundle.onResolve({ filter: /^mysql2$/ }, ({ kind }) =>
@@ -40,10 +42,10 @@ const apart: Plugin = {
 };
 
 /**
- * What Express loads at once, a tenth of the start, and the service has no use for: the parsers of bodies,
- * which `express.ts` reads itself, and the types of files.
+ * Replaces modules that Express loads but the service never uses, which take a tenth of the start:
+ * body parsers (`express.ts` reads bodies itself) and file types.
  */
-const withoutUnused: Plugin = {
+const withoutUnusedModules: Plugin = {
   name: 'without what Express would not be asked for',
   setup(bundle) {
     bundle.onResolve({ filter: /^(?:body-parser|mime-db)$/ }, ({ path }) => {
@@ -60,15 +62,15 @@ await build({
   outdir: FOLDER,
   outExtension: { '.js': '.cjs' },
   bundle: true,
-  plugins: [apart, withoutUnused],
+  plugins: [separateMysqlDriver, withoutUnusedModules],
   platform: 'node',
   target: 'node20.19',
-  // CommonJS, also for what is imported on demand: it starts sooner than modules do.
+  // CommonJS, for dynamic imports too: it starts faster than ES modules.
   format: 'cjs',
   supported: { 'dynamic-import': false },
   define: { 'import.meta.url': 'moduleUrl' },
   banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
-  // Fewer bytes to read; names stay, for whoever reads a stack.
+  // Fewer bytes to read. Names stay, for readable stack traces.
   minifyWhitespace: true,
   minifySyntax: true,
   sourcemap: 'linked',
@@ -76,7 +78,7 @@ await build({
   external: [...INSTALLED, ...NEVER_LOADED],
   logLevel: 'warning',
 });
-// What browsers get of it is read as it is.
+// Files for browsers are served as they are.
 rmSync('dist/pages', { recursive: true, force: true });
 cpSync('src/adapters/pages', 'dist/pages', {
   recursive: true,
@@ -84,7 +86,7 @@ cpSync('src/adapters/pages', 'dist/pages', {
 });
 await compile(join(FOLDER, 'main.cjs'));
 
-/** Has the service serve for a moment, and keeps what V8 has compiled for it. */
+/** Runs the service for a moment, and stores the code that V8 has compiled. */
 async function compile(main: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'portcullis-build-'));
   const program = `

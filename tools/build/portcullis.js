@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command line of a checkout.
+// Runs the command line in a checkout.
 import './prestart.js';
 
 process.setSourceMapsEnabled(true);

@@ -1,5 +1,6 @@
-// Runs one of the checkers of this folder: `node tools/lint/run.js redocly lint …`. They are some 400 packages that
-// nothing else needs, so they have a lock file of their own and are installed when one is first asked for.
+// Runs one of the linters of this folder: `node tools/lint/run.js redocly lint …`. They consist of
+// some 400 packages that nothing else needs, so they have a lock file of their own and are
+// installed at their first use.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +19,7 @@ function isInstalled() {
   return changed(join(MODULES, '.package-lock.json')) >= changed(join(FOLDER, 'package-lock.json'));
 }
 
-/** Beside the folder first, and then in one step: two processes may get here at once. */
+/** Installs into a temporary folder and renames that, because two processes may install at once. */
 function install() {
   const place = mkdtempSync(join(FOLDER, '.install-'));
   try {

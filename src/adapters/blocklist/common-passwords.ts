@@ -1,6 +1,6 @@
 /**
- * Whether a password is one of the 30,000-odd that guessing starts with, in any case. The list is
- * loaded on the first call of this function, for whoever wants it.
+ * Loads a list of about 30,000 common passwords, and resolves to a function that tells whether a
+ * password is one of them, ignoring case. The list is not in memory until the first call.
  */
 export async function commonPasswords(): Promise<(password: string) => boolean> {
   const { dictionary } = await import('@zxcvbn-ts/language-common');

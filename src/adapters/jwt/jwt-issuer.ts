@@ -9,37 +9,41 @@ import { keyObject, type PublicJwk, type VerifyKey, verifyKey } from './verify-k
 
 export type { PublicJwk };
 
-/** RFC 9068 §2.1; the refresh token's type is the product's own. */
+/** The `typ` of access tokens is that of RFC 9068 §2.1; that of refresh tokens is our own. */
 const ACCESS_TYPE = 'at+jwt';
 const REFRESH_TYPE = 'rt+jwt';
 
-/** Seconds by which another machine's clock may be ahead of this one. */
-const LEEWAY = 5;
-/** A token of this product has about 400 characters; a key of 4,096 bits adds 700. */
+/** How far the clock of another machine may be ahead of this one. */
+const CLOCK_LEEWAY_SECONDS = 5;
+/** Characters. Our tokens have about 400; a signature by a key of 4,096 bits adds 700. */
 const MAX_TOKEN_LENGTH = 4096;
 
-/** What signs and verifies tokens, and what they say besides. */
+/** The keys and claims of a `JwtIssuer`. */
 export interface JwtOptions {
   /**
-   * What signs, and says how: a secret HS256, an RSA private key of 2048 bits or more RS256, a private
-   * key on P-256 ES256. A text is a secret, its UTF-8 bytes, so that other services can verify access
-   * tokens with it. A shorter one than 32 bytes (RFC 7518 §3.2) is taken, though whoever has a token
-   * could guess it: what length to insist on is the caller's to say, as the service does in production.
+   * The key that signs. It decides the algorithm: HS256 for a secret, RS256 for an RSA private key
+   * (of 2048 bits or more), ES256 for a private key on P-256. A string is a secret of its UTF-8
+   * bytes.
+   *
+   * The issuer does not enforce the minimum of 32 bytes for a secret (RFC 7518 §3.2): callers must.
+   * Anyone who has a token can try to guess a short secret offline.
    */
   readonly key: string | KeyObject;
-  /** What verifies only: the keys of before, secret, public or private, until their tokens expired. */
+  /**
+   * Earlier keys, which only verify, until their last token has expired. Secret, public or private.
+   */
   readonly previousKeys?: readonly (string | KeyObject)[];
-  /** `iss`; 'portcullis' unless given. */
+  /** `iss`. Default: 'portcullis'. */
   readonly issuer?: string;
-  /** `aud` of access tokens; 'portcullis' unless given. */
+  /** `aud` of access tokens. Default: 'portcullis'. */
   readonly audience?: string;
-  /** Seconds; 15 minutes unless given. Tokens that were made to last longer are refused. */
+  /** Seconds. Default: 15 minutes. Tokens with a longer lifetime are refused. */
   readonly accessTokenTtl?: number;
-  /** Seconds; 30 days unless given. Tokens that were made to last longer are refused. */
+  /** Seconds. Default: 30 days. Tokens with a longer lifetime are refused. */
   readonly refreshTokenTtl?: number;
 }
 
-const OPTIONS: readonly (keyof JwtOptions)[] = [
+const OPTION_NAMES: readonly (keyof JwtOptions)[] = [
   'key',
   'previousKeys',
   'issuer',
@@ -48,34 +52,35 @@ const OPTIONS: readonly (keyof JwtOptions)[] = [
   'refreshTokenTtl',
 ];
 
-interface Kind<Claims extends TokenClaims> {
+/** What distinguishes access tokens from refresh tokens. */
+interface TokenKind<Claims extends TokenClaims> {
   readonly typ: string;
   readonly aud: string;
+  /** Seconds. */
   readonly ttl: number;
-  /** Of this kind alone: one of the other must never be found here. */
+  /** Never shared with the other kind: a refresh token must not pass as an access token. */
   readonly verified: VerifiedTokens<Claims>;
-  /** What a token of this kind says, of which `claims` have been read from its payload. */
+  /** Adds the claims that only this kind has to those that both have. */
   readonly claimsOf: (claims: TokenClaims, payload: Record<string, unknown>) => Claims;
 }
 
-/** Both tokens as JWS (RFC 7515). */
+/** Issues and verifies access and refresh tokens as JWS (RFC 7515). */
 export class JwtIssuer implements TokenIssuer {
   readonly refreshTokenTtl: number;
-  /** For others to verify access tokens with (RFC 7517): the signer's first; never a secret. */
+  /** The keys that verify access tokens (RFC 7517), the current one first. Never a secret. */
   readonly publicKeys: readonly PublicJwk[];
-  // KeyObjects: the algorithm is settled here, and jsonwebtoken does not guess at a string for
-  // 0.3 ms on each call.
-  readonly #signer: VerifyKey & { readonly signs: KeyObject };
+  // Holds KeyObjects: with a string, jsonwebtoken takes 0.3 ms a call to find out what key it is.
+  readonly #signer: VerifyKey & { readonly signingKey: KeyObject };
   readonly #verifiers: ReadonlyMap<string, VerifyKey>;
   readonly #issuer: string;
-  readonly #access: Kind<AccessClaims>;
-  readonly #refresh: Kind<TokenClaims>;
-  /** By their segment, those of tokens that were verified. */
+  readonly #access: TokenKind<AccessClaims>;
+  readonly #refresh: TokenKind<TokenClaims>;
+  /** The headers of verified tokens, by their encoded text. */
   readonly #headers = new Map<string, Header>();
 
-  /** @throws RangeError for an option that is none, a key that cannot sign or verify, or a time that is none */
+  /** @throws RangeError for an unknown option, an unsuitable key or an invalid lifetime */
   constructor(options: JwtOptions) {
-    checkOptions(options, OPTIONS);
+    checkOptions(options, OPTION_NAMES);
     const { audience = 'portcullis', issuer = 'portcullis' } = options;
     const { accessTokenTtl = ACCESS_TOKEN_TTL, refreshTokenTtl = REFRESH_TOKEN_TTL } = options;
     for (const [name, ttl] of Object.entries({ accessTokenTtl, refreshTokenTtl })) {
@@ -83,9 +88,9 @@ export class JwtIssuer implements TokenIssuer {
       throw new RangeError(`${name} must be a whole number of seconds, not ${String(ttl)}`);
     }
     this.refreshTokenTtl = refreshTokenTtl;
-    const signs = keyObject(options.key);
-    if (signs.type === 'public') throw new RangeError('a public key cannot sign');
-    this.#signer = { ...verifyKey(signs), signs };
+    const signingKey = keyObject(options.key);
+    if (signingKey.type === 'public') throw new RangeError('a public key cannot sign');
+    this.#signer = { ...verifyKey(signingKey), signingKey };
     const previous = (options.previousKeys ?? []).map((key) => verifyKey(keyObject(key)));
     this.#verifiers = new Map([this.#signer, ...previous].map((key) => [key.kid, key]));
     this.publicKeys = [...this.#verifiers.values()].flatMap(({ jwk }) => (jwk ? [jwk] : []));
@@ -106,24 +111,24 @@ export class JwtIssuer implements TokenIssuer {
     };
   }
 
-  /** An access token of this session, good for `accessTokenTtl`. */
+  /** Issues an access token that expires after `accessTokenTtl`. */
   async issueAccessToken(claims: AccessClaims, now: Date): Promise<string> {
     return this.#sign(this.#access, claims, now, seconds(now) + this.#access.ttl);
   }
 
   async issueRefreshToken(claims: TokenClaims, now: Date, expires: Date): Promise<string> {
-    // A clock that was set back would make it last longer than any token may.
+    // If the clock was set back, `expires` can be later than the longest lifetime allows.
     const latest = seconds(now) + this.#refresh.ttl;
     return this.#sign(this.#refresh, claims, now, Math.min(seconds(expires), latest));
   }
 
-  /** What a valid access token says; undefined for everything else. */
+  /** The claims of a valid access token; undefined for anything else. */
   async verifyAccessToken(token: string, now: Date): Promise<AccessClaims | undefined> {
     const verified = this.#verify(this.#access, token);
     return verified && isInTime(verified, this.#access.ttl, now) ? verified.claims : undefined;
   }
 
-  /** What a valid refresh token says; undefined for everything else. */
+  /** The claims of a valid refresh token; undefined for anything else. */
   async verifyRefreshToken(token: string, now: Date): Promise<TokenClaims | undefined> {
     const verified = this.#verify(this.#refresh, token);
     return verified && isInTime(verified, this.#refresh.ttl, now) ? verified.claims : undefined;
@@ -134,7 +139,7 @@ export class JwtIssuer implements TokenIssuer {
   }
 
   #sign(
-    kind: Pick<Kind<never>, 'typ' | 'aud'>,
+    kind: Pick<TokenKind<never>, 'typ' | 'aud'>,
     { userId, sessionId, tokenId, role = 'user' }: AccessClaims,
     now: Date,
     exp: number,
@@ -149,18 +154,19 @@ export class JwtIssuer implements TokenIssuer {
       iat: seconds(now),
       exp,
     };
-    const { algorithm, kid, signs } = this.#signer;
+    const { algorithm, kid, signingKey } = this.#signer;
     const header = { alg: algorithm, typ: kind.typ, kid };
-    const token = jsonwebtoken.sign(payload, signs, { algorithm, header });
+    const token = jsonwebtoken.sign(payload, signingKey, { algorithm, header });
     return algorithm === 'ES256' ? withLowS(token) : token;
   }
 
   /**
-   * jsonwebtoken sees to the signature; what it lets pass with a good signature is checked here: the
-   * type, the members, and that the text of the token is the only one for it. The times are not.
+   * Verifies all of a token but its times. jsonwebtoken checks the signature. This method checks
+   * what jsonwebtoken does not: the type, the claims, and that the token is in its canonical
+   * spelling.
    */
   #verify<Claims extends TokenClaims>(
-    kind: Kind<Claims>,
+    kind: TokenKind<Claims>,
     token: unknown,
   ): VerifiedToken<Claims> | undefined {
     const known = kind.verified.get(token);
@@ -170,10 +176,10 @@ export class JwtIssuer implements TokenIssuer {
     if (more !== undefined || !isCanonicalBase64url(signature)) return undefined;
     const header = this.#headers.get(head) ?? readHeader(head);
     if (header?.typ !== kind.typ) return undefined;
-    const payload = this.#open(token, header);
-    if (!isObject(payload) || writtenPlainly(payload) !== body) return undefined;
+    const payload = this.#readSigned(token, header);
+    if (!isObject(payload) || encodeSegment(payload) !== body) return undefined;
     if (header.alg === 'ES256' && !hasLowS(token)) return undefined;
-    this.#headers.set(head, header); // As many as there are keys and types: this one is signed.
+    this.#headers.set(head, header); // Bounded: only signed headers get here, one per key and type.
 
     const { iss, aud, sub, sid, jti, iat, exp } = payload;
     if (iss !== this.#issuer || aud !== kind.aud) return undefined;
@@ -186,13 +192,13 @@ export class JwtIssuer implements TokenIssuer {
     return verified;
   }
 
-  /** What the token says, if one of the keys signed it. */
-  #open(token: string, header: Header): unknown {
+  /** The payload of the token if one of the keys signed it. */
+  #readSigned(token: string, header: Header): unknown {
     for (const { key, algorithm } of this.#keysFor(header)) {
       const payload = attempt(() =>
         jsonwebtoken.verify(token, key, {
           algorithms: [algorithm],
-          ignoreExpiration: true, // By `isInTime`, with the port's time and to the instant.
+          ignoreExpiration: true, // `isInTime` checks it, by the port's clock.
         }),
       );
       if (payload !== undefined) return payload;
@@ -201,8 +207,9 @@ export class JwtIssuer implements TokenIssuer {
   }
 
   /**
-   * The keys that may have signed a token: the one that its header names, if that is known; for a token
-   * made before keys had names, all of its algorithm. The header picks among these, and brings none.
+   * The keys that may have signed a token: the one that its `kid` names, or, for tokens that were
+   * issued before keys had a `kid`, all keys of its algorithm. A header never supplies a key of its
+   * own.
    */
   #keysFor({ kid, alg }: Header): readonly VerifyKey[] {
     if (kid === undefined) {
@@ -219,24 +226,24 @@ interface Header {
   readonly kid?: unknown;
 }
 
-/** Undefined for what is no header, or asks for what is not done here (RFC 7515 §4.1.11, RFC 7797). */
+/** Undefined for an invalid header, or one that needs an extension (RFC 7515 §4.1.11, RFC 7797). */
 function readHeader(head: string): Header | undefined {
   const header: unknown = attempt((): unknown =>
     JSON.parse(Buffer.from(head, 'base64url').toString()),
   );
-  if (!isObject(header) || writtenPlainly(header) !== head) return undefined;
+  if (!isObject(header) || encodeSegment(header) !== head) return undefined;
   return 'crit' in header || 'b64' in header ? undefined : header;
 }
 
 function isInTime({ iat, exp }: VerifiedToken<TokenClaims>, ttl: number, now: Date): boolean {
-  if (now.getTime() >= exp * 1000 || iat > seconds(now) + LEEWAY) return false;
+  if (now.getTime() >= exp * 1000 || iat > seconds(now) + CLOCK_LEEWAY_SECONDS) return false;
   return exp > iat && exp - iat <= ttl;
 }
 
 /**
- * Undefined where reading a token throws. That is not only JsonWebTokenError: a payload that is no JSON
- * throws SyntaxError, a signature of a wrong length TypeError. Nothing that is read so can fail for
- * another reason than the token.
+ * Undefined if `read` throws. Besides JsonWebTokenError, a payload that is no JSON throws
+ * SyntaxError, and a signature of the wrong length TypeError. Only an invalid token can make `read`
+ * throw.
  */
 function attempt<T>(read: () => T): T | undefined {
   try {
@@ -247,18 +254,18 @@ function attempt<T>(read: () => T): T | undefined {
 }
 
 /**
- * A segment in its one spelling: decoders ignore padding, stray bits and foreign characters, and a token
- * that can be rewritten and still verify is not one token but many.
+ * True if a segment is spelled as an encoder spells it. Decoders ignore padding, stray bits and
+ * foreign characters, so one token would otherwise have many spellings that all verify.
  */
 function isCanonicalBase64url(segment: string): boolean {
   return segment !== '' && Buffer.from(segment, 'base64url').toString('base64url') === segment;
 }
 
 /**
- * The one segment for a header or payload, as JSON.stringify writes it: with a member given twice, the
- * text would say more than the object that was read from it (RFC 7515 §4, RFC 7519 §4).
+ * The segment that JSON.stringify gives for a header or payload. A segment that differs from it may
+ * give a member twice, which the parsed object hides (RFC 7515 §4, RFC 7519 §4).
  */
-function writtenPlainly(part: object): string {
+function encodeSegment(part: object): string {
   return Buffer.from(JSON.stringify(part)).toString('base64url');
 }
 
@@ -266,19 +273,19 @@ function writtenPlainly(part: object): string {
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 
 /**
- * With the lower of the two numbers that ECDSA lets stand at the end of a signature: n - s verifies
- * where s does, so that anybody could rewrite a token. To other verifiers both are the same.
+ * The token with the lower of the two values of `s` that verify. With ECDSA, n - s verifies
+ * wherever s does, so anybody could rewrite a token. Other verifiers accept both.
  */
 function withLowS(token: string): string {
   if (hasLowS(token)) return token;
   const [head, signature] = splitSignature(token);
-  const s = (P256_ORDER - lastNumber(signature)).toString(16).padStart(64, '0');
+  const s = (P256_ORDER - readS(signature)).toString(16).padStart(64, '0');
   const low = Buffer.concat([signature.subarray(0, 32), Buffer.from(s, 'hex')]);
   return head + low.toString('base64url');
 }
 
 function hasLowS(token: string): boolean {
-  return lastNumber(splitSignature(token)[1]) <= P256_ORDER / 2n;
+  return readS(splitSignature(token)[1]) <= P256_ORDER / 2n;
 }
 
 function splitSignature(token: string): readonly [head: string, signature: Buffer] {
@@ -286,8 +293,8 @@ function splitSignature(token: string): readonly [head: string, signature: Buffe
   return [token.slice(0, start), Buffer.from(token.slice(start), 'base64url')];
 }
 
-/** The second of the two numbers of 32 bytes that an ES256 signature is (RFC 7518 §3.4). */
-function lastNumber(signature: Buffer): bigint {
+/** The `s` of an ES256 signature: its last 32 bytes (RFC 7518 §3.4). */
+function readS(signature: Buffer): bigint {
   return BigInt(`0x${signature.subarray(32).toString('hex')}`);
 }
 
@@ -303,7 +310,7 @@ function isId(value: unknown): value is string {
   return typeof value === 'string' && /^[\w-]{1,64}$/.test(value);
 }
 
-/** `sub` is the id in decimal, in its one spelling. */
+/** The user id in `sub`: decimal, without a sign or leading zeros. */
 function readUserId(sub: unknown): number | undefined {
   if (typeof sub !== 'string' || !/^[1-9]\d{0,15}$/.test(sub)) return undefined;
   const id = Number(sub);

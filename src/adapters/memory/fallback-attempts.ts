@@ -2,8 +2,9 @@ import { type AttemptCounter, type Count, StoreUnwritable } from '../../applicat
 import { MemoryAttempts } from './memory-attempts.ts';
 
 /**
- * A counter that counts in this process while its store takes no writes: limits on guessing hold also for
- * somebody who fills the disk, although each process then counts for itself.
+ * Wraps a counter: while its store cannot be written, attempts are counted in this process's
+ * memory. The rate limits then still hold, even if an attacker fills the disk, but each process
+ * counts alone.
  */
 export function withFallback(attempts: AttemptCounter): AttemptCounter {
   return new FallbackAttempts(attempts);
@@ -12,7 +13,7 @@ export function withFallback(attempts: AttemptCounter): AttemptCounter {
 /** @deprecated Use `withFallback`. */
 export const withSpare = withFallback;
 
-/** The count of a key is the sum of the store's and this process's. */
+/** The count of a key is the sum of its counts in the store and in memory. */
 class FallbackAttempts implements AttemptCounter {
   readonly #store: AttemptCounter;
   readonly #memory = new MemoryAttempts();
@@ -38,7 +39,8 @@ class FallbackAttempts implements AttemptCounter {
 
   async subtract(keys: readonly string[]): Promise<void> {
     if (this.#memory.isEmpty) return this.#store.subtract(keys);
-    // From where it was counted: taken from both it would give an attempt away.
+    // Each attempt is in one of the two counters. Subtracting from both would grant an extra
+    // attempt.
     const counts = await this.#memory.read(keys);
     const isInMemory = (_: string, i: number) => (counts[i]?.count ?? 0) > 0;
     await this.#memory.subtract(keys.filter(isInMemory));
@@ -50,8 +52,8 @@ class FallbackAttempts implements AttemptCounter {
     if (this.#memory.isEmpty) return stored;
     const counted = await this.#memory.read(keys);
     return stored.map((count, i) => {
-      const other = counted[i];
-      return count && other ? sum(count, other) : (count ?? other);
+      const inMemory = counted[i];
+      return count && inMemory ? sum(count, inMemory) : (count ?? inMemory);
     });
   }
 

@@ -3,25 +3,25 @@ import type { AttemptCounter, Clock, Count } from '../../application/index.ts';
 
 interface Entry {
   readonly count: number;
-  /** Milliseconds, as `#now` has them. */
+  /** Milliseconds, on the same clock as `#now`. */
   readonly expires: number;
 }
 
-/** Counts that are kept before expired ones are looked for. */
+/** Below this many counts, none are swept. */
 const MIN_SWEEP_SIZE = 1_000;
 
-/** The counts of attempts in this process. Expired ones are removed before they take much room. */
+/** Counts attempts in this process. Sweeps expired counts whenever the map has doubled. */
 export class MemoryAttempts implements AttemptCounter {
   readonly #entries = new Map<string, Entry>();
   readonly #now: () => number;
   #sweepAt = MIN_SWEEP_SIZE;
 
-  /** Counts expire by the clock; without one by the monotonic clock of the process. */
+  /** @param clock by which counts expire. Default: the monotonic clock of the process */
   constructor(clock?: Clock) {
     this.#now = clock ? () => clock.now().getTime() : () => performance.now();
   }
 
-  /** Whether nothing is counted; counts that have expired may be left. */
+  /** True if there are no counts at all, not even expired ones. */
   get isEmpty(): boolean {
     return this.#entries.size === 0;
   }
@@ -64,7 +64,7 @@ export class MemoryAttempts implements AttemptCounter {
       this.#entries.delete(id);
       removed += 1;
     }
-    // At twice the size: so the cost of a sweep is shared among as many additions.
+    // The next sweep is at twice the size, so that its cost is spread over as many additions.
     this.#sweepAt = Math.max(MIN_SWEEP_SIZE, this.#entries.size * 2);
     return removed;
   }
@@ -79,12 +79,12 @@ export class MemoryAttempts implements AttemptCounter {
   }
 }
 
-/** Of one length, however long the key: a long text that somebody types must not take room. */
+/** Hashes the key, so that long input from a client does not take memory. */
 function idOf(key: string): string {
   return createHash('sha256').update(key).digest('base64url');
 }
 
-/** Counts nothing, and so limits nothing: for benchmarks, or behind something else that limits attempts. */
+/** Limits nothing: for benchmarks, or behind a proxy that has its own rate limits. */
 export const noAttempts: AttemptCounter = {
   add: async () => ({ count: 0, secondsLeft: 0 }),
   subtract: async () => {},

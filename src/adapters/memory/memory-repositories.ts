@@ -22,31 +22,31 @@ import {
 } from '../../application/index.ts';
 import { MemoryAttempts } from './memory-attempts.ts';
 
-export { noAttempts } from './memory-attempts.ts';
 export { withFallback, withSpare } from './fallback-attempts.ts';
+export { noAttempts } from './memory-attempts.ts';
 
 interface SessionRow extends Session {
-  /** When the token of `tokenId` took the place of the one of `previousTokenId`. */
+  /** When `tokenId` replaced `previousTokenId`. */
   readonly tokenDate?: Date;
   readonly previousTokenId?: string;
 }
 
-/** What both repositories share, as the two tables of a database would be. */
+/** The data that both repositories share, like the tables of a database. */
 interface Tables {
   readonly accounts: Map<UserId, Account>;
   readonly idsByEmail: Map<Email, UserId>;
   readonly sessions: Map<string, SessionRow>;
 }
 
-/** What the repositories in memory can be told. */
+/** Options of `memoryRepositories`. */
 export interface MemoryOptions {
-  /** By which counts of attempts pass: a test's own. Unless given, the time that the process runs. */
+  /** The clock by which counts of attempts expire. Default: the monotonic clock of the process. */
   readonly clock?: Clock;
 }
 
 /**
- * The repositories on Maps: for tests, and for programs that need nothing to outlive them.
- * No method awaits between a look and the put that depends on it: that makes each one atomic.
+ * Repositories in memory, for tests and for programs that need no durable storage. Each method is
+ * atomic because it never awaits between a read and the write that depends on it.
  */
 export function memoryRepositories({
   clock,
@@ -100,7 +100,7 @@ class MemoryUsers implements UserRepository {
 
   async changePassword({ userId, version, passwordHash, keep }: PasswordChange): Promise<boolean> {
     const { accounts, sessions } = this.#tables;
-    const account = this.#proved(userId, version);
+    const account = this.#findByVersion(userId, version);
     if (account === undefined) return false;
     const passwordVersion = account.passwordVersion + 1;
     accounts.set(userId, { ...account, passwordHash, passwordVersion });
@@ -110,7 +110,7 @@ class MemoryUsers implements UserRepository {
 
   async delete(id: UserId, passwordVersion?: number): Promise<boolean> {
     const { accounts, idsByEmail, sessions } = this.#tables;
-    const account = this.#proved(id, passwordVersion);
+    const account = this.#findByVersion(id, passwordVersion);
     if (account === undefined) return false;
     accounts.delete(id);
     idsByEmail.delete(account.user.email);
@@ -135,15 +135,15 @@ class MemoryUsers implements UserRepository {
     return true;
   }
 
-  /** The account, if its password is of this version; of any where none is given. */
-  #proved(id: UserId, version: number | undefined): Account | undefined {
+  /** The account if its password has this version. Undefined matches any version. */
+  #findByVersion(id: UserId, version: number | undefined): Account | undefined {
     const account = this.#tables.accounts.get(id);
     return version === undefined || account?.passwordVersion === version ? account : undefined;
   }
 
   async page({ after, limit, email }: PageQuery): Promise<readonly UserRecord[]> {
     const page: UserRecord[] = [];
-    // A Map keeps the order of insertion, which here is the order of ids.
+    // A Map iterates in the order of insertion, which is that of the ids.
     for (const [id, { user }] of this.#tables.accounts) {
       if (page.length === limit) break;
       if (id > after && (email === undefined || user.email === email)) page.push(copy(user));
@@ -232,18 +232,18 @@ function removeWhere(
   for (const [id, session] of sessions) if (isGone(session)) sessions.delete(id);
 }
 
-/** A session without what only `rotate` needs. */
+/** The session without the columns that only `rotate` reads. */
 function withoutHistory(row: SessionRow): Session {
   const { tokenDate: _date, previousTokenId: _previous, ...session } = row;
   return copy(session);
 }
 
 function byAge(one: Session, other: Session): number {
-  const apart = one.dateCreated.getTime() - other.dateCreated.getTime();
-  return apart || (one.id < other.id ? -1 : 1);
+  const difference = one.dateCreated.getTime() - other.dateCreated.getTime();
+  return difference || (one.id < other.id ? -1 : 1);
 }
 
-/** What enters or leaves the store can be changed by its owner without changing the store. */
+/** Callers may modify what they pass in or get back; the store must not change with it. */
 function copy<Row extends User | Session>(row: Row): Row {
   return structuredClone(row);
 }

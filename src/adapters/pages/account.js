@@ -1,16 +1,17 @@
 /**
- * Who is signed in, and requests in their name. The access token is in this module's memory alone; the
- * refresh token is in a cookie that no script can read, which is what the header below asks for.
+ * The session of the user, and API requests in their name. The access token is only in the memory
+ * of this module. The refresh token is in a cookie that no script can read: `Refresh-Token-Mode:
+ * cookie` asks for it.
  */
 
 /** @typedef {{ id: number, username: string, email: string, date_created: string }} User */
 
-/** What the service refused, in its own words. */
+/** The service refused a request; the message is the service's. */
 export class Refusal extends Error {
   /**
    * @param {number} status
    * @param {string} message
-   * @param {number | undefined} retryAfter seconds to wait, where it says so
+   * @param {number | undefined} retryAfter seconds to wait, if the service names them
    */
   constructor(status, message, retryAfter) {
     super(message);
@@ -19,10 +20,10 @@ export class Refusal extends Error {
   }
 }
 
-/** No reply came: no network, or no service. */
+/** No reply came, because the network or the service is down. */
 export class Unreachable extends Error {}
 
-/** There is no session to act in; `ended` where there was one. */
+/** There is no session; `ended` tells whether there was one before. */
 export class SessionOver extends Error {
   /** @param {boolean} ended */
   constructor(ended) {
@@ -31,26 +32,26 @@ export class SessionOver extends Error {
   }
 }
 
-/** The browser has kept no cookie of a sign-in; that session has been ended. */
+/** The browser did not keep the cookie of a sign-in, so its session was ended. */
 export class CookieNotKept extends Error {
-  /** @param {boolean} isNew whether the account was made by it, and is there */
+  /** @param {boolean} isNew whether the sign-in was a registration, whose account remains */
   constructor(isNew) {
     super('no cookie');
     this.isNew = isNew;
   }
 }
 
-const SIGN_IN = '/account/sign-in';
+const SIGN_IN_PATH = '/account/sign-in';
 
 let accessToken = '';
 /** @type {Promise<string> | undefined} */
 let refreshing;
 
 /**
- * One request to the API; the JSON of its reply, undefined where it has none.
+ * Sends a request to the API. Resolves to the JSON of the reply; undefined if it has none.
  * @param {string} method
  * @param {string} path
- * @param {{ body?: object, token?: string }} [said]
+ * @param {{ body?: object, token?: string }} [options]
  * @returns {Promise<unknown>}
  * @throws {Refusal | Unreachable | StaleToken}
  */
@@ -59,7 +60,7 @@ async function call(method, path, { body, token } = {}) {
   if (body !== undefined) headers.set('Content-Type', 'application/json');
   if (token !== undefined) headers.set('Authorization', `Bearer ${token}`);
   const sent = body === undefined ? null : JSON.stringify(body);
-  // Kept alive: a page that is left in the meantime must not lose the cookie that a reply brings.
+  // If the user leaves the page meanwhile, the browser must still receive the new cookie.
   const keepalive = path === '/refresh';
   const response = await fetch(path, { method, headers, body: sent, keepalive }).catch(() => {
     throw new Unreachable();
@@ -72,14 +73,15 @@ async function call(method, path, { body, token } = {}) {
   const challenge = response.headers.get('WWW-Authenticate') ?? '';
   if (token !== undefined && challenge.includes('invalid_token')) throw new StaleToken();
   const { message } = /** @type {{ message?: unknown }} */ (json ?? {});
-  const waits = Number(response.headers.get('Retry-After') ?? Number.NaN);
+  const retryAfter = Number(response.headers.get('Retry-After') ?? Number.NaN);
   throw new Refusal(
     response.status,
     typeof message === 'string' ? message : 'The service cannot be reached.',
-    Number.isFinite(waits) ? waits : undefined,
+    Number.isFinite(retryAfter) ? retryAfter : undefined,
   );
 }
 
+/** The access token has expired, or is otherwise invalid. */
 class StaleToken extends Error {}
 
 /**
@@ -95,11 +97,11 @@ function parse(text) {
 }
 
 /**
- * A new access token; all who need one at a time get the same.
+ * Gets a new access token. Concurrent calls share one request.
  * @throws {SessionOver | Refusal | Unreachable}
  */
 function refresh() {
-  refreshing ??= alone(async () => {
+  refreshing ??= withRefreshLock(async () => {
     try {
       const reply = await call('POST', '/refresh');
       accessToken = /** @type {{ access_token: string }} */ (reply).access_token;
@@ -117,30 +119,32 @@ function refresh() {
 }
 
 /**
- * One tab after the other, where the browser can see to that: each may replace the cookie.
+ * Runs in one tab at a time, because each refresh may replace the cookie. Without the Web Locks
+ * API, runs at once.
  * @template T
  * @param {() => Promise<T>} work
  * @returns {Promise<T>}
  */
-async function alone(work) {
+async function withRefreshLock(work) {
   return navigator.locks ? navigator.locks.request('portcullis.refresh', work) : work();
 }
 
 /**
- * A request in the name of who is signed in. An access token that has expired is renewed once, in silence.
+ * Sends a request with the user's access token. If that has expired, refreshes it and tries once
+ * more.
  * @param {string} method
  * @param {string} path
  * @param {object} [body]
  * @throws {SessionOver | Refusal | Unreachable}
  */
 export async function ask(method, path, body) {
-  const said = body === undefined ? {} : { body };
+  const options = body === undefined ? {} : { body };
   try {
     try {
-      return await call(method, path, { ...said, token: accessToken || (await refresh()) });
+      return await call(method, path, { ...options, token: accessToken || (await refresh()) });
     } catch (fault) {
       if (!(fault instanceof StaleToken)) throw fault;
-      return await call(method, path, { ...said, token: await refresh() });
+      return await call(method, path, { ...options, token: await refresh() });
     }
   } catch (fault) {
     const isGone = fault instanceof Refusal && fault.message === 'User not found';
@@ -151,7 +155,7 @@ export async function ask(method, path, body) {
 }
 
 /**
- * Signs in, by POST /login or POST /register, and sees to it that the next page will know of it.
+ * Signs in by POST /login or POST /register, and checks that the browser kept the cookie.
  * @param {'/login' | '/register'} path
  * @param {object} body
  * @throws {CookieNotKept | Refusal | Unreachable}
@@ -166,14 +170,15 @@ export async function enter(path, body) {
       await endSessionOf(token);
       throw new CookieNotKept(path === '/register');
     }
-    // All else is of this refresh alone: the sign-in stands, and the next page says what is wrong.
+    // Other errors concern only this refresh. The sign-in succeeded; the next page will show the
+    // error.
   }
-  mark(`${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`);
+  setSignInMark(`${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`);
 }
 
 /**
- * Ends a session that has no cookie. Where that fails there is nothing to be done: it ends with its time.
- * @param {string} token an access token of it
+ * Ends a session whose cookie is missing. Ignores failures: the session will expire.
+ * @param {string} token an access token of the session
  */
 async function endSessionOf(token) {
   try {
@@ -183,7 +188,7 @@ async function endSessionOf(token) {
   } catch {}
 }
 
-/** Ends the session of this browser; one whose cookie is gone too, as far as it is known here. */
+/** Ends the session of this browser, even if its cookie is gone, by the access token in memory. */
 export async function signOut() {
   try {
     await call('POST', '/logout');
@@ -194,58 +199,58 @@ export async function signOut() {
   forget();
 }
 
-/** Whether a session goes on behind the cookie. */
+/** Whether the cookie has a session that can be refreshed. */
 export async function isSignedIn() {
-  if (marked() === null) return false; // Not to be refused at each first visit.
+  if (signInMark() === null) return false; // Saves first-time visitors a request that must fail.
   return refresh().then(
     () => true,
     () => false,
   );
 }
 
-/** What is here of a session that is over. */
+/** Forgets the session in this browser. */
 export function forget() {
   accessToken = '';
-  mark(null);
+  setSignInMark(null);
 }
 
-// A mark of each sign-in, which is no secret: by it tabs hear of what happens in another.
-const MARK = 'portcullis.session';
+// Not secret, and new for each sign-in: other tabs notice sign-ins and sign-outs by its changes.
+const MARK_KEY = 'portcullis.session';
 
 /** @param {string | null} value */
-function mark(value) {
+function setSignInMark(value) {
   try {
-    if (value === null) localStorage.removeItem(MARK);
-    else localStorage.setItem(MARK, value);
+    if (value === null) localStorage.removeItem(MARK_KEY);
+    else localStorage.setItem(MARK_KEY, value);
   } catch {
-    // A browser that keeps nothing: its tabs find out at their next request.
+    // Storage is blocked: other tabs notice at their next request.
   }
 }
 
-function marked() {
+function signInMark() {
   try {
-    return localStorage.getItem(MARK);
+    return localStorage.getItem(MARK_KEY);
   } catch {
     return null;
   }
 }
 
 /**
- * Tells of a sign-in or sign-out in another tab.
+ * Calls the listener after a sign-in or sign-out in another tab.
  * @param {(isSignedIn: boolean) => void} listener
  */
 export function onChangeElsewhere(listener) {
   addEventListener('storage', ({ key, newValue }) => {
-    if (key === MARK || key === null) listener(newValue !== null);
+    if (key === MARK_KEY || key === null) listener(newValue !== null);
   });
-  // A page that the Back button brings back as it was may show what is no longer so.
+  // A page restored by the Back button may show an earlier user.
   addEventListener('pageshow', ({ persisted }) => {
     if (persisted) location.reload();
   });
 }
 
 /**
- * To the sign-in, and from there back here where that makes sense.
+ * Goes to the sign-in page, which returns here afterwards unless the user chose to leave.
  * @param {'ended' | 'signed-out' | 'everywhere' | 'deleted' | undefined} notice
  */
 export function goToSignIn(notice) {
@@ -253,44 +258,47 @@ export function goToSignIn(notice) {
   const here = location.pathname + location.search;
   const comesBack = notice === undefined || notice === 'ended';
   if (comesBack && here !== '/account') query.set('next', here);
-  goTo(`${SIGN_IN}?${query}`.replace(/\?$/, ''), notice);
+  goTo(`${SIGN_IN_PATH}?${query}`.replace(/\?$/, ''), notice);
 }
 
-// Not in the address: a link must not make the service say what has not happened.
-const NOTICE = 'portcullis.notice';
+// Not in the URL: otherwise a link could make a page claim something that never happened.
+const NOTICE_KEY = 'portcullis.notice';
 
 /**
- * To another page, which is to say that something has been done.
+ * Goes to another page, which shows the notice.
  * @param {string} path
  * @param {string | undefined} notice
  */
 export function goTo(path, notice) {
   try {
-    if (notice !== undefined) sessionStorage.setItem(NOTICE, notice);
+    if (notice !== undefined) sessionStorage.setItem(NOTICE_KEY, notice);
   } catch {
-    // A browser that keeps nothing: it is done all the same.
+    // Storage is blocked: the next page shows no notice.
   }
   location.replace(path);
 }
 
-/** What the page before has left to be said, once; '' where there is nothing. */
+/** Reads and removes the notice of the previous page; '' if there is none. */
 export function takeNotice() {
   try {
-    const notice = sessionStorage.getItem(NOTICE) ?? '';
-    sessionStorage.removeItem(NOTICE);
+    const notice = sessionStorage.getItem(NOTICE_KEY) ?? '';
+    sessionStorage.removeItem(NOTICE_KEY);
     return notice;
   } catch {
     return '';
   }
 }
 
-/** Where to go after a sign-in: a path of this origin and nothing else, whoever made the link. */
+/**
+ * The path to open after a sign-in. Always of this origin, whoever made the link (no open
+ * redirect).
+ */
 export function nextPath() {
   const next = new URLSearchParams(location.search).get('next') ?? '';
   const fallback = '/account';
   if (!next.startsWith('/') || !URL.canParse(next, location.origin)) return fallback;
   const { origin, pathname, search } = new URL(next, location.origin);
-  // `//elsewhere`, also as what browsers read as that: `/\elsewhere`.
+  // Browsers read `//elsewhere` and `/\elsewhere` as another host.
   const isOwn = origin === location.origin && !pathname.startsWith('//');
-  return isOwn && pathname !== SIGN_IN ? pathname + search : fallback;
+  return isOwn && pathname !== SIGN_IN_PATH ? pathname + search : fallback;
 }

@@ -1,11 +1,11 @@
 import { ask, forget, goToSignIn } from './account.js';
-import { find, Incomplete, openPage, sendsBy } from './form.js';
+import { find, handleSubmit, Incomplete, openPage } from './form.js';
 
 await openPage((user) => {
   const form = find('main form', HTMLFormElement);
   find('[name=username]', HTMLInputElement, form).value = user.email;
   find('#who', HTMLElement).textContent = user.email;
-  sendsBy(form, async ({ password, confirm }) => {
+  handleSubmit(form, async ({ password, confirm }) => {
     if (!password) throw new Incomplete('password', 'Enter your password');
     if (!confirm) throw new Incomplete('confirm', 'Tick the box to confirm');
     await ask('DELETE', '/account', { password });

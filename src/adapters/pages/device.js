@@ -1,4 +1,4 @@
-// The first that matches: most browsers name others too, to be taken for them.
+// The first match wins: most browsers also name others, for compatibility.
 const BROWSERS = /** @type {const} */ ([
   [/\bEdg(?:e|A|iOS)?\//, 'Edge'],
   [/\bOPR\/|\bOpera\b/, 'Opera'],
@@ -18,8 +18,8 @@ const SYSTEMS = /** @type {const} */ ([
 ]);
 
 /**
- * A name for what calls itself by this User-Agent: "Firefox on Windows"; what it says itself, where
- * it is none of the usual browsers.
+ * A readable name for a User-Agent, such as "Firefox on Windows". Returns an unknown User-Agent as
+ * it is.
  * @param {string | null} userAgent
  */
 export function deviceName(userAgent) {

@@ -1,6 +1,7 @@
-/** Elements, made of what a document says: always as text, never as HTML. */
+/** Creates elements from the texts of a document: always as text, never as HTML. */
 
 /**
+ * Creates an element.
  * @template {keyof HTMLElementTagNameMap} Name
  * @param {Name} name
  * @param {Readonly<Record<string, string>>} attributes
@@ -15,7 +16,7 @@ export function make(name, attributes, ...children) {
 }
 
 /**
- * Paragraphs, with `code` in them.
+ * Paragraphs, divided by blank lines. Text in backticks becomes `code` elements.
  * @param {string} text
  */
 export function prose(text) {
@@ -23,6 +24,7 @@ export function prose(text) {
 }
 
 /**
+ * The text, with parts in backticks as `code` elements.
  * @param {string} text
  * @returns {(Node | string)[]}
  */
@@ -31,6 +33,7 @@ export function withCode(text) {
 }
 
 /**
+ * An own member of an object; undefined if there is none.
  * @param {unknown} value
  * @param {string} name
  * @returns {unknown}

@@ -1,23 +1,25 @@
-/** One endpoint: what it is, a form to try it by, and all that it can answer. */
+/** The section of one endpoint: its description, a form to try it, and all its replies. */
 
 import { make, memberOf, withCode } from './docs-elements.js';
 import { curlOf, send, textOf } from './docs-request.js';
 
 /**
- * @typedef {{ description?: string, enum?: readonly unknown[], format?: string, properties?: Readonly<Record<string, Schema>>,
- *   required?: readonly string[], maxLength?: number, type?: string | readonly string[] }} Schema
- * @typedef {{ name: string, in: 'path' | 'query' | 'header', required?: boolean, description?: string,
- *   schema: Schema }} Parameter
+ * @typedef {{ description?: string, enum?: readonly unknown[], format?: string,
+ *   properties?: Readonly<Record<string, Schema>>, required?: readonly string[],
+ *   maxLength?: number, type?: string | readonly string[] }} Schema
+ * @typedef {{ name: string, in: 'path' | 'query' | 'header', required?: boolean,
+ *   description?: string, schema: Schema }} Parameter
  * @typedef {{ schema: Schema, example?: unknown,
  *   examples?: Readonly<Record<string, { value: unknown }>> }} Content
- * @typedef {{ description: string, content?: Readonly<Record<string, Content>> }} Answer
+ * @typedef {{ description: string, content?: Readonly<Record<string, Content>> }} ApiReply
  * @typedef {{ operationId: string, tags: readonly string[], summary: string, description: string,
  *   security: readonly Readonly<Record<string, unknown>>[], parameters?: readonly Parameter[],
  *   requestBody?: { required?: boolean, content: Readonly<Record<string, Content>> },
- *   responses: Readonly<Record<string, Answer>> }} Operation
- * @typedef {{ info: { description: string }, tags: readonly { name: string, description: string }[],
+ *   responses: Readonly<Record<string, ApiReply>> }} Operation
+ * @typedef {{ info: { description: string },
+ *   tags: readonly { name: string, description: string }[],
  *   paths: Readonly<Record<string, Readonly<Record<string, Operation>>>> }} Api
- * @typedef {{ accessToken: () => string, take: (reply: unknown) => string }} Kept
+ * @typedef {{ accessToken: () => string, take: (reply: unknown) => string }} TokenFields
  */
 
 const JSON_TYPE = 'application/json';
@@ -26,9 +28,9 @@ const JSON_TYPE = 'application/json';
  * @param {string} method
  * @param {string} path
  * @param {Operation} operation
- * @param {Kept} kept
+ * @param {TokenFields} tokens
  */
-export function operationSection(method, path, operation, kept) {
+export function createSection(method, path, operation, tokens) {
   const { operationId: id, summary, description } = operation;
   const heading = make(
     'h3',
@@ -38,13 +40,13 @@ export function operationSection(method, path, operation, kept) {
   );
   const section = make('section', { class: 'operation', id, 'aria-labelledby': `${id}-title` });
   section.append(heading, make('p', {}, ...withCode(description)));
-  if (wantsToken(operation)) section.append(make('p', { class: 'here' }, 'Wants an access token'));
-  section.append(tryForm(method, path, operation, kept), answersOf(operation));
+  if (needsToken(operation)) section.append(make('p', { class: 'here' }, 'Wants an access token'));
+  section.append(createForm(method, path, operation, tokens), repliesList(operation));
   return section;
 }
 
 /** @param {Operation} operation */
-function wantsToken({ security }) {
+function needsToken({ security }) {
   return security.some((way) => 'bearer' in way);
 }
 
@@ -52,9 +54,9 @@ function wantsToken({ security }) {
  * @param {string} method
  * @param {string} path
  * @param {Operation} operation
- * @param {Kept} kept
+ * @param {TokenFields} tokens
  */
-function tryForm(method, path, operation, kept) {
+function createForm(method, path, operation, tokens) {
   const { operationId: id, parameters = [], requestBody } = operation;
   const content = requestBody?.content[JSON_TYPE];
   const members = Object.entries(content?.schema.properties ?? {});
@@ -65,9 +67,10 @@ function tryForm(method, path, operation, kept) {
   });
   for (const [name, schema] of members) {
     const example = memberOf(content?.example, name);
-    // A token in an example is none. And what a password must confirm is no more to be done by one press.
+    // The example token is invalid. An operation that a password confirms must take more than one
+    // click.
     const isLeftOut =
-      name === 'refresh_token' || (schema.format === 'password' && wantsToken(operation));
+      name === 'refresh_token' || (schema.format === 'password' && needsToken(operation));
     const value = typeof example === 'string' && !isLeftOut ? example : '';
     form.append(field(`${id}-${name}`, { name, schema, value, required: false }));
   }
@@ -92,12 +95,12 @@ function tryForm(method, path, operation, kept) {
     if (button.ariaDisabled === 'true') return;
     button.ariaDisabled = 'true';
     status.textContent = 'One moment';
-    const request = requestOf(form, method, path, operation, kept);
+    const request = requestOf(form, method, path, operation, tokens);
     const attempt = async () => {
       const reply = await send(request);
       button.ariaDisabled = 'false';
-      const said = reply.ok ? kept.take(reply.json) : '';
-      status.textContent = [reply.line, said].filter(Boolean).join('. ');
+      const notice = reply.ok ? tokens.take(reply.json) : '';
+      status.textContent = [reply.line, notice].filter(Boolean).join('. ');
       status.className = reply.ok ? 'status' : 'status error';
       outcome.replaceChildren(
         ...(reply.text === '' ? [] : [block('Reply', textOf(reply))]),
@@ -159,13 +162,13 @@ function field(id, { name, schema, value, required }) {
  * @param {string} method
  * @param {string} path
  * @param {Operation} operation
- * @param {Kept} kept
+ * @param {TokenFields} tokens
  */
-function requestOf(form, method, path, operation, kept) {
-  const said = new FormData(form);
+function requestOf(form, method, path, operation, tokens) {
+  const formData = new FormData(form);
   /** @param {string} name */
   const valueOf = (name) => {
-    const value = said.get(name);
+    const value = formData.get(name);
     return typeof value === 'string' ? value : '';
   };
   /** @type {Record<string, string>} */
@@ -179,8 +182,8 @@ function requestOf(form, method, path, operation, kept) {
     else if (place === 'query') query.set(name, value);
     else headers[name] = value;
   }
-  if (wantsToken(operation) && kept.accessToken() !== '') {
-    headers['Authorization'] = `Bearer ${kept.accessToken()}`;
+  if (needsToken(operation) && tokens.accessToken() !== '') {
+    headers['Authorization'] = `Bearer ${tokens.accessToken()}`;
   }
   const schema = operation.requestBody?.content[JSON_TYPE]?.schema;
   if (schema !== undefined) headers['Content-Type'] = JSON_TYPE;
@@ -192,19 +195,19 @@ function requestOf(form, method, path, operation, kept) {
 }
 
 /** @param {Operation} operation */
-function answersOf({ responses }) {
+function repliesList({ responses }) {
   const list = make('dl', { class: 'answers' });
   for (const [status, { description, content }] of Object.entries(responses)) {
-    const said = content?.[JSON_TYPE];
+    const json = content?.[JSON_TYPE];
     const shown = make('dd', {}, make('p', {}, ...withCode(description)));
-    if (said?.examples !== undefined) {
-      const sentences = Object.values(said.examples).map(({ value }) => {
+    if (json?.examples !== undefined) {
+      const sentences = Object.values(json.examples).map(({ value }) => {
         const sentence = String(memberOf(value, 'message'));
         return make('li', {}, make('code', {}, sentence));
       });
       shown.append(make('ul', { class: 'sentences' }, ...sentences));
-    } else if (said?.example !== undefined) {
-      shown.append(block(`An example of ${status}`, JSON.stringify(said.example, undefined, 2)));
+    } else if (json?.example !== undefined) {
+      shown.append(block(`An example of ${status}`, JSON.stringify(json.example, undefined, 2)));
     }
     list.append(make('div', {}, make('dt', {}, status), shown));
   }

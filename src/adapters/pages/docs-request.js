@@ -1,17 +1,17 @@
-/** A request that is tried: sent, shown as curl would send it, and its reply made readable. */
+/** Sends the requests of the forms, formats the replies, and writes the same request for curl. */
 
 /**
  * @typedef {{ method: string, url: string, headers: Readonly<Record<string, string>>,
- *   body: string | undefined }} Tried
+ *   body: string | undefined }} ApiRequest
  * @typedef {{ ok: boolean, line: string, text: string, json: unknown }} Reply
  */
 
-/** Characters of a reply that are shown: a list of users may have any length. */
-const SHOWN = 20_000;
+/** Characters of a reply to show: a list of users may have any length. */
+const MAX_SHOWN_LENGTH = 20_000;
 
 /**
- * Always an answer, if only a word on why there is none.
- * @param {Tried} tried
+ * Sends a request. Never rejects: without a response, `line` says that there was none.
+ * @param {ApiRequest} request
  * @returns {Promise<Reply>}
  */
 export async function send({ method, url, headers, body }) {
@@ -20,9 +20,9 @@ export async function send({ method, url, headers, body }) {
     const reply = await fetch(url, { method, headers, body: body ?? null, cache: 'no-store' });
     const text = await reply.text();
     const ms = Math.round(performance.now() - started);
-    const wait = reply.headers.get('retry-after');
+    const retryAfter = reply.headers.get('retry-after');
     const words = [`${reply.status} ${reply.statusText}`.trim(), `${ms} ms`];
-    if (wait !== null) words.push(`again in ${wait} s`);
+    if (retryAfter !== null) words.push(`again in ${retryAfter} s`);
     return { ok: reply.ok, line: words.join(', '), text, json: parse(text) };
   } catch {
     const line = 'No answer: the service cannot be reached';
@@ -45,22 +45,24 @@ function parse(text) {
 /** @param {Reply} reply */
 export function textOf({ json, text }) {
   const whole = json === undefined ? text : JSON.stringify(json, undefined, 2);
-  return whole.length > SHOWN ? `${whole.slice(0, SHOWN)}\n… and more` : whole;
+  return whole.length > MAX_SHOWN_LENGTH
+    ? `${whole.slice(0, MAX_SHOWN_LENGTH)}\n… and more`
+    : whole;
 }
 
 /**
- * For a POSIX shell.
- * @param {Tried} tried
+ * The curl command of a request, for a POSIX shell.
+ * @param {ApiRequest} request
  */
 export function curlOf({ method, url, headers, body }) {
-  const words = [`curl -X ${method} ${quoted(url)}`];
+  const words = [`curl -X ${method} ${quoteForShell(url)}`];
   for (const [name, value] of Object.entries(headers))
-    words.push(`-H ${quoted(`${name}: ${value}`)}`);
-  if (body !== undefined) words.push(`-d ${quoted(body)}`);
+    words.push(`-H ${quoteForShell(`${name}: ${value}`)}`);
+  if (body !== undefined) words.push(`-d ${quoteForShell(body)}`);
   return words.join(' \\\n  ');
 }
 
 /** @param {string} text */
-function quoted(text) {
+function quoteForShell(text) {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -1,19 +1,20 @@
-/** The reference of the API, made of /openapi.json: every endpoint described, and to be tried. */
+/** The API reference, from /openapi.json: describes every endpoint, with a form to try it. */
 
 import { make, memberOf, prose } from './docs-elements.js';
-import { operationSection } from './docs-operation.js';
+import { createSection } from './docs-operation.js';
 import { find } from './form.js';
 
-/** @import { Api, Kept, Operation } from './docs-operation.js' */
+/** @import { Api, TokenFields, Operation } from './docs-operation.js' */
 
 /**
- * The document with what its references lead to in their place.
+ * The document with each `$ref` replaced by its target.
  * @param {unknown} part
  * @param {unknown} root
  * @returns {unknown}
  */
-function inlined(part, root) {
-  if (Array.isArray(part)) return part.map((/** @type {unknown} */ each) => inlined(each, root));
+function inlineReferences(part, root) {
+  if (Array.isArray(part))
+    return part.map((/** @type {unknown} */ each) => inlineReferences(each, root));
   if (typeof part !== 'object' || part === null) return part;
   /** @type {Record<string, unknown>} */
   const own = { ...part };
@@ -22,9 +23,11 @@ function inlined(part, root) {
     const target = reference.slice(2).split('/').reduce(memberOf, root);
     const { $ref: _, ...beside } = own;
     const found = typeof target === 'object' ? target : {};
-    return inlined({ ...found, ...beside }, root);
+    return inlineReferences({ ...found, ...beside }, root);
   }
-  return Object.fromEntries(Object.entries(own).map(([key, value]) => [key, inlined(value, root)]));
+  return Object.fromEntries(
+    Object.entries(own).map(([key, value]) => [key, inlineReferences(value, root)]),
+  );
 }
 
 /** @returns {Promise<Api>} */
@@ -33,38 +36,40 @@ async function readApi() {
   if (!reply.ok) throw new Error(`/openapi.json is answered with ${reply.status}`);
   /** @type {unknown} */
   const api = await reply.json();
-  return /** @type {Api} */ (inlined(api, api));
+  return /** @type {Api} */ (inlineReferences(api, api));
 }
 
-/** What replies give, for the requests that come after; each filled in where it is wanted. */
-function keptTokens() {
+/** The token fields of the page. Tokens in replies are filled in for the requests that follow. */
+function tokenFields() {
   const input = find('#access-token', HTMLInputElement);
   const filled = find('#filled', HTMLElement);
   input.addEventListener('input', () => (filled.textContent = ''));
-  /** @type {Kept} */
-  const kept = {
+  /** @type {TokenFields} */
+  const tokens = {
     accessToken: () => input.value.trim(),
     take(reply) {
       const access = memberOf(reply, 'access_token');
       const refresh = memberOf(reply, 'refresh_token');
       /** @type {string[]} */
-      const said = [];
+      const sentences = [];
       if (typeof access === 'string') {
         input.value = access;
-        said.push('The access token is filled in: it is sent from now on wherever one is wanted.');
+        sentences.push(
+          'The access token is filled in: it is sent from now on wherever one is wanted.',
+        );
       }
       if (typeof refresh === 'string') {
         for (const field of document.querySelectorAll('input[name="refresh_token"]')) {
           if (field instanceof HTMLInputElement) field.value = refresh;
         }
-        said.push('So is the refresh token, at the endpoints that take it.');
+        sentences.push('So is the refresh token, at the endpoints that take it.');
       }
-      if (said.length > 0) filled.textContent = said.join(' ');
-      return said.join(' ');
+      if (sentences.length > 0) filled.textContent = sentences.join(' ');
+      return sentences.join(' ');
     },
   };
   find('#token', HTMLFormElement).addEventListener('submit', (event) => event.preventDefault());
-  return kept;
+  return tokens;
 }
 
 /** @param {Api} api */
@@ -81,7 +86,7 @@ function operationsByTag(api) {
 
 /** @param {Api} api */
 function show(api) {
-  const kept = keptTokens();
+  const tokens = tokenFields();
   const navigation = find('nav', HTMLElement);
   const lists = make('div', { class: 'lists' });
   const fold = make('details', {}, make('summary', {}, 'Endpoints'), lists);
@@ -113,7 +118,7 @@ function show(api) {
       make('ul', { 'aria-labelledby': `${id}-links` }, ...links),
     );
     const sections = operations.map(({ method, path, operation }) =>
-      operationSection(method, path, operation, kept),
+      createSection(method, path, operation, tokens),
     );
     const heading = make('h2', { id }, name);
     const about = make('p', { class: 'aside' }, description);
@@ -142,5 +147,5 @@ try {
   showFailure(fault);
 }
 find('main', HTMLElement).setAttribute('aria-busy', 'false');
-// What the address names was not there when the browser looked for it.
+// The target of the fragment did not exist when the page loaded, so scroll to it now.
 if (location.hash !== '') document.getElementById(location.hash.slice(1))?.scrollIntoView();

@@ -1,4 +1,4 @@
-/** What the pages have in common: forms that send, say what went wrong and lose nothing that was typed. */
+/** Shared by the pages: forms that send by script, show errors, and keep what was typed. */
 
 import {
   ask,
@@ -15,7 +15,7 @@ import {
 /** @import { User } from './account.js' */
 
 /**
- * The one element that a selector means.
+ * Finds the element of a selector. Throws a TypeError if there is none of this type.
  * @template {Element} T
  * @param {string} selector
  * @param {new () => T} type
@@ -29,18 +29,18 @@ export function find(selector, type, within = document) {
 }
 
 /**
- * A page of an account: shows itself once its user is known, and goes to the sign-in where there is none.
+ * Opens a page of the account: loads the user and shows the page, or goes to the sign-in page.
  * @param {(user: User) => Promise<void> | void} show
  */
 export async function openPage(show) {
   const main = find('main', HTMLElement);
   onChangeElsewhere((isSignedIn) => {
     if (isSignedIn)
-      location.reload(); // As somebody else, it may be.
+      location.reload(); // It may be another user.
     else goToSignIn('signed-out');
   });
   const form = find('[data-sign-out]', HTMLFormElement);
-  sendsBy(form, async () => {
+  handleSubmit(form, async () => {
     await signOut();
     goToSignIn('signed-out');
   });
@@ -49,19 +49,22 @@ export async function openPage(show) {
     await show(/** @type {{ user: User }} */ (reply).user);
     main.setAttribute('aria-busy', 'false');
   } catch (fault) {
-    if (!leavesFor(fault)) showFailure(main, fault);
+    if (!goToSignInIfOver(fault)) showFailure(main, fault);
   }
 }
 
-/** @param {unknown} fault */
-function leavesFor(fault) {
+/**
+ * Goes to the sign-in page if the session is over. Returns whether it does.
+ * @param {unknown} fault
+ */
+function goToSignInIfOver(fault) {
   if (!(fault instanceof SessionOver)) return false;
   goToSignIn(fault.ended ? 'ended' : undefined);
   return true;
 }
 
 /**
- * In the place of a page that cannot be shown.
+ * Replaces the content of the page by an error message.
  * @param {HTMLElement} main
  * @param {unknown} fault
  */
@@ -78,35 +81,35 @@ function showFailure(main, fault) {
   again.addEventListener('click', () => location.reload());
   main.replaceChildren(heading, text, again);
   main.setAttribute('aria-busy', 'false');
-  text.textContent = wordsOf(fault, '');
+  text.textContent = describeFault(fault, '');
 }
 
 /**
- * Has a form send by a script. It stays busy after success, since another page is on its way.
+ * Submits a form by script. After success the form stays busy, since `work` opens another page.
  * @param {HTMLFormElement} form
  * @param {(values: Record<string, string>) => Promise<void>} work
  */
-export function sendsBy(form, work) {
+export function handleSubmit(form, work) {
   const button = find('[type=submit]', HTMLButtonElement, form);
   const progress = document.createElement('p');
   progress.className = 'unseen';
   progress.setAttribute('role', 'status');
   form.append(progress);
-  for (const reveal of form.querySelectorAll('[data-reveal]')) canReveal(form, reveal);
+  for (const reveal of form.querySelectorAll('[data-reveal]')) enableReveal(form, reveal);
   /** @param {boolean} busy */
   const setBusy = (busy) => {
     form.setAttribute('aria-busy', String(busy));
-    // Not `disabled`: that would take the focus away from it.
+    // Not `disabled`: a disabled button loses the focus.
     button.setAttribute('aria-disabled', String(busy));
     progress.textContent = busy ? 'One moment' : '';
   };
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     if (form.getAttribute('aria-busy') === 'true') return;
-    clear(form);
+    clearProblem(form);
     setBusy(true);
     work(valuesOf(form)).catch((/** @type {unknown} */ fault) => {
-      if (leavesFor(fault)) return;
+      if (goToSignInIfOver(fault)) return;
       setBusy(false);
       showProblem(form, fault);
     });
@@ -115,7 +118,7 @@ export function sendsBy(form, work) {
 }
 
 /**
- * What was typed, by the names of the fields; "on" for a box that is ticked.
+ * The values of the fields by name; "on" for a ticked checkbox.
  * @param {HTMLFormElement} form
  */
 function valuesOf(form) {
@@ -128,10 +131,11 @@ function valuesOf(form) {
 }
 
 /**
+ * Lets a button show and hide the password in its field.
  * @param {HTMLFormElement} form
  * @param {Element} button
  */
-function canReveal(form, button) {
+function enableReveal(form, button) {
   const input = find(`#${button.getAttribute('data-reveal')}`, HTMLInputElement, form);
   const word = button.firstChild;
   if (!(button instanceof HTMLButtonElement) || word === null) return;
@@ -142,11 +146,11 @@ function canReveal(form, button) {
   };
   button.hidden = false;
   button.addEventListener('click', () => set(input.type === 'password'));
-  // What is sent as text, a browser might keep as text.
+  // Browsers may remember the value of a text field that is submitted, so hide it first.
   form.addEventListener('submit', () => set(false));
 }
 
-/** Something to correct before anything is sent. */
+/** A field to correct before the form is sent. */
 export class Incomplete extends Error {
   /**
    * @param {string} field
@@ -158,8 +162,8 @@ export class Incomplete extends Error {
   }
 }
 
-/** Whose fault it is, by what the service says. */
-const FIELDS = /** @type {const} */ ([
+/** The field that a message of the service is about. */
+const FIELD_PATTERNS = /** @type {const} */ ([
   [/^(?:Email already|Invalid email)/, 'email'],
   [/^(?:Username |Invalid username)/, 'username'],
   [/^Passwords do not match/, 'confirm_password'],
@@ -168,7 +172,8 @@ const FIELDS = /** @type {const} */ ([
 ]);
 
 /**
- * Says what went wrong, beside the field that it is about, and takes the reader there.
+ * Shows an error beside the field that it is about, or above the buttons, and moves the focus
+ * there.
  * @param {HTMLFormElement} form
  * @param {unknown} fault
  */
@@ -179,7 +184,7 @@ function showProblem(form, fault) {
   const typed = [...form.querySelectorAll('.control input')].some(
     (each) => each instanceof HTMLInputElement && each.value !== '',
   );
-  problem.textContent = wordsOf(fault, typed ? ' What you have typed is still here.' : '');
+  problem.textContent = describeFault(fault, typed ? ' What you have typed is still here.' : '');
   const input = fieldOf(form, fault);
   const field = input?.closest('.field');
   if (input && field) {
@@ -194,12 +199,13 @@ function showProblem(form, fault) {
     problem.tabIndex = -1;
     const actions = form.querySelector('.actions');
     if (actions) actions.before(problem);
-    else find('main', HTMLElement).prepend(problem); // Of the form in the head of the page.
+    else find('main', HTMLElement).prepend(problem); // The sign-out form has no actions.
     problem.focus();
   }
 }
 
 /**
+ * The field that an error is about; undefined if it is about none.
  * @param {HTMLFormElement} form
  * @param {unknown} fault
  */
@@ -214,15 +220,15 @@ function fieldOf(form, fault) {
     const inputs = [...form.elements].filter((each) => each instanceof HTMLInputElement);
     return inputs.find((each) => each.required && each.value.trim() === '');
   }
-  // Of a sign-in that was refused, nobody is told which of the two it was.
+  // A refused sign-in does not say whether the email or the password was wrong.
   if (fault.message === 'Invalid email or password') return input('password');
   if (fault.status === 401) return input('current_password') ?? input('password');
-  const [, name = ''] = FIELDS.find(([pattern]) => pattern.test(fault.message)) ?? [];
+  const [, name = ''] = FIELD_PATTERNS.find(([pattern]) => pattern.test(fault.message)) ?? [];
   return input(name);
 }
 
 /** @param {HTMLFormElement} form */
-function clear(form) {
+function clearProblem(form) {
   document.querySelector('#problem')?.remove();
   for (const input of form.querySelectorAll('[aria-invalid]')) {
     input.removeAttribute('aria-invalid');
@@ -233,11 +239,11 @@ function clear(form) {
 }
 
 /**
- * A fault in the service's words, with how long to wait where it says so.
+ * The message to show for an error, with the time to wait if the service names it.
  * @param {unknown} fault
- * @param {string} comfort what to add where the fault is not the reader's
+ * @param {string} comfort added if the user did nothing wrong
  */
-export function wordsOf(fault, comfort) {
+export function describeFault(fault, comfort) {
   if (fault instanceof Unreachable) {
     if (!navigator.onLine) return `You are offline. Try again when you are back.${comfort}`;
     return `The service cannot be reached. Try again in a moment.${comfort}`;
@@ -251,8 +257,8 @@ export function wordsOf(fault, comfort) {
   if (!(fault instanceof Refusal)) return `Something went wrong in this page.${comfort}`;
   const { status, message, retryAfter } = fault;
   if (retryAfter !== undefined) {
-    const [said] = message.split(' Please try again');
-    return `${said} Please try again in ${waitOf(retryAfter)}.`;
+    const [reason] = message.split(' Please try again');
+    return `${reason} Please try again in ${formatWait(retryAfter)}.`;
   }
   if (status < 500) return message;
   const sentence = /[.!?]$/.test(message) ? message : `${message}.`;
@@ -261,15 +267,15 @@ export function wordsOf(fault, comfort) {
 }
 
 /** @param {number} seconds */
-function waitOf(seconds) {
+function formatWait(seconds) {
   if (seconds <= 1) return 'a second';
   if (seconds < 90) return `${Math.ceil(seconds)} seconds`;
   return `${Math.ceil(seconds / 60)} minutes`;
 }
 
 /**
- * Says what has been done, once: a reload says it no more.
- * @param {Readonly<Record<string, string>>} notices
+ * Shows the notice of the previous page, once: not again after a reload.
+ * @param {Readonly<Record<string, string>>} notices the texts by the names of notices
  */
 export function showNotice(notices) {
   const name = takeNotice();
@@ -279,11 +285,11 @@ export function showNotice(notices) {
   notice.textContent = notices[name] ?? '';
 }
 
-/** The page is in English, whatever else its reader reads; dates are as their English has them. */
+/** For dates. The pages are in English, so this is the user's variety of English, or British. */
 const LOCALE = navigator.languages.find((language) => /^en\b/.test(language)) ?? 'en-GB';
 
 /**
- * Fills a `time` element.
+ * Shows an instant (ISO 8601) in a `time` element.
  * @param {HTMLTimeElement} element
  * @param {string} instant
  * @param {Intl.DateTimeFormatOptions} style

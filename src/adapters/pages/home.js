@@ -2,7 +2,7 @@ import { find, openPage, setTime, showNotice } from './form.js';
 
 await openPage((user) => {
   showNotice({ password: 'Password changed. Every other session has ended.' });
-  const name = document.createElement('bdi'); // Of any script, and in its direction.
+  const name = document.createElement('bdi'); // A username may be in a right-to-left script.
   name.textContent = user.username;
   find('#greeting', HTMLElement).replaceChildren('Hello, ', name);
   find('#username bdi', HTMLElement).textContent = user.username;

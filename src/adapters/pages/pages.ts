@@ -7,14 +7,14 @@ interface PageReply extends EndpointReply {
   readonly body: string;
 }
 
-/** What a path leads to: a file of this folder by its name, or another path. */
+/** What a path serves: a file of this folder, or a redirect. */
 interface Target {
   readonly file?: string;
-  /** Paths that a browser is to go on to. */
+  /** The path to redirect to. */
   readonly location?: string;
 }
 
-/** All that can be asked for: whatever a path holds, nothing else of the disk is read. */
+/** All paths. A request can never name another file, whatever its path contains. */
 const TARGETS: Readonly<Record<string, Target>> = {
   '/': { file: 'front.html' },
   '/account': { file: 'account.html' },
@@ -40,19 +40,19 @@ const TARGETS: Readonly<Record<string, Target>> = {
   '/assets/register.js': { file: 'register.js' },
   '/assets/sessions.js': { file: 'sessions.js' },
   '/assets/sign-in.js': { file: 'sign-in.js' },
-  // Where a password manager sends whoever is to change a password (W3C, change-password-url).
+  // Password managers open this path to change a password (W3C, change-password-url).
   '/.well-known/change-password': { location: '/account/password' },
 };
 
-const TYPES: Readonly<Record<string, string>> = {
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.svg': 'image/svg+xml',
 };
 
-/** Nothing runs that is not a file of the service, and no other site shows a page in a frame. */
-const POLICY = [
+/** Only scripts of the service run, and no other site can show a page in a frame. */
+const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
@@ -71,24 +71,24 @@ const HEADERS = {
   'X-Content-Type-Options': 'nosniff',
 };
 
-/** Beside this file; of the bundle in `dist/service`, in `dist/pages`. */
+/** The folder of this file, or `dist/pages` for the bundle in `dist/service`. */
 const FOLDER = new URL('../pages/', import.meta.url);
 
-/** What a page says of the least length of a password, where none is set. */
-const DEFAULT_LENGTH = 'At least 8 characters';
+/** The hint in the HTML files, which `readPage` changes to the configured minimum. */
+const LENGTH_HINT = 'At least 8 characters';
 
 /**
- * The pages and what they are made of, each read when it is first asked for, and then kept.
- * @param passwordMinLength in code points; what the forms for a new password say beforehand
+ * The pages and their files. Each file is read at its first request, and then kept in memory.
+ * @param passwordMinLength in code points; shown in the forms for a new password
  */
 export function pages(passwordMinLength = 8): readonly Endpoint[] {
-  const length = DEFAULT_LENGTH.replace('8', String(passwordMinLength));
+  const lengthHint = LENGTH_HINT.replace('8', String(passwordMinLength));
   return Object.entries(TARGETS).map(([path, { file, location }]) => ({
     method: 'GET',
     path,
     failure: 'An error occurred',
     handle:
-      location === undefined ? fileAnswers(file ?? '', length) : async () => redirect(location),
+      location === undefined ? serveFile(file ?? '', lengthHint) : async () => redirect(location),
   }));
 }
 
@@ -100,35 +100,35 @@ function redirect(location: string): PageReply {
   };
 }
 
-function fileAnswers(file: string, length: string): Endpoint['handle'] {
-  let kept: Promise<PageReply> | undefined;
-  return async (_auth, input) => {
-    kept ??= readPage(file, length);
-    const page = await kept.catch((fault: unknown) => {
-      kept = undefined; // It may be read the next time.
+function serveFile(file: string, lengthHint: string): Endpoint['handle'] {
+  let cached: Promise<PageReply> | undefined;
+  return async (_auth, request) => {
+    cached ??= readPage(file, lengthHint);
+    const page = await cached.catch((fault: unknown) => {
+      cached = undefined; // The next request tries again.
       throw fault;
     });
     const { ETag: tag = '' } = page.headers;
-    const isKnown = namesTag(input.header('if-none-match') ?? '', tag);
+    const isKnown = includesTag(request.header('if-none-match') ?? '', tag);
     return isKnown ? { ...page, status: 304, body: '' } : page;
   };
 }
 
-async function readPage(file: string, length: string): Promise<PageReply> {
+async function readPage(file: string, lengthHint: string): Promise<PageReply> {
   const text = await readFile(new URL(file, FOLDER), 'utf8');
-  const body = text.replace(DEFAULT_LENGTH, length);
+  const body = text.replace(LENGTH_HINT, lengthHint);
   const hash = createHash('sha256').update(body).digest('base64url').slice(0, 22);
   const headers = {
     ...HEADERS,
-    'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream',
-    'Content-Security-Policy': POLICY,
+    'Content-Type': CONTENT_TYPES[extname(file)] ?? 'application/octet-stream',
+    'Content-Security-Policy': CONTENT_SECURITY_POLICY,
     ETag: `"${hash}"`,
   };
   return { status: 200, headers, body };
 }
 
-/** Whether a list of tags has this one; weak ones count too (RFC 9110 §13.1.2). */
-function namesTag(list: string, tag: string): boolean {
+/** Whether If-None-Match lists this tag; a weak tag counts as equal (RFC 9110 §13.1.2). */
+function includesTag(list: string, tag: string): boolean {
   return list
     .split(',')
     .some((each) => each.trim() === '*' || each.trim().replace(/^W\//, '') === tag);

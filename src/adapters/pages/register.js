@@ -1,14 +1,14 @@
 import { enter, nextPath, onChangeElsewhere } from './account.js';
-import { find, sendsBy } from './form.js';
+import { find, handleSubmit } from './form.js';
 
 const next = nextPath();
 for (const link of document.querySelectorAll('[data-keeps-next]')) {
   if (link instanceof HTMLAnchorElement) link.search = location.search;
 }
-onChangeElsewhere((signedIn) => {
-  if (signedIn) location.replace(next);
+onChangeElsewhere((signedInElsewhere) => {
+  if (signedInElsewhere) location.replace(next);
 });
-sendsBy(find('main form', HTMLFormElement), async (fields) => {
+handleSubmit(find('main form', HTMLFormElement), async (fields) => {
   await enter('/register', fields);
   location.replace(next);
 });

@@ -1,26 +1,26 @@
 import { ask, forget, goToSignIn, Refusal, SessionOver } from './account.js';
 import { deviceName } from './device.js';
-import { find, openPage, sendsBy, setTime, wordsOf } from './form.js';
+import { describeFault, find, handleSubmit, openPage, setTime } from './form.js';
 
 /**
- * @typedef {{ id: string, device: string | null, date_created: string, last_used: string, expires: string,
- *   current: boolean }} Session
+ * @typedef {{ id: string, device: string | null, date_created: string, last_used: string,
+ *   expires: string, current: boolean }} Session
  */
 
 const list = find('#sessions', HTMLElement);
 const template = find('#session', HTMLTemplateElement);
-const done = find('#done', HTMLElement);
-const failure = find('#failure', HTMLElement);
-const alone = find('#alone', HTMLElement);
+const doneMessage = find('#done', HTMLElement);
+const failureMessage = find('#failure', HTMLElement);
+const onlySession = find('#alone', HTMLElement);
 
 await openPage(async () => {
   const sessions = /** @type {Session[]} */ (await ask('GET', '/sessions'));
   sessions.sort(
     (a, b) => Number(b.current) - Number(a.current) || b.last_used.localeCompare(a.last_used),
   );
-  list.replaceChildren(...sessions.map(itemOf));
-  alone.hidden = sessions.length > 1;
-  sendsBy(find('#everywhere', HTMLFormElement), async () => {
+  list.replaceChildren(...sessions.map(createItem));
+  onlySession.hidden = sessions.length > 1;
+  handleSubmit(find('#everywhere', HTMLFormElement), async () => {
     await ask('POST', '/logout-all');
     forget();
     goToSignIn('everywhere');
@@ -28,7 +28,7 @@ await openPage(async () => {
 });
 
 /** @param {Session} session */
-function itemOf(session) {
+function createItem(session) {
   const { id, device, current } = session;
   const item = find('li', HTMLLIElement, document.importNode(template.content, true));
   const name = find('bdi', HTMLElement, item);
@@ -46,7 +46,7 @@ function itemOf(session) {
   button.addEventListener('click', () => {
     if (button.getAttribute('aria-disabled') === 'true') return;
     button.setAttribute('aria-disabled', 'true');
-    void end(item, session).finally(() => button.setAttribute('aria-disabled', 'false'));
+    void endSession(item, session).finally(() => button.setAttribute('aria-disabled', 'false'));
   });
   return item;
 }
@@ -55,26 +55,26 @@ function itemOf(session) {
  * @param {HTMLLIElement} item
  * @param {Session} session
  */
-async function end(item, { id, device }) {
-  done.hidden = true;
-  failure.hidden = true;
+async function endSession(item, { id, device }) {
+  doneMessage.hidden = true;
+  failureMessage.hidden = true;
   try {
     await ask('DELETE', `/sessions/${encodeURIComponent(id)}`);
   } catch (fault) {
     if (fault instanceof SessionOver) return goToSignIn(fault.ended ? 'ended' : undefined);
     const isGone = fault instanceof Refusal && fault.status === 404;
-    if (!isGone) return say(failure, wordsOf(fault, ''));
+    if (!isGone) return showMessage(failureMessage, describeFault(fault, ''));
   }
   item.remove();
-  alone.hidden = list.children.length > 1;
-  return say(done, `Signed out: ${deviceName(device)}`);
+  onlySession.hidden = list.children.length > 1;
+  return showMessage(doneMessage, `Signed out: ${deviceName(device)}`);
 }
 
 /**
  * @param {HTMLElement} element
  * @param {string} words
  */
-function say(element, words) {
+function showMessage(element, words) {
   element.hidden = false;
   element.textContent = words;
   element.focus();

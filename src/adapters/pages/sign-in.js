@@ -1,5 +1,5 @@
 import { enter, isSignedIn, nextPath, onChangeElsewhere } from './account.js';
-import { find, sendsBy, showNotice } from './form.js';
+import { find, handleSubmit, showNotice } from './form.js';
 
 const next = nextPath();
 showNotice({
@@ -11,10 +11,10 @@ showNotice({
 for (const link of document.querySelectorAll('[data-keeps-next]')) {
   if (link instanceof HTMLAnchorElement) link.search = location.search;
 }
-onChangeElsewhere((signedIn) => {
-  if (signedIn) location.replace(next);
+onChangeElsewhere((signedInElsewhere) => {
+  if (signedInElsewhere) location.replace(next);
 });
-sendsBy(find('main form', HTMLFormElement), async ({ email, password }) => {
+handleSubmit(find('main form', HTMLFormElement), async ({ email, password }) => {
   await enter('/login', { email, password });
   location.replace(next);
 });

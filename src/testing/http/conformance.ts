@@ -1,17 +1,26 @@
 import { AssertionError } from 'node:assert/strict';
-import { ask, partsOf, reacher, readText, type Received, type Send } from './asking.ts';
 import type { Case } from '../case.ts';
 import type { ContractCase, Exchange, ExpectedAnswer, Json, Step } from './contract.ts';
 import { decidedAccountCases } from './decided-account-cases.ts';
 import { decidedCases } from './decided-cases.ts';
 import { decidedCookieCases } from './decided-cookie-cases.ts';
 import { documentedCases } from './documented-cases.ts';
-import { changed, expiryOf, partOf, unsigned } from './forgeries.ts';
+import { decodePart, expiryOf, withOtherUser, withoutSignature } from './forgeries.ts';
 import { elementsOf } from './json-list.ts';
-import { fits, fitsList, listPatternIn } from './json-pattern.ts';
+import { findListMismatch, findMismatch, listPatternIn, memberOf, parse } from './json-pattern.ts';
 import { Secrets } from './secrets.ts';
+import {
+  cookiesIn,
+  isJson,
+  partsOf,
+  type Received,
+  reachabilityCheck,
+  readText,
+  type Send,
+  sendRequest,
+} from './send-request.ts';
 
-/** The wire contract: plain data, which a program in any language can play. */
+/** The HTTP contract, as plain data: a program in any language can run it. */
 export const httpContract: readonly ContractCase[] = [
   ...documentedCases.map((each) => ({ ...each, source: 'document' as const })),
   ...[...decidedCases, ...decidedAccountCases, ...decidedCookieCases].map((each) => ({
@@ -20,37 +29,41 @@ export const httpContract: readonly ContractCase[] = [
   })),
 ];
 
-/** What is asked of a server, and what it is told to be. */
+/** What to test of a server, and how it is configured. */
 export interface ConformanceOptions {
-  /** The document alone, unless given; or also what Portcullis has decided where that is silent. */
+  /**
+   * `everything` adds what Portcullis decided where the document is silent. Default: `document`.
+   */
   readonly scope?: 'document' | 'everything';
-  /** Who may read GET /users there; `public`, as documented, unless given. */
+  /** Who may read GET /users on this server. Default: `public`, as documented. */
   readonly usersAccess?: 'public' | 'authenticated' | 'admin' | 'disabled';
-  /** Deletes a user, not by the API. Without it the answers to those who are gone are not tried. */
+  /** Deletes a user without the API. If absent, the cases about deleted users are left out. */
   readonly deleteUser?: (email: string) => unknown;
-  /** How requests leave; the global `fetch` unless given. */
+  /** Sends the requests. Default: the global `fetch`. */
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
 }
 
-/** What each option can be, for those whom no compiler tells. */
-const OPTIONS: Readonly<Record<keyof ConformanceOptions, (value: unknown) => boolean>> = {
+/** Checks the value of each option, for callers without TypeScript. */
+const OPTION_CHECKS: Readonly<Record<keyof ConformanceOptions, (value: unknown) => boolean>> = {
   scope: (value) => value === 'document' || value === 'everything',
   usersAccess: (value) => ['public', 'authenticated', 'admin', 'disabled'].includes(String(value)),
   deleteUser: (value) => typeof value === 'function',
   fetch: (value) => typeof value === 'function',
 };
 
-/** Milliseconds for a list that may be of any length. */
-const LIST_TIMEOUT = 60_000;
+/** For a list of users, which may have any length. */
+const LIST_TIMEOUT_MS = 60_000;
 
 /**
- * The cases of `httpContract` against a server, of this product or any other. They need nothing of each
- * other, can be run at once, and register some forty users, who afterwards delete themselves where there
- * is DELETE /account. Elsewhere they remain: under addresses at example.com and a random password that
- * is forgotten, but for the one of the document's example, whose password is `password`. Within
- * Portcullis's own limits on attempts it can be run five times an hour. No message shows a password or a
- * token. Where nobody answers at all, the first case says so, and no other is tried.
- * @throws TypeError for a base URL that is none, RangeError for an option that is none
+ * The cases of `httpContract` for a server, of this product or any other. They are independent of
+ * each other and can run at the same time. No message shows a password or a token. If the server
+ * does not respond, the first case says so and the others are skipped.
+ *
+ * A run registers about forty users at example.com, and deletes them through DELETE /account. On a
+ * server without that endpoint they remain, with a random password that nobody keeps. One of them
+ * has the password of the document's example, `password`. Portcullis's rate limits allow five runs
+ * an hour.
+ * @throws TypeError for an invalid base URL, RangeError for an invalid option
  */
 export function conformance(baseUrl: string, options: ConformanceOptions = {}): readonly Case[] {
   const base = parseBaseUrl(baseUrl);
@@ -59,7 +72,8 @@ export function conformance(baseUrl: string, options: ConformanceOptions = {}): 
   const password = `Portcullis 7: ${crypto.randomUUID()}`;
   const secrets = new Secrets();
   secrets.add(password);
-  const server = { base, send, deleteUser, reach: reacher(base, send), password, secrets };
+  const reach = reachabilityCheck(base, send);
+  const server = { base, send, deleteUser, reach, password, secrets };
   return httpContract
     .filter(({ source }) => source === 'document' || scope === 'everything')
     .filter((each) => each.usersAccess === undefined || each.usersAccess === usersAccess)
@@ -70,7 +84,7 @@ export function conformance(baseUrl: string, options: ConformanceOptions = {}): 
     }));
 }
 
-/** @throws TypeError, which does not show what is no address: it may hold a password */
+/** @throws TypeError, without the text itself: that may contain a password */
 function parseBaseUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isPlain = url && !url.username && !url.password && !/[?#]/.test(text);
@@ -84,7 +98,7 @@ function parseBaseUrl(text: string): string {
 
 /** @throws RangeError */
 function checkOptions(options: ConformanceOptions): void {
-  const checks = new Map(Object.entries(OPTIONS));
+  const checks = new Map(Object.entries(OPTION_CHECKS));
   for (const [name, value] of Object.entries(options)) {
     const check = checks.get(name);
     if (check === undefined) throw new RangeError(`there is no option ${name}`);
@@ -94,15 +108,15 @@ function checkOptions(options: ConformanceOptions): void {
   }
 }
 
-/** What all cases of a run share. */
+/** What all cases share. */
 interface Server {
   readonly base: string;
   readonly send: Send;
   readonly deleteUser: ConformanceOptions['deleteUser'];
-  /** Rejects where nobody answers. */
+  /** Rejects if the server does not respond. */
   readonly reach: () => Promise<void>;
   readonly password: string;
-  /** Of all cases: a server may tell one what it was told by another. */
+  /** Shared, because a server may show one case what another has sent. */
   readonly secrets: Secrets;
 }
 
@@ -112,8 +126,8 @@ class Run {
   readonly #server: Server;
   readonly #values: Map<string, string>;
   readonly #secrets: Secrets;
-  readonly #made: { readonly accessToken: string; readonly password: string }[] = [];
-  #before: Received | undefined;
+  readonly #registered: { readonly accessToken: string; readonly password: string }[] = [];
+  #previous: Received | undefined;
 
   constructor(name: string, server: Server) {
     this.#name = name;
@@ -134,38 +148,38 @@ class Run {
     try {
       for (const [i, step] of steps.entries()) await this.#step(step, i + 1);
     } finally {
-      await this.#leave();
+      await this.#deleteRegistered();
     }
   }
 
   async #step(step: Step, number: number): Promise<void> {
-    if ('deleteUser' in step) await this.#server.deleteUser?.(this.#filled(step.deleteUser));
+    if ('deleteUser' in step) await this.#server.deleteUser?.(this.#fillIn(step.deleteUser));
     else if ('outlives' in step) {
-      const [longer, shorter] = step.outlives.map((token) => expiryOf(this.#filled(token)));
+      const [longer, shorter] = step.outlives.map((token) => expiryOf(this.#fillIn(token)));
       if (!(Number(longer) > Number(shorter))) {
         this.#fail('the refresh token expires no later than the access token');
       }
     } else if ('token' in step) {
-      const token = this.#filled(step.token);
-      this.#holds(step.header, partOf(token, 0), `the header of ${step.token}`);
-      this.#holds(step.payload, partOf(token, 1), `the payload of ${step.token}`);
+      const token = this.#fillIn(step.token);
+      this.#checkPattern(step.header, decodePart(token, 0), `the header of ${step.token}`);
+      this.#checkPattern(step.payload, decodePart(token, 1), `the payload of ${step.token}`);
     } else await this.#exchange(step, `step ${number}: ${step.method} ${step.path}`);
   }
 
   async #exchange(exchange: Exchange, what: string): Promise<void> {
     const { race = { times: 1, others: exchange.answer }, keep = [], keepCookie } = exchange;
     const all = await Promise.all(
-      Array.from({ length: race.times }, () => this.#ask(exchange, what)),
+      Array.from({ length: race.times }, () => this.#request(exchange, what)),
     );
-    const first = all.find((each) => isWanted(exchange, each)) ?? all[0];
+    const first = all.find((each) => isExpected(exchange, each)) ?? all[0];
     if (first === undefined) return;
     if (!exchange.setUp) this.#check(exchange.answer, first, what);
-    else if (!isWanted(exchange, first)) this.#fail(`${what}: ${this.#statusOf(first, '2xx')}`);
+    else if (!isExpected(exchange, first)) this.#fail(`${what}: ${this.#statusOf(first, '2xx')}`);
     for (const other of all.filter((each) => each !== first)) {
       this.#check(race.others, other, `${what}, one of ${race.times} at once`);
     }
-    if (exchange.asBefore) this.#checkAsBefore(exchange, first, what);
-    this.#before = first;
+    if (exchange.asBefore) this.#checkSameAsPrevious(exchange, first, what);
+    this.#previous = first;
     const json = keep.length > 0 ? parse(first.text) : {};
     for (const name of keep) {
       const text = memberOf(json, name);
@@ -179,29 +193,32 @@ class Run {
     this.#values.set(keepCookie, pair);
   }
 
-  async #ask(exchange: Exchange, what: string): Promise<Received & { readonly fault?: string }> {
+  async #request(
+    exchange: Exchange,
+    what: string,
+  ): Promise<Received & { readonly fault?: string }> {
     const { method, path, headers, json, text, answer } = exchange;
-    const body = json === undefined ? text : this.#filled(JSON.stringify(json));
+    const body = json === undefined ? text : this.#fillIn(JSON.stringify(json));
     const pattern = listPatternIn(answer.body);
     let fault: string | undefined;
     const read = async (response: Response): Promise<string> => {
       const isList = pattern !== undefined && response.status === answer.status;
       if (!isList || !isJson(response.headers)) return readText(response);
-      const terms = { values: this.#values, secrets: this.#secrets };
-      fault = await fitsList(pattern, elementsOf(partsOf(response.body)), terms);
+      const context = { values: this.#values, secrets: this.#secrets };
+      fault = await findListMismatch(pattern, elementsOf(partsOf(response.body)), context);
       return '';
     };
     try {
-      const sent = new Headers({ 'user-agent': 'conformance', ...this.#filledAll(headers ?? {}) });
+      const sent = new Headers({ 'user-agent': 'conformance', ...this.#fillInAll(headers ?? {}) });
       if (json !== undefined) sent.set('content-type', 'application/json');
-      const url = this.#server.base + this.#filled(path);
+      const url = this.#server.base + this.#fillIn(path);
       const init = { method, headers: sent, body: body ?? null };
-      const bounds = { read, ...(pattern && { timeout: LIST_TIMEOUT }) };
-      const received = await ask(this.#server.send, url, init, bounds);
-      this.#note(exchange, body, received);
+      const options = { read, ...(pattern && { timeoutMs: LIST_TIMEOUT_MS }) };
+      const received = await sendRequest(this.#server.send, url, init, options);
+      this.#record(exchange, body, received);
       return { ...received, ...(fault !== undefined && { fault }) };
     } catch (error) {
-      const why = this.#secrets.shown(error instanceof Error ? error.message : '');
+      const why = this.#secrets.redact(error instanceof Error ? error.message : '');
       return this.#fail(`${what}: no answer that can be read: ${why}`);
     }
   }
@@ -212,125 +229,113 @@ class Run {
       this.#fail(`${what}: ${this.#statusOf(received, String(expected.status))}`);
     }
     for (const [name, pattern] of Object.entries(expected.headers ?? {})) {
-      this.#holds(pattern, headers.get(name), `the header ${name} after ${what}`);
+      this.#checkPattern(pattern, headers.get(name), `the header ${name} after ${what}`);
     }
     if (expected.body === undefined) {
       if (text !== '') this.#fail(`${what}: a body`);
       return;
     }
     if (!isJson(headers)) {
-      const type = this.#secrets.shown(headers.get('content-type') ?? '');
+      const type = this.#secrets.redact(headers.get('content-type') ?? '');
       this.#fail(`${what}: a Content-Type of ${type}`);
     }
     if (listPatternIn(expected.body) === undefined) {
-      this.#holds(expected.body, parse(text), `the body after ${what}`);
+      this.#checkPattern(expected.body, parse(text), `the body after ${what}`);
     } else if (fault !== undefined) this.#fail(`the body after ${what}: ${fault}`);
   }
 
-  /** Where two answers differ, but not in what: that may be long, and secret. */
-  #checkAsBefore({ method }: Exchange, { status, headers, text }: Received, what: string): void {
-    const before = this.#before;
-    if (before === undefined) return;
-    const names = new Set([...before.headers.keys(), ...headers.keys()]);
-    // Of no content, what depends on its making need not be said (RFC 9110 §9.3.2).
+  /** Names the parts that differ, but does not show them: they can be long, and secret. */
+  #checkSameAsPrevious(
+    { method }: Exchange,
+    { status, headers, text }: Received,
+    what: string,
+  ): void {
+    const previous = this.#previous;
+    if (previous === undefined) return;
+    const names = new Set([...previous.headers.keys(), ...headers.keys()]);
+    // A reply to HEAD may omit headers that depend on generating the content (RFC 9110 §9.3.2).
     const isHead = method === 'HEAD';
-    const isMoot = (name: string) =>
-      NOT_OF_AN_ANSWER.has(name) ||
+    const isIgnored = (name: string) =>
+      VOLATILE_HEADERS.has(name) ||
       (isHead && name === 'transfer-encoding') ||
       (isHead && name === 'content-length' && !headers.has(name));
     const differing = [...names].filter(
-      (name) => !isMoot(name) && headers.get(name) !== before.headers.get(name),
+      (name) => !isIgnored(name) && headers.get(name) !== previous.headers.get(name),
     );
     const faults = [
-      ...(status === before.status ? [] : ['the status']),
+      ...(status === previous.status ? [] : ['the status']),
       ...differing.map((name) => `the header ${name}`),
-      ...(isHead || text === before.text ? [] : ['the body']),
+      ...(isHead || text === previous.text ? [] : ['the body']),
     ];
     if (faults.length === 0) return;
     this.#fail(`${what}: differs from the answer before in ${faults.join(', ')}`);
   }
 
-  #holds(pattern: Json, seen: unknown, what: string): void {
-    const fault = fits(pattern, seen, { values: this.#values, secrets: this.#secrets });
+  #checkPattern(pattern: Json, seen: unknown, what: string): void {
+    const fault = findMismatch(pattern, seen, { values: this.#values, secrets: this.#secrets });
     if (fault !== undefined) this.#fail(`${what}: ${fault}`);
   }
 
-  #statusOf({ status, text }: Received, wanted: string): string {
-    return `status ${status} for ${wanted}: ${this.#secrets.shown(text)}`;
+  #statusOf({ status, text }: Received, expected: string): string {
+    return `status ${status} for ${expected}: ${this.#secrets.redact(text)}`;
   }
 
-  /** With nothing but a text: what a test runner would print of an assertion holds what was seen. */
+  /** Throws an error with a message alone: test runners print `actual`, which may hold a secret. */
   #fail(what: string): never {
     throw new AssertionError({ message: `${this.#name}\n${what}` });
   }
 
-  #filledAll(texts: Readonly<Record<string, string>>): Record<string, string> {
+  #fillInAll(texts: Readonly<Record<string, string>>): Record<string, string> {
     return Object.fromEntries(
-      Object.entries(texts).map(([name, text]) => [name, this.#filled(text)]),
+      Object.entries(texts).map(([name, text]) => [name, this.#fillIn(text)]),
     );
   }
 
-  /** The text with values in the place of their names. */
-  #filled(text: string): string {
+  /** Replaces names in double braces by their values. */
+  #fillIn(text: string): string {
     return text.replaceAll(
       /\{\{(?:(unsigned|changed) )?(\w+)\}\}/g,
       (whole, how?: string, name = '') => {
         const value = this.#values.get(String(name));
         if (value === undefined) return whole;
         if (how === undefined) return value;
-        return how === 'unsigned' ? unsigned(value) : changed(value);
+        return how === 'unsigned' ? withoutSignature(value) : withOtherUser(value);
       },
     );
   }
 
-  /** Deletes what was registered, where there is a way to: best effort. */
-  async #leave(): Promise<void> {
-    for (const { accessToken, password } of this.#made) {
+  /** Deletes the users that this case registered. Ignores failures. */
+  async #deleteRegistered(): Promise<void> {
+    for (const { accessToken, password } of this.#registered) {
       const answer: ExpectedAnswer = { status: 204 };
       const headers = { authorization: `Bearer ${accessToken}` };
-      const leave = { method: 'DELETE', path: '/account', headers, json: { password }, answer };
-      await this.#ask(leave, 'the end').catch(() => {});
+      const deletion = { method: 'DELETE', path: '/account', headers, json: { password }, answer };
+      await this.#request(deletion, 'the end').catch(() => {});
     }
   }
 
-  #note({ path }: Exchange, body: string | undefined, received: Received): void {
+  /**
+   * Adds the secrets of a response to those that no message shows, and the user if one was
+   * registered.
+   */
+  #record({ path }: Exchange, body: string | undefined, received: Received): void {
     const { status, text } = received;
     for (const pair of cookiesIn(received)) this.#secrets.add(pair.replace(/^[^=]*=/, ''));
-    const made = parse(text);
-    this.#secrets.note(made);
-    const isMade = path === '/register' && status >= 200 && status < 300;
-    const accessToken = memberOf(made, 'access_token');
+    const json = parse(text);
+    this.#secrets.addFrom(json);
+    const isRegistered = path === '/register' && status >= 200 && status < 300;
+    const accessToken = memberOf(json, 'access_token');
     const password = memberOf(parse(body ?? ''), 'password');
-    if (isMade && accessToken) this.#made.push({ accessToken, password });
+    if (isRegistered && accessToken) this.#registered.push({ accessToken, password });
   }
 }
 
-/** The time, and what the two ends make of their connection (RFC 9110 §7.6.1). */
-const NOT_OF_AN_ANSWER: ReadonlySet<string> = new Set(['date', 'connection', 'keep-alive']);
+/**
+ * Headers that differ between equal responses: the time, and those of the connection (RFC 9110
+ * §7.6.1).
+ */
+const VOLATILE_HEADERS: ReadonlySet<string> = new Set(['date', 'connection', 'keep-alive']);
 
-function isWanted({ setUp, answer }: Exchange, { status }: Received): boolean {
+function isExpected({ setUp, answer }: Exchange, { status }: Received): boolean {
   return setUp ? status >= 200 && status < 300 : status === answer.status;
-}
-
-/** The cookies that an answer sets, as they are sent back. */
-function cookiesIn({ headers }: Received): string[] {
-  return headers.getSetCookie().map((cookie) => cookie.replace(/;.*$/s, ''));
-}
-
-function isJson(headers: Headers): boolean {
-  return /^application\/json\b/.test(headers.get('content-type') ?? '');
-}
-
-/** A member that is a text; empty where there is none. */
-function memberOf(json: unknown, name: string): string {
-  const member: unknown = typeof json === 'object' && json ? Reflect.get(json, name) : undefined;
-  return typeof member === 'string' ? member : '';
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

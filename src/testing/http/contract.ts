@@ -1,4 +1,4 @@
-/** JSON, as it is sent, or as a pattern of what must come. */
+/** A JSON value to send, or the pattern of one that is expected. */
 export type Json =
   | null
   | boolean
@@ -7,76 +7,80 @@ export type Json =
   | readonly Json[]
   | { readonly [name: string]: Json };
 
-/** A request, and what must come of it. */
+/** A request and its expected response. */
 export interface Exchange {
   readonly method: string;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** The body, as JSON; or as it is in `text`, with a Content-Type among the headers. */
+  /** The body, sent as JSON. A raw body is in `text`, and its Content-Type in `headers`. */
   readonly json?: Json;
   readonly text?: string;
   readonly answer: ExpectedAnswer;
   /**
-   * It only prepares for the rest, or asks whether at all: `answer` is what is promised, but any 2xx will do
-   * that has what is kept. Another case is about that answer.
+   * The exchange only prepares the case. `answer` is the documented response, but any 2xx that has
+   * the members of `keep` will do: other cases test that response.
    */
   readonly setUp?: true;
   /**
-   * Its answer must be that of the exchange before, header by header but for Date and
-   * those of the connection; to HEAD with no body.
+   * The response must equal the previous one, except for Date and the headers of the connection.
+   * The response to HEAD has no body.
    */
   readonly asBefore?: true;
-  /** Sent so often at once: one gets `answer`, and each of the others this. */
+  /** Sends the request `times` times at once. One response must be `answer`, the rest `others`. */
   readonly race?: { readonly times: number; readonly others: ExpectedAnswer };
-  /** What is kept of the body, by the name of its member: a text. */
+  /** The string members of the body to keep, as values for the steps that follow. */
   readonly keep?: readonly string[];
-  /** What its one cookie is kept as, to be sent back: its name and value, as in `a=b`. */
+  /** The name under which to keep the one cookie of the response, as `name=value`. */
   readonly keepCookie?: string;
 }
 
-/** An answer: no other will do. */
+/** The only response that is right. */
 export interface ExpectedAnswer {
   readonly status: number;
-  /** The whole of the body; absent: there is none. */
+  /** The pattern of the whole body. If absent, there must be no body. */
   readonly body?: Json;
-  /** Patterns of headers, in lower case; null: there must be none of that name. */
+  /** Patterns of headers, by lower-case name. Null: the response must not have this header. */
   readonly headers?: Readonly<Record<string, string | null>>;
 }
 
-/** Something else than an exchange. */
+/** One step of a case. */
 export type Step =
   | Exchange
-  /** Whoever runs the contract deletes the user of this email: not by the API. */
+  /** The runner deletes the user with this email, without the API. */
   | { readonly deleteUser: string }
-  /** The first token must be good for longer than the second. */
+  /** The first token must expire later than the second. */
   | { readonly outlives: readonly [longer: string, shorter: string] }
-  /** What a token says, as patterns. */
+  /** The patterns of a token's header and payload. */
   | { readonly token: string; readonly header: Json; readonly payload: Json };
 
 /**
- * One promise, and how to try it. Texts in it, sent and expected, hold names in double braces:
- * - `{{email}}`, `{{email2}}`: addresses that nobody has, other ones at each run; `{{EMAIL}}` the first
- *   in capitals; `{{password}}` one that every policy takes, and that nobody could guess;
- * - `{{base}}`: the path that the endpoints are under, without a slash at its end;
- * - what has been kept, as `{{access_token}}`; `{{unsigned access_token}}` with `alg` none and no
- *   signature, `{{changed access_token}}` with another user in its payload.
+ * One promise, and the steps that test it. The runner replaces names in double braces, in requests
+ * and in expected responses:
+ * - `{{email}}`, `{{email2}}`: unused addresses, new in each run;
+ * - `{{EMAIL}}`: the first address in capitals;
+ * - `{{password}}`: a random password that every policy accepts;
+ * - `{{base}}`: the path of the base URL, without a slash at its end;
+ * - `{{access_token}}` and the like: a value that an earlier step kept;
+ * - `{{unsigned access_token}}`: that token with `alg` none and no signature;
+ * - `{{changed access_token}}`: that token with another user in its payload.
  *
- * And in what is expected: `{{integer}}`, `{{string}}`, `{{jwt}}`, `{{date}}`, `{{digits}}`; as the members
- * of a body `{{each}}` and `{{some}}`, what each element of an array, and at least one of them, must be.
+ * Only expected responses contain `{{integer}}`, `{{string}}`, `{{jwt}}`, `{{date}}` and
+ * `{{digits}}`. A body of any length is an object with the members `{{each}}`, the pattern of every
+ * element, and `{{some}}`, that of at least one.
  */
 export interface ContractCase {
   readonly name: string;
-  /** Who says so: the document, or the decisions where it is silent. */
+  /** Whether the document promises this, or Portcullis where the document is silent. */
   readonly source: 'document' | 'portcullis';
-  /** Only where GET /users is so. */
+  /** The case applies only to servers with this access to GET /users. Absent: to all. */
   readonly usersAccess?: 'public' | 'authenticated' | 'admin' | 'disabled';
   readonly steps: readonly Step[];
 }
 
-/** A case as the lists of a source have it. */
+/** A case in one of the lists below, which all have the same source. */
 export type UnsourcedCase = Omit<ContractCase, 'source'>;
 
-/** A registration that every policy takes. */
+/** A registration that every policy accepts. */
 export const REGISTRATION = {
   username: 'Ada',
   email: '{{email}}',
@@ -87,16 +91,21 @@ export const CREDENTIALS = { email: '{{email}}', password: '{{password}}' };
 
 export const TOKENS = { access_token: '{{jwt}}', refresh_token: '{{jwt}}' };
 export const CREATED = { status: 201, body: { message: 'User created successfully', ...TOKENS } };
-export const TAKEN = say(400, 'Email already registered. Please try with different email.');
+export const EMAIL_TAKEN = messageReply(
+  400,
+  'Email already registered. Please try with different email.',
+);
 export const USER = {
   id: '{{integer}}',
   username: 'Ada',
   email: '{{email}}',
   date_created: '{{date}}',
 };
-export const LISTED = { password: '{{string}}', confirm_password: '{{string}}' };
+/** The fields that a listed user has besides those of `USER`. */
+export const LISTED_PASSWORDS = { password: '{{string}}', confirm_password: '{{string}}' };
 
-export function say(
+/** A response whose body is a message alone. */
+export function messageReply(
   status: number,
   message: string,
   headers?: ExpectedAnswer['headers'],
@@ -118,22 +127,23 @@ export function get(path: string, answer: ExpectedAnswer, authorization?: string
   return { method: 'GET', path, headers, answer };
 }
 
-export const register = settingUp(
+export const register = asSetUp(
   post('/register', REGISTRATION, CREATED, ['access_token', 'refresh_token']),
 );
-export const hello = say(200, 'Hello, Ada. This is a protected route.');
+export const HELLO = messageReply(200, 'Hello, Ada. This is a protected route.');
 
-export function settingUp(exchange: Exchange): Exchange {
+/** The exchange as a preparation: see `Exchange.setUp`. */
+export function asSetUp(exchange: Exchange): Exchange {
   return { ...exchange, setUp: true };
 }
 
-/** The same without one member. */
+/** A copy without one member. */
 export function without(json: Readonly<Record<string, string>>, name: string): Json {
   return Object.fromEntries(Object.entries(json).filter(([each]) => each !== name));
 }
 
-/** A registration with some of its fields as given, and what is said to it. */
-export function registering(
+/** A registration with these fields changed, and its expected response. */
+export function registerWith(
   fields: Readonly<Record<string, Json>>,
   answer: ExpectedAnswer,
 ): Exchange {

@@ -1,34 +1,35 @@
 import {
+  asSetUp,
   CREATED,
   CREDENTIALS,
   type Exchange,
   type ExpectedAnswer,
   get,
   type Json,
-  LISTED,
+  LISTED_PASSWORDS,
+  messageReply,
   post,
   register,
-  registering,
-  say,
-  settingUp,
+  registerWith,
   type UnsourcedCase,
   USER,
 } from './contract.ts';
 
-const NOTHING: ExpectedAnswer = { status: 204 };
-const bearer = { authorization: 'Bearer {{access_token}}' };
-const MISSING_TOKEN = say(401, 'Token is missing!');
-const INVALID_TOKEN = say(401, 'Token is invalid or expired!');
+const NO_CONTENT: ExpectedAnswer = { status: 204 };
+const BEARER = { authorization: 'Bearer {{access_token}}' };
+const MISSING_TOKEN = messageReply(401, 'Token is missing!');
+const INVALID_TOKEN = messageReply(401, 'Token is invalid or expired!');
 
-const INSUFFICIENT_ROLE = say(403, 'Insufficient role', {
+const INSUFFICIENT_ROLE = messageReply(403, 'Insufficient role', {
   'www-authenticate': 'Bearer error="insufficient_scope"',
 });
 
-function signedIn(method: string, path: string, answer: ExpectedAnswer, json?: Json): Exchange {
-  return { method, path, headers: bearer, answer, ...(json !== undefined && { json }) };
+/** A request with the access token of the registered user. */
+function authorized(method: string, path: string, answer: ExpectedAnswer, json?: Json): Exchange {
+  return { method, path, headers: BEARER, answer, ...(json !== undefined && { json }) };
 }
 
-/** What Portcullis has decided on lists of users, sessions and accounts. */
+/** The decisions of Portcullis about lists of users, sessions and accounts. */
 export const decidedAccountCases: readonly UnsourcedCase[] = [
   {
     name: 'GET /users shows no password',
@@ -46,7 +47,7 @@ export const decidedAccountCases: readonly UnsourcedCase[] = [
     usersAccess: 'public',
     steps: [
       register,
-      get('/users?email={{email}}', { status: 200, body: [{ ...USER, ...LISTED }] }),
+      get('/users?email={{email}}', { status: 200, body: [{ ...USER, ...LISTED_PASSWORDS }] }),
       { method: 'HEAD', path: '/users?email={{email}}', answer: { status: 200 }, asBefore: true },
     ],
   },
@@ -55,16 +56,16 @@ export const decidedAccountCases: readonly UnsourcedCase[] = [
     usersAccess: 'public',
     steps: [
       register,
-      settingUp(registering({ email: '{{email2}}' }, CREATED)),
+      asSetUp(registerWith({ email: '{{email2}}' }, CREATED)),
       get('/users?limit=1', {
         status: 200,
-        body: [{ ...USER, username: '{{string}}', email: '{{string}}', ...LISTED }],
+        body: [{ ...USER, username: '{{string}}', email: '{{string}}', ...LISTED_PASSWORDS }],
         headers: { link: '<{{base}}/users?limit=1&after={{digits}}>; rel="next"' },
       }),
       ...['0', 'x', '', '-1', '1.5', '10001'].map((limit) =>
-        get(`/users?limit=${limit}`, say(400, 'Limit must be between 1 and 10000')),
+        get(`/users?limit=${limit}`, messageReply(400, 'Limit must be between 1 and 10000')),
       ),
-      get('/users?after=x', say(400, 'Invalid after')),
+      get('/users?after=x', messageReply(400, 'Invalid after')),
     ],
   },
   {
@@ -76,7 +77,7 @@ export const decidedAccountCases: readonly UnsourcedCase[] = [
       get('/users', INVALID_TOKEN, 'Bearer {{refresh_token}}'),
       get(
         '/users?email={{email}}',
-        { status: 200, body: [{ ...USER, ...LISTED }] },
+        { status: 200, body: [{ ...USER, ...LISTED_PASSWORDS }] },
         'Bearer {{access_token}}',
       ),
     ],
@@ -94,18 +95,18 @@ export const decidedAccountCases: readonly UnsourcedCase[] = [
   {
     name: 'GET /users is not there where it is for nobody',
     usersAccess: 'disabled',
-    steps: [register, get('/users', say(404, 'Not found'), 'Bearer {{access_token}}')],
+    steps: [register, get('/users', messageReply(404, 'Not found'), 'Bearer {{access_token}}')],
   },
   {
     name: 'A logout ends the session, and can be said twice',
     steps: [
       register,
-      post('/logout', { refresh_token: '{{refresh_token}}' }, NOTHING),
-      post('/logout', { refresh_token: '{{refresh_token}}' }, NOTHING),
+      post('/logout', { refresh_token: '{{refresh_token}}' }, NO_CONTENT),
+      post('/logout', { refresh_token: '{{refresh_token}}' }, NO_CONTENT),
       post(
         '/refresh',
         { refresh_token: '{{refresh_token}}' },
-        say(401, 'Invalid or expired refresh token'),
+        messageReply(401, 'Invalid or expired refresh token'),
       ),
     ],
   },
@@ -113,11 +114,11 @@ export const decidedAccountCases: readonly UnsourcedCase[] = [
     name: 'A user sees and ends their sessions',
     steps: [
       register,
-      signedIn('GET', '/account', {
+      authorized('GET', '/account', {
         status: 200,
         body: { user: { ...USER, role: 'user' }, session_id: '{{string}}' },
       }),
-      signedIn('GET', '/sessions', {
+      authorized('GET', '/sessions', {
         status: 200,
         body: [
           {
@@ -130,28 +131,28 @@ export const decidedAccountCases: readonly UnsourcedCase[] = [
           },
         ],
       }),
-      signedIn('DELETE', '/sessions/nothing', say(404, 'Session not found')),
-      signedIn('POST', '/logout-all', NOTHING),
-      signedIn('GET', '/sessions', { status: 200, body: [] }),
+      authorized('DELETE', '/sessions/nothing', messageReply(404, 'Session not found')),
+      authorized('POST', '/logout-all', NO_CONTENT),
+      authorized('GET', '/sessions', { status: 200, body: [] }),
     ],
   },
   {
     name: 'A user changes their password, and leaves',
     steps: [
       register,
-      signedIn('POST', '/password', say(401, 'Invalid password'), {
+      authorized('POST', '/password', messageReply(401, 'Invalid password'), {
         current_password: 'wrong {{password}}',
         password: 'new {{password}}',
         confirm_password: 'new {{password}}',
       }),
-      signedIn('POST', '/password', say(200, 'Password changed'), {
+      authorized('POST', '/password', messageReply(200, 'Password changed'), {
         current_password: '{{password}}',
         password: 'new {{password}}',
         confirm_password: 'new {{password}}',
       }),
-      post('/login', CREDENTIALS, say(401, 'Invalid email or password')),
-      signedIn('DELETE', '/account', NOTHING, { password: 'new {{password}}' }),
-      get('/protected', say(404, 'User not found'), 'Bearer {{access_token}}'),
+      post('/login', CREDENTIALS, messageReply(401, 'Invalid email or password')),
+      authorized('DELETE', '/account', NO_CONTENT, { password: 'new {{password}}' }),
+      get('/protected', messageReply(404, 'User not found'), 'Bearer {{access_token}}'),
     ],
   },
 ];

@@ -1,36 +1,36 @@
 import {
+  asSetUp,
   CREATED,
   CREDENTIALS,
+  EMAIL_TAKEN,
   type Exchange,
   type ExpectedAnswer,
   get,
-  hello,
+  HELLO,
   type Json,
+  messageReply,
   post,
-  register,
-  registering,
   REGISTRATION,
-  say,
-  settingUp,
-  TAKEN,
+  register,
+  registerWith,
   TOKENS,
   type UnsourcedCase,
   USER,
 } from './contract.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
-const MISSING_FIELDS = say(400, 'Missing required fields');
-const MISSING_TOKEN = say(401, 'Token is missing!');
-const INVALID_TOKEN = say(401, 'Token is invalid or expired!');
-const NOT_FOUND = say(404, 'Not found');
+const MISSING_FIELDS = messageReply(400, 'Missing required fields');
+const MISSING_TOKEN = messageReply(401, 'Token is missing!');
+const INVALID_TOKEN = messageReply(401, 'Token is invalid or expired!');
+const NOT_FOUND = messageReply(404, 'Not found');
 
-/** A text that is sent as it is. */
-function raw(path: string, text: string, type: string, answer: ExpectedAnswer): Exchange {
+/** A POST with a raw body. */
+function postText(path: string, text: string, type: string, answer: ExpectedAnswer): Exchange {
   return { method: 'POST', path, text, headers: { 'content-type': type }, answer };
 }
 
-function withPassword(password: string, message: string): Exchange {
-  return registering({ password, confirm_password: password }, say(400, message));
+function registerWithPassword(password: string, message: string): Exchange {
+  return registerWith({ password, confirm_password: password }, messageReply(400, message));
 }
 
 const SIGNED_IN: ExpectedAnswer = {
@@ -38,16 +38,16 @@ const SIGNED_IN: ExpectedAnswer = {
   body: { message: 'Login successful', ...TOKENS, user: USER },
 };
 
-function wrongLogin(email: string): Exchange {
+function loginWithWrongPassword(email: string): Exchange {
   const json = { email, password: 'wrong {{password}}' };
-  return post('/login', json, say(401, 'Invalid email or password'));
+  return post('/login', json, messageReply(401, 'Invalid email or password'));
 }
 
-const NO_TEXTS: readonly Json[] = [null, 0, 7, true, false, [], ['x'], {}, { a: 1 }, ''];
-const NO_OBJECTS: readonly Json[] = [null, 7, true, 'text', [], [REGISTRATION]];
-const NEEDS: readonly (readonly [
+const NON_STRINGS: readonly Json[] = [null, 0, 7, true, false, [], ['x'], {}, { a: 1 }, ''];
+const NON_OBJECTS: readonly Json[] = [null, 7, true, 'text', [], [REGISTRATION]];
+const REQUIRED_FIELDS: readonly (readonly [
   path: string,
-  sound: Readonly<Record<string, string>>,
+  valid: Readonly<Record<string, string>>,
   message: string,
 ])[] = [
   ['/register', REGISTRATION, 'Missing required fields'],
@@ -62,39 +62,44 @@ const ALLOWED: readonly (readonly [path: string, allow: string])[] = [
   ['/protected', 'GET, HEAD'],
 ];
 
-/** An exchange, and the same with HEAD. */
-function withHead(exchange: Exchange): readonly Exchange[] {
+/** A GET, followed by the same request with HEAD. */
+function withHeadRequest(exchange: Exchange): readonly Exchange[] {
   const { status } = exchange.answer;
   return [exchange, { ...exchange, method: 'HEAD', answer: { status }, asBefore: true }];
 }
 
-/** What Portcullis has decided on input and tokens, where the document is silent. */
+/** The decisions of Portcullis about input and tokens, where the document is silent. */
 export const decidedCases: readonly UnsourcedCase[] = [
-  ...NEEDS.map(([path, sound, message]) => ({
+  ...REQUIRED_FIELDS.map(([path, valid, message]) => ({
     name: `POST ${path} takes what is no text for missing`,
     steps: [
-      ...Object.keys(sound).flatMap((name) =>
-        NO_TEXTS.map((value) => post(path, { ...sound, [name]: value }, say(400, message))),
+      ...Object.keys(valid).flatMap((name) =>
+        NON_STRINGS.map((value) =>
+          post(path, { ...valid, [name]: value }, messageReply(400, message)),
+        ),
       ),
-      ...NO_OBJECTS.map((json) => post(path, json, say(400, message))),
-      { method: 'POST', path, answer: say(400, message) },
+      ...NON_OBJECTS.map((json) => post(path, json, messageReply(400, message))),
+      { method: 'POST', path, answer: messageReply(400, message) },
     ],
   })),
   {
     name: 'POST /register takes white space for a missing name or address',
     steps: [
-      registering({ username: ' \t' }, MISSING_FIELDS),
-      registering({ email: ' ' }, MISSING_FIELDS),
+      registerWith({ username: ' \t' }, MISSING_FIELDS),
+      registerWith({ email: ' ' }, MISSING_FIELDS),
     ],
   },
   {
     name: 'POST /register says first what is missing, then what differs, then what has no form',
     steps: [
-      registering({ username: '', confirm_password: 'x', email: 'x' }, MISSING_FIELDS),
-      registering({ confirm_password: 'x', email: 'x' }, say(400, 'Passwords do not match')),
-      registering(
+      registerWith({ username: '', confirm_password: 'x', email: 'x' }, MISSING_FIELDS),
+      registerWith(
+        { confirm_password: 'x', email: 'x' },
+        messageReply(400, 'Passwords do not match'),
+      ),
+      registerWith(
         { email: 'x', password: 'x', confirm_password: 'x' },
-        say(400, 'Invalid email address'),
+        messageReply(400, 'Invalid email address'),
       ),
     ],
   },
@@ -107,66 +112,66 @@ export const decidedCases: readonly UnsourcedCase[] = [
       'a b@example.com',
       'a@example.com,b@example.com',
       '{{email}},',
-    ].map((email) => registering({ email }, say(400, 'Invalid email address'))),
+    ].map((email) => registerWith({ email }, messageReply(400, 'Invalid email address'))),
   },
   {
     name: 'POST /register refuses names with control characters, and long ones',
     steps: [
-      registering({ username: 'a\u0000' }, say(400, 'Invalid username')),
-      registering({ username: 'a\nb' }, say(400, 'Invalid username')),
-      registering(
+      registerWith({ username: 'a\u0000' }, messageReply(400, 'Invalid username')),
+      registerWith({ username: 'a\nb' }, messageReply(400, 'Invalid username')),
+      registerWith(
         { username: 'é'.repeat(256) },
-        say(400, 'Username must be at most 255 characters'),
+        messageReply(400, 'Username must be at most 255 characters'),
       ),
     ],
   },
   {
     name: 'POST /register refuses passwords that are short, long, or no text',
     steps: [
-      withPassword('x', 'Password must be at least {{digits}} characters'),
-      withPassword('x'.repeat(1025), 'Password must be at most 1024 bytes'),
-      withPassword('\ud800'.repeat(99), 'Invalid password'),
+      registerWithPassword('x', 'Password must be at least {{digits}} characters'),
+      registerWithPassword('x'.repeat(1025), 'Password must be at most 1024 bytes'),
+      registerWithPassword('\ud800'.repeat(99), 'Invalid password'),
     ],
   },
   {
     name: 'An address is the same in every spelling, and shown in one',
     steps: [
-      settingUp(registering({ email: ' {{EMAIL}} ' }, CREATED)),
-      registering({}, TAKEN),
+      asSetUp(registerWith({ email: ' {{EMAIL}} ' }, CREATED)),
+      registerWith({}, EMAIL_TAKEN),
       post('/login', { ...CREDENTIALS, email: '{{EMAIL}}' }, SIGNED_IN),
     ],
   },
   {
     name: 'A password is the same in every normal form',
     steps: [
-      settingUp(
-        registering(
+      asSetUp(
+        registerWith(
           { password: '{{password}} \u00e9', confirm_password: '{{password}} e\u0301' },
           CREATED,
         ),
       ),
-      settingUp(post('/login', { ...CREDENTIALS, password: '{{password}} e\u0301' }, SIGNED_IN)),
+      asSetUp(post('/login', { ...CREDENTIALS, password: '{{password}} e\u0301' }, SIGNED_IN)),
     ],
   },
   {
     name: 'A password is taken as it is, white space and all',
     steps: [
-      settingUp(
-        registering({ password: ' {{password}} ', confirm_password: ' {{password}} ' }, CREATED),
+      asSetUp(
+        registerWith({ password: ' {{password}} ', confirm_password: ' {{password}} ' }, CREATED),
       ),
-      post('/login', CREDENTIALS, say(401, 'Invalid email or password')),
+      post('/login', CREDENTIALS, messageReply(401, 'Invalid email or password')),
     ],
   },
   {
     name: 'A name is greeted as it is stored',
     steps: [
-      settingUp({
-        ...registering({ username: ' <script>"é😀\\ ' }, CREATED),
+      asSetUp({
+        ...registerWith({ username: ' <script>"é😀\\ ' }, CREATED),
         keep: ['access_token'],
       }),
       get(
         '/protected',
-        say(200, 'Hello, <script>"é😀\\. This is a protected route.'),
+        messageReply(200, 'Hello, <script>"é😀\\. This is a protected route.'),
         'Bearer {{access_token}}',
       ),
     ],
@@ -187,17 +192,22 @@ export const decidedCases: readonly UnsourcedCase[] = [
   {
     name: 'Bodies that are no JSON, of another type or too large are refused',
     steps: [
-      raw('/login', '{', 'application/json', say(400, 'Malformed JSON')),
-      raw('/login', "{'a':1}", 'application/json', say(400, 'Malformed JSON')),
-      raw('/login', 'a=1', 'text/plain', say(415, 'Content-Type must be application/json')),
-      raw('/login', '{}', 'application/json; charset=latin1', {
-        ...say(415, 'Content-Type must be application/json'),
+      postText('/login', '{', 'application/json', messageReply(400, 'Malformed JSON')),
+      postText('/login', "{'a':1}", 'application/json', messageReply(400, 'Malformed JSON')),
+      postText(
+        '/login',
+        'a=1',
+        'text/plain',
+        messageReply(415, 'Content-Type must be application/json'),
+      ),
+      postText('/login', '{}', 'application/json; charset=latin1', {
+        ...messageReply(415, 'Content-Type must be application/json'),
       }),
-      raw('/login', `{"a":"${'x'.repeat(17_000)}"}`, 'application/json', {
-        ...say(413, 'Request body is too large'),
+      postText('/login', `{"a":"${'x'.repeat(17_000)}"}`, 'application/json', {
+        ...messageReply(413, 'Request body is too large'),
       }),
       {
-        ...raw('/login', '{}', 'application/json', say(415, 'Unsupported encoding')),
+        ...postText('/login', '{}', 'application/json', messageReply(415, 'Unsupported encoding')),
         headers: { ...JSON_TYPE, 'content-encoding': 'gzip' },
       },
     ],
@@ -208,7 +218,7 @@ export const decidedCases: readonly UnsourcedCase[] = [
       ['PUT', 'PATCH', allow === 'POST' ? 'GET' : 'POST'].map((method) => ({
         method,
         path,
-        answer: { ...say(405, 'Method not allowed'), headers: { allow } },
+        answer: { ...messageReply(405, 'Method not allowed'), headers: { allow } },
       })),
     ),
   },
@@ -233,26 +243,26 @@ export const decidedCases: readonly UnsourcedCase[] = [
         'Bearer "{{access_token}}"',
         'Basic x, Bearer {{access_token}}',
       ].map((authorization) => get('/protected', INVALID_TOKEN, authorization)),
-      get('/protected', hello, 'bearer {{access_token}}'),
+      get('/protected', HELLO, 'bearer {{access_token}}'),
     ],
   },
   {
     name: 'POST /login tells an email that nobody has by nothing from a wrong password',
     steps: [
       register,
-      wrongLogin('{{email}}'),
-      { ...wrongLogin('{{email2}}'), asBefore: true },
-      { ...wrongLogin('{{email}}'), asBefore: true },
+      loginWithWrongPassword('{{email}}'),
+      { ...loginWithWrongPassword('{{email2}}'), asBefore: true },
+      { ...loginWithWrongPassword('{{email}}'), asBefore: true },
     ],
   },
   {
     name: 'HEAD is answered as GET is, without the body',
     steps: [
       register,
-      ...withHead(get('/protected', hello, 'Bearer {{access_token}}')),
-      ...withHead(get('/protected', MISSING_TOKEN)),
-      ...withHead(get('/protected', INVALID_TOKEN, 'Bearer x')),
-      ...withHead(get('/nothing', NOT_FOUND)),
+      ...withHeadRequest(get('/protected', HELLO, 'Bearer {{access_token}}')),
+      ...withHeadRequest(get('/protected', MISSING_TOKEN)),
+      ...withHeadRequest(get('/protected', INVALID_TOKEN, 'Bearer x')),
+      ...withHeadRequest(get('/nothing', NOT_FOUND)),
     ],
   },
   {
@@ -270,7 +280,7 @@ export const decidedCases: readonly UnsourcedCase[] = [
     name: 'Replies are JSON that nobody keeps, sniffs or frames',
     steps: [
       {
-        ...registering({}, CREATED),
+        ...registerWith({}, CREATED),
         answer: {
           ...CREATED,
           headers: {

@@ -1,23 +1,23 @@
 import {
+  asSetUp,
   CREATED,
   CREDENTIALS,
+  EMAIL_TAKEN,
   get,
-  hello,
-  LISTED,
+  HELLO,
+  LISTED_PASSWORDS,
+  messageReply,
   post,
-  register,
-  registering,
   REGISTRATION,
-  say,
-  settingUp,
-  TAKEN,
+  register,
+  registerWith,
   TOKENS,
   type UnsourcedCase,
   USER,
   without,
 } from './contract.ts';
 
-/** What the document says, and no more. */
+/** The promises of the document. */
 export const documentedCases: readonly UnsourcedCase[] = [
   {
     name: 'POST /register creates a user',
@@ -25,15 +25,17 @@ export const documentedCases: readonly UnsourcedCase[] = [
   },
   ...Object.keys(REGISTRATION).map((name) => ({
     name: `POST /register needs ${name}`,
-    steps: [post('/register', without(REGISTRATION, name), say(400, 'Missing required fields'))],
+    steps: [
+      post('/register', without(REGISTRATION, name), messageReply(400, 'Missing required fields')),
+    ],
   })),
   {
     name: 'POST /register refuses an email that is registered',
-    steps: [register, post('/register', { ...REGISTRATION, username: 'Eve' }, TAKEN)],
+    steps: [register, post('/register', { ...REGISTRATION, username: 'Eve' }, EMAIL_TAKEN)],
   },
   {
     name: 'POST /register lets one of twenty through that come at once with one email',
-    steps: [{ ...register, keep: [], race: { times: 20, others: TAKEN } }],
+    steps: [{ ...register, keep: [], race: { times: 20, others: EMAIL_TAKEN } }],
   },
   {
     name: 'POST /register refuses passwords that differ',
@@ -41,15 +43,13 @@ export const documentedCases: readonly UnsourcedCase[] = [
       post(
         '/register',
         { ...REGISTRATION, confirm_password: '{{password}}.' },
-        say(400, 'Passwords do not match'),
+        messageReply(400, 'Passwords do not match'),
       ),
     ],
   },
   {
     name: 'POST /register takes the password of the document’s example',
-    steps: [
-      settingUp(registering({ password: 'password', confirm_password: 'password' }, CREATED)),
-    ],
+    steps: [asSetUp(registerWith({ password: 'password', confirm_password: 'password' }, CREATED))],
   },
   {
     name: 'POST /login signs a user in',
@@ -63,7 +63,9 @@ export const documentedCases: readonly UnsourcedCase[] = [
   },
   ...Object.keys(CREDENTIALS).map((name) => ({
     name: `POST /login needs ${name}`,
-    steps: [post('/login', without(CREDENTIALS, name), say(400, 'Missing email or password'))],
+    steps: [
+      post('/login', without(CREDENTIALS, name), messageReply(400, 'Missing email or password')),
+    ],
   })),
   {
     name: 'POST /login refuses a wrong password',
@@ -72,13 +74,13 @@ export const documentedCases: readonly UnsourcedCase[] = [
       post(
         '/login',
         { ...CREDENTIALS, password: 'wrong {{password}}' },
-        say(401, 'Invalid email or password'),
+        messageReply(401, 'Invalid email or password'),
       ),
     ],
   },
   {
     name: 'POST /login refuses an email that nobody has',
-    steps: [post('/login', CREDENTIALS, say(401, 'Invalid email or password'))],
+    steps: [post('/login', CREDENTIALS, messageReply(401, 'Invalid email or password'))],
   },
   {
     name: 'POST /refresh gives a new access token, which is good',
@@ -90,12 +92,12 @@ export const documentedCases: readonly UnsourcedCase[] = [
         { status: 200, body: { access_token: '{{jwt}}' } },
         ['access_token'],
       ),
-      get('/protected', hello, 'Bearer {{access_token}}'),
+      get('/protected', HELLO, 'Bearer {{access_token}}'),
     ],
   },
   {
     name: 'POST /refresh needs a refresh token',
-    steps: [post('/refresh', {}, say(400, 'Missing refresh token'))],
+    steps: [post('/refresh', {}, messageReply(400, 'Missing refresh token'))],
   },
   ...[
     'nonsense',
@@ -106,23 +108,27 @@ export const documentedCases: readonly UnsourcedCase[] = [
     name: `POST /refresh refuses what is no refresh token: ${token}`,
     steps: [
       register,
-      post('/refresh', { refresh_token: token }, say(401, 'Invalid or expired refresh token')),
+      post(
+        '/refresh',
+        { refresh_token: token },
+        messageReply(401, 'Invalid or expired refresh token'),
+      ),
     ],
   })),
   {
     name: 'GET /protected greets the bearer of an access token',
-    steps: [register, get('/protected', hello, 'Bearer {{access_token}}')],
+    steps: [register, get('/protected', HELLO, 'Bearer {{access_token}}')],
   },
   {
     name: 'GET /protected needs a token',
-    steps: [get('/protected', say(401, 'Token is missing!'))],
+    steps: [get('/protected', messageReply(401, 'Token is missing!'))],
   },
   ...['nonsense', '{{refresh_token}}', '{{changed access_token}}', '{{unsigned access_token}}'].map(
     (token) => ({
       name: `GET /protected refuses what is no access token: ${token}`,
       steps: [
         register,
-        get('/protected', say(401, 'Token is invalid or expired!'), `Bearer ${token}`),
+        get('/protected', messageReply(401, 'Token is invalid or expired!'), `Bearer ${token}`),
       ],
     }),
   ),
@@ -131,8 +137,8 @@ export const documentedCases: readonly UnsourcedCase[] = [
     steps: [
       register,
       { deleteUser: '{{email}}' },
-      get('/protected', say(404, 'User not found'), 'Bearer {{access_token}}'),
-      post('/refresh', { refresh_token: '{{refresh_token}}' }, say(404, 'User not found')),
+      get('/protected', messageReply(404, 'User not found'), 'Bearer {{access_token}}'),
+      post('/refresh', { refresh_token: '{{refresh_token}}' }, messageReply(404, 'User not found')),
     ],
   },
   {
@@ -147,8 +153,8 @@ export const documentedCases: readonly UnsourcedCase[] = [
       get('/users', {
         status: 200,
         body: {
-          '{{each}}': { ...USER, username: '{{string}}', email: '{{string}}', ...LISTED },
-          '{{some}}': { ...USER, ...LISTED },
+          '{{each}}': { ...USER, username: '{{string}}', email: '{{string}}', ...LISTED_PASSWORDS },
+          '{{some}}': { ...USER, ...LISTED_PASSWORDS },
         },
       }),
     ],

@@ -1,5 +1,5 @@
-/** A JSON object, or undefined for what is none, of a part of a token: 0 is its header, 1 its payload. */
-export function partOf(token: string, index: 0 | 1): object | undefined {
+/** Decodes the header (0) or the payload (1) of a token. Undefined if that is no JSON object. */
+export function decodePart(token: string, index: 0 | 1): object | undefined {
   try {
     const text = Buffer.from(token.split('.')[index] ?? '', 'base64url').toString();
     const json: unknown = JSON.parse(text);
@@ -9,21 +9,21 @@ export function partOf(token: string, index: 0 | 1): object | undefined {
   }
 }
 
-/** The token as one that needs no key (RFC 7519 §6). */
-export function unsigned(token: string): string {
+/** The token with `alg` none and no signature (RFC 7519 §6). */
+export function withoutSignature(token: string): string {
   const [, payload = ''] = token.split('.');
-  return `${encode({ ...partOf(token, 0), alg: 'none' })}.${payload}.`;
+  return `${encode({ ...decodePart(token, 0), alg: 'none' })}.${payload}.`;
 }
 
-/** The token with another subject, and the signature that it had. */
-export function changed(token: string): string {
+/** The token with another subject, and its old signature. */
+export function withOtherUser(token: string): string {
   const [head = '', , signature = ''] = token.split('.');
-  return `${head}.${encode({ ...partOf(token, 1), sub: '1', user_id: 1 })}.${signature}`;
+  return `${head}.${encode({ ...decodePart(token, 1), sub: '1', user_id: 1 })}.${signature}`;
 }
 
-/** When a token expires, in seconds; NaN where it does not say. */
+/** The `exp` of a token, in seconds since 1970; NaN if it has none. */
 export function expiryOf(token: string): number {
-  const payload = partOf(token, 1);
+  const payload = decodePart(token, 1);
   return payload === undefined ? Number.NaN : Number(Reflect.get(payload, 'exp'));
 }
 

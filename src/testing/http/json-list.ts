@@ -1,11 +1,13 @@
 const [QUOTE, COMMA, BACKSLASH] = [0x22, 0x2c, 0x5c];
 const [OPEN_LIST, CLOSE_LIST, OPEN, CLOSE] = [0x5b, 0x5d, 0x7b, 0x7d];
 
-const MAX_ELEMENT = 64 * 1024;
+/** In UTF-16 code units. */
+const MAX_ELEMENT_LENGTH = 64 * 1024;
 
 /**
- * The elements of a JSON array as they come, so that one of any length can be read in flat memory.
- * @throws SyntaxError where it is none, RangeError for an element of more than 64 KiB
+ * Yields the elements of a JSON array while it arrives, so that a list of any length takes little
+ * memory.
+ * @throws SyntaxError if the text is no JSON array, RangeError for an element of more than 64 KiB
  */
 export async function* elementsOf(parts: AsyncIterable<Uint8Array>): AsyncGenerator {
   const decoder = new TextDecoder();
@@ -21,8 +23,8 @@ export async function* elementsOf(parts: AsyncIterable<Uint8Array>): AsyncGenera
         else if (code === BACKSLASH) isEscaped = true;
         else if (code === QUOTE) isText = false;
       } else if (depth === 0) {
-        if (isWhite(code)) continue;
-        if (code !== OPEN_LIST || isOver) throw noList();
+        if (isWhiteSpace(code)) continue;
+        if (code !== OPEN_LIST || isOver) throw notAnArray();
         depth = 1;
         start = i + 1;
       } else if (code === QUOTE) isText = true;
@@ -38,27 +40,27 @@ export async function* elementsOf(parts: AsyncIterable<Uint8Array>): AsyncGenera
         element = '';
       } else if (code === CLOSE_LIST || code === CLOSE) {
         depth -= 1;
-        if (depth === 0) throw noList();
+        if (depth === 0) throw notAnArray();
       }
     }
     if (depth > 0) element += text.slice(start);
-    if (element.length > MAX_ELEMENT) throw tooLong();
+    if (element.length > MAX_ELEMENT_LENGTH) throw tooLong();
   }
-  if (!isOver) throw noList();
+  if (!isOver) throw notAnArray();
 }
 
-/** Of JSON: space, tab, line feed, carriage return. */
-function isWhite(code: number): boolean {
+/** The white space of JSON: space, tab, line feed, carriage return. */
+function isWhiteSpace(code: number): boolean {
   return code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d;
 }
 
-/** The error of JSON.parse would show what it is about. */
+/** Hides the error of JSON.parse, which quotes the text: it may hold a secret. */
 function parseElement(text: string): unknown {
-  if (text.length > MAX_ELEMENT) throw tooLong();
+  if (text.length > MAX_ELEMENT_LENGTH) throw tooLong();
   try {
     return JSON.parse(text);
   } catch {
-    throw noList();
+    throw notAnArray();
   }
 }
 
@@ -66,6 +68,6 @@ function tooLong(): RangeError {
   return new RangeError('an element of more than 64 KiB');
 }
 
-function noList(): SyntaxError {
+function notAnArray(): SyntaxError {
   return new SyntaxError('no JSON array');
 }
