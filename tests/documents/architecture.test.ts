@@ -8,7 +8,8 @@ import * as assert from 'uvu/assert';
 
 const APPLICATION = 'src/application/index.ts';
 const CORE = [APPLICATION, 'src/domain/'];
-const CALLS = 'src/domain/calls.ts';
+/** The parts of the application layer that adapters use, beside its face. */
+const FOR_ADAPTERS = ['src/application/audit.ts', 'src/application/limits/queue.ts'];
 const CONTRACT = 'src/adapters/http/contract/';
 const OPENAPI = 'src/adapters/http/openapi/';
 /** Where adapters may import each other's types. */
@@ -26,9 +27,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/application/': ['src/domain/'],
   [CONTRACT]: CORE,
   [OPENAPI]: [CONTRACT, 'src/domain/'],
-  'src/adapters/http/hosts/': [CALLS, CONTRACT, OPENAPI, ...CORE, 'node:', 'package'],
-  'src/adapters/http/client/': [CALLS, CONTRACT, ...CORE],
-  'src/adapters/': ['src/application/audit.ts', CALLS, ...CORE, 'node:', 'package'],
+  'src/adapters/http/hosts/': [CONTRACT, OPENAPI, ...CORE, 'node:', 'package'],
+  'src/adapters/http/client/': [CONTRACT, ...CORE],
+  'src/adapters/': [...FOR_ADAPTERS, ...CORE, 'node:', 'package'],
   'src/testing/': [APPLICATION, 'node:'],
   'src/composition.ts': ['src/adapters/', APPLICATION, 'node:', 'package', 'container'],
   'src/serve.ts': ['src/composition.ts', 'src/adapters/', APPLICATION, 'node:'],
@@ -44,17 +45,7 @@ const EMPTY_NAME = /[/-](?:i-\w+|utils?|helpers?|managers?|base|impl)[-/.]/;
 
 /** The list may only shrink: an entry that is no fault any more makes the test fail. */
 const KNOWN_FAULTS = `
-src/adapters/argon2/argon2-hasher.ts has more than 300 lines
-src/adapters/http/client/client.ts has more than 300 lines
-src/adapters/http/contract/endpoints.ts has more than 300 lines
-src/adapters/http/contract/endpoints.ts must not import src/adapters/http/openapi/document.ts
-src/adapters/http/contract/schemas.ts has more than 300 lines
-src/adapters/http/hosts/ never imports src/adapters/http/openapi/
-src/adapters/http/hosts/express.ts has more than 300 lines
-src/adapters/http/hosts/respond.ts has more than 300 lines
 src/adapters/jwt/jwt-issuer.ts has more than 300 lines
-src/application/attempts.ts has more than 300 lines
-src/application/ports.ts has more than 300 lines
 src/testing/http/conformance.ts has more than 300 lines
 src/testing/http/decided-cases.ts has more than 300 lines
 `
@@ -183,8 +174,8 @@ src/adapters/http/client/x.ts | import '../hosts/routes.ts'; | must not import s
 src/adapters/http/client/x.ts | import 'express'; | must not import express
 src/adapters/http/hosts/x.ts | import '../client/client.ts'; | must not import src/adapters/http/client/client.ts
 src/testing/http/x.ts | import { suite } from 'uvu'; | must not import uvu
-src/cli/x.ts | import '../testing/parts.ts'; | must not import src/testing/parts.ts
-src/cli/x.ts | import 'reflect-metadata'; | must not import reflect-metadata
+src/cli/x/x.ts | import '../../testing/parts.ts'; | must not import src/testing/parts.ts
+src/cli/x/x.ts | import 'reflect-metadata'; | must not import reflect-metadata
 src/adapters/x.ts | ; | is in no place
 src/adapters/http/x.ts | ; | is in no place
 src/x.ts | ; | is in no place
