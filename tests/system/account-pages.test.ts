@@ -679,8 +679,8 @@ it('name browsers by what they are, and tell waits in seconds or minutes', () =>
       [121, '3 minutes'],
     ];
     const told = `Promise.all([import('/assets/account.js'), import('/assets/form.js')]).then(
-      ([{ Refusal }, { wordsOf }]) => ${JSON.stringify(waits.map(([seconds]) => seconds))}.map(
-        (seconds) => wordsOf(new Refusal(429, 'Too many. Please try again later.', seconds), ''),
+      ([{ Refusal }, { describeFault }]) => ${JSON.stringify(waits.map(([seconds]) => seconds))}.map(
+        (seconds) => describeFault(new Refusal(429, 'Too many. Please try again later.', seconds), ''),
       ))`;
     assert.equal(
       await page.evaluate(told),
