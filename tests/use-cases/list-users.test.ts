@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import {
   canonicalEmail,
   createAuth,
-  type ListQuery,
+  type ListUsersInput,
   type PageQuery,
   type User,
   type UserList,
@@ -53,7 +53,7 @@ list('gives of a user what whoever runs the service may see, and no hash', async
 
 list('goes on after an id, up to a limit, and says where the next part starts', async () => {
   const { auth } = await withUsers(5);
-  const ids = async (query: ListQuery) => {
+  const ids = async (query: ListUsersInput) => {
     const part = await auth.listUsers(query);
     return { ids: (await all(part)).map(({ id }) => id), next: part.next };
   };

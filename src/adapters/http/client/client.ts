@@ -1,15 +1,15 @@
 import type {
-  AccountDeletion,
+  DeleteAccountInput,
   Auth,
-  Authorization,
+  AuthorizeInput,
   Bearer,
   Identity,
   ListedSession,
-  ListQuery,
-  PasswordChanging,
+  ListUsersInput,
+  ChangePasswordInput,
   Refreshed,
-  Refreshing,
-  SessionEnding,
+  RefreshTokenInput,
+  EndSessionInput,
   UserList,
 } from '../../../application/index.ts';
 import { AuthError, type AuthErrorCode } from '../../../domain/errors.ts';
@@ -69,21 +69,23 @@ export type Kept<Input, Token extends keyof Input> = Omit<Input, Token> & {
  * that only of proxies that it trusts.
  */
 export interface AuthClient extends Auth {
-  readonly authorize: (authorization?: Kept<Authorization, 'accessToken'>) => Promise<Identity>;
-  readonly refreshToken: (refreshing?: Kept<Refreshing, 'refreshToken'>) => Promise<Refreshed>;
+  readonly authorize: (authorization?: Kept<AuthorizeInput, 'accessToken'>) => Promise<Identity>;
+  readonly refreshToken: (
+    refreshing?: Kept<RefreshTokenInput, 'refreshToken'>,
+  ) => Promise<Refreshed>;
   /** Removes the kept tokens, even if the service cannot be reached. */
   readonly logout: (
-    token?: Kept<Pick<Refreshing, 'refreshToken'>, 'refreshToken'>,
+    token?: Kept<Pick<RefreshTokenInput, 'refreshToken'>, 'refreshToken'>,
   ) => Promise<void>;
   readonly logoutAll: (bearer?: Kept<Bearer, 'accessToken'>) => Promise<void>;
   readonly listSessions: (
     bearer?: Kept<Bearer, 'accessToken'>,
   ) => Promise<readonly ListedSession[]>;
-  readonly endSession: (ending: Kept<SessionEnding, 'accessToken'>) => Promise<void>;
-  readonly changePassword: (change: Kept<PasswordChanging, 'accessToken'>) => Promise<void>;
-  readonly deleteAccount: (deletion: Kept<AccountDeletion, 'accessToken'>) => Promise<void>;
+  readonly endSession: (ending: Kept<EndSessionInput, 'accessToken'>) => Promise<void>;
+  readonly changePassword: (change: Kept<ChangePasswordInput, 'accessToken'>) => Promise<void>;
+  readonly deleteAccount: (deletion: Kept<DeleteAccountInput, 'accessToken'>) => Promise<void>;
   /** Sends the kept access token, if there is one: the list may be for users only. */
-  readonly listUsers: (query?: ListQuery) => Promise<UserList>;
+  readonly listUsers: (query?: ListUsersInput) => Promise<UserList>;
   /**
    * `fetch` for other resources that take this access token. After a 401 it refreshes the token and
    * repeats the request once, unless the body of that is a stream.
@@ -110,7 +112,7 @@ export function createClient(options: ClientOptions): AuthClient {
   const trusted = new Set([base, ...origins].map((origin) => new URL(parseBaseUrl(origin)).origin));
   const call = apiCaller(base, send, timeout);
 
-  const refresh = async (given: Refreshing): Promise<Refreshed> => {
+  const refresh = async (given: RefreshTokenInput): Promise<Refreshed> => {
     const { refreshToken: refresh_token, address } = given;
     if (isTooLong(refresh_token)) throw new AuthError('invalid_refresh_token');
     const response = await call('POST /refresh', 200, { json: { refresh_token }, address });

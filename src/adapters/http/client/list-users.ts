@@ -1,4 +1,4 @@
-import type { ListQuery, User, UserList } from '../../../application/index.ts';
+import type { ListUsersInput, User, UserList } from '../../../application/index.ts';
 import { canonicalEmail } from '../../../domain/credentials.ts';
 import {
   type ApiRequest,
@@ -20,10 +20,10 @@ const MAX_USER_BYTES = 8 * 1024;
  * then never end
  */
 export async function listUsers(
-  query: ListQuery,
+  query: ListUsersInput,
   call: (request: ApiRequest<'GET /users'>) => Promise<ApiResponse>,
 ): Promise<UserList> {
-  const pageOf = async (bounds: ListQuery & { readonly limit: number }) => {
+  const pageOf = async (bounds: ListUsersInput & { readonly limit: number }) => {
     const { limit, after } = bounds;
     const maxBytes = MAX_USER_BYTES * (limit > 1 && limit <= 10_000 ? limit : 1);
     const response = await call({ query: queryOf(bounds), maxBytes });
@@ -47,7 +47,7 @@ function isRising(list: readonly User[], after = -1): boolean {
 }
 
 /** Sends what the use case refuses as something that the service refuses: the text '1' is a number there. */
-function queryOf({ after, limit, email }: ListQuery): Record<string, string> {
+function queryOf({ after, limit, email }: ListUsersInput): Record<string, string> {
   return {
     ...(limit !== undefined && { limit: typeof limit === 'number' ? String(limit) : '' }),
     ...(after !== undefined && { after: typeof after === 'number' ? String(after) : '' }),

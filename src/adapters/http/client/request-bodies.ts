@@ -1,8 +1,8 @@
 import type {
-  AccountDeletion,
-  Credentials,
-  PasswordChanging,
-  Registration,
+  DeleteAccountInput,
+  LoginInput,
+  ChangePasswordInput,
+  RegisterUserInput,
 } from '../../../application/index.ts';
 import {
   canonicalEmail,
@@ -34,7 +34,7 @@ export function jsonOf(body: object): string {
 }
 
 /** @throws AuthError like `RegisterUser`, except for what needs its ports */
-export function registrationBody(given: Registration): BodyOf<'POST /register'> {
+export function registrationBody(given: RegisterUserInput): BodyOf<'POST /register'> {
   const { username, email, password, confirmPassword } = given;
   const body = { username, email, password, confirm_password: confirmPassword };
   if (isShort(body)) return body;
@@ -43,7 +43,7 @@ export function registrationBody(given: Registration): BodyOf<'POST /register'> 
 }
 
 /** @throws AuthError `missing_credentials`, `invalid_credentials` */
-export function credentialsBody({ email, password }: Credentials): BodyOf<'POST /login'> {
+export function credentialsBody({ email, password }: LoginInput): BodyOf<'POST /login'> {
   if (isShort({ email, password })) return { email, password };
   if (isBlank(email) || isMissing(password)) throw new AuthError('missing_credentials');
   const short = { email: canonicalEmail(email), password: canonicalPassword(password) };
@@ -54,7 +54,9 @@ export function credentialsBody({ email, password }: Credentials): BodyOf<'POST 
 }
 
 /** @throws AuthError like `ChangePassword`, except for what needs its ports */
-export function changeBody(given: Omit<PasswordChanging, 'accessToken'>): BodyOf<'POST /password'> {
+export function changeBody(
+  given: Omit<ChangePasswordInput, 'accessToken'>,
+): BodyOf<'POST /password'> {
   const { currentPassword, password, confirmPassword } = given;
   const body = { current_password: currentPassword, password, confirm_password: confirmPassword };
   if (isShort(body)) return body;
@@ -65,7 +67,7 @@ export function changeBody(given: Omit<PasswordChanging, 'accessToken'>): BodyOf
 /** @throws AuthError `wrong_password` */
 export function deletionBody({
   password,
-}: Omit<AccountDeletion, 'accessToken'>): BodyOf<'DELETE /account'> {
+}: Omit<DeleteAccountInput, 'accessToken'>): BodyOf<'DELETE /account'> {
   return isShort({ password }) ? { password } : { password: proofIn(password) };
 }
 

@@ -1,4 +1,4 @@
-import type { ListQuery, User } from '../../../application/index.ts';
+import type { ListUsersInput, User } from '../../../application/index.ts';
 import { endpoint } from './endpoint.ts';
 import { type FormatDate, isoDateFormatter } from './iso-dates.ts';
 import { closed, constant, DATE, EMAIL, ID, USERNAME } from './schemas.ts';
@@ -114,7 +114,7 @@ function listedUser({ id, username, email, dateCreated }: User, formatDate: Form
   };
 }
 
-function listQuery(query: URLSearchParams): ListQuery {
+function listQuery(query: URLSearchParams): ListUsersInput {
   const after = query.get('after');
   const limit = query.get('limit');
   const email = query.get('email');

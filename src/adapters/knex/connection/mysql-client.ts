@@ -55,9 +55,13 @@ export const SESSION_SETTINGS = [
   'foreign_key_checks = 1',
   'unique_checks = 1',
   'sql_safe_updates = 0',
+  'sql_big_selects = 1',
   'sql_select_limit = 18446744073709551615',
-  'sort_buffer_size = GREATEST(@@SESSION.sort_buffer_size, 262144)',
 ].join(', ');
+
+/** Enough to sort texts. Only MariaDB reads this comment: on MySQL a user may need a privilege to set it. */
+const SORT_BUFFER =
+  '/*M!100000 , sort_buffer_size = GREATEST(@@SESSION.sort_buffer_size, 262144) */';
 
 /** One of the servers, and when it last failed. */
 interface Host {
@@ -170,7 +174,9 @@ export class MysqlClient extends MysqlDialect<MysqlSettings> {
     );
     const isGalera = settings.get('wsrep_on') === 'ON';
     const syncWait = isGalera ? `, wsrep_sync_wait = ${WSREP_SYNC_WAIT}` : '';
-    await this._query(connection, { sql: `SET SESSION ${SESSION_SETTINGS}${syncWait}` });
+    await this._query(connection, {
+      sql: `SET SESSION ${SESSION_SETTINGS}${syncWait}${SORT_BUFFER}`,
+    });
     const isWritable = settings.get('read_only') !== 'ON';
     if (!isGalera) return isWritable;
     const state = await this.#shown(connection, "STATUS LIKE 'wsrep_local_state'");

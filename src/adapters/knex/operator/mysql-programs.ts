@@ -6,10 +6,9 @@ import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { rootCertificates } from 'node:tls';
 import { promisify } from 'node:util';
+import { SESSION_SETTINGS } from '../connection/mysql-client.ts';
 import { BackupRefused } from './backup-file.ts';
 import type { MysqlTarget } from '../connection/target.ts';
-
-/** One server. */
 
 /** The programs that come with a database, of either make. */
 const NAMES = {
@@ -65,7 +64,12 @@ export class MysqlPrograms {
   async run(sql: AsyncIterable<string | Uint8Array>): Promise<void> {
     const program = await this.#find('client');
     // --binary-mode: in a file that is run, no line is a command to the program itself.
-    const child = this.#spawn(program, ['--binary-mode', '--', this.#target.database]);
+    const child = this.#spawn(program, [
+      `--init-command=SET SESSION ${SESSION_SETTINGS}`,
+      '--binary-mode',
+      '--',
+      this.#target.database,
+    ]);
     child.stdout.resume();
     const ended = endOf(child);
     const written = pipeline(sql, child.stdin).then(
