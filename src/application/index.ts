@@ -34,6 +34,7 @@ export {
   type Authorization,
   type AuthorizeInput,
   type Bearer,
+  type IdentifyPorts,
   type Identity,
 } from './authorize.ts';
 export {
@@ -43,6 +44,8 @@ export {
 } from './change-password.ts';
 export { DeleteAccount, type AccountDeletion, type DeleteAccountInput } from './delete-account.ts';
 export { EndSession, type SessionEnding, type EndSessionInput } from './end-session.ts';
+export { AttemptLimiter, type LimiterPort } from './limits/attempts.ts';
+export type { Limit } from './limits/policy.ts';
 export { type AuthListener, Listeners } from './listeners.ts';
 export { type ListedSession, ListSessions } from './list-sessions.ts';
 export { ListUsers, type ListQuery, type ListUsersInput, type UserList } from './list-users.ts';

@@ -15,7 +15,7 @@ const GUESSES: ReadonlySet<AuthErrorCode> = new Set([
 const ACCOUNT_CONCURRENCY = 10;
 const ACCOUNT_QUEUE = 100;
 
-/** Use cases that are given one limiter count together. */
+/** The limiter of a use case. Use cases that are given the same one count attempts together. */
 export interface LimiterPort {
   /** One of its own unless given. */
   readonly limiter?: AttemptLimiter;
