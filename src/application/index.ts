@@ -175,21 +175,24 @@ interface UseCase {
   execute(...input: never[]): Promise<unknown>;
 }
 
+/** The use cases of a service's clients and of embedders, by name. */
+export type UseCases = Bound<typeof USE_CASES>;
+
+/** The use cases of operators, by name. */
+export type OperatorUseCases = Bound<typeof OPERATOR_USE_CASES>;
+
 /**
  * The use cases, ready to call: in this process (`createAuth`) or at a service (`createClient`). A use
  * case refuses by throwing an `AuthError`, whose `code` says why; anything else it throws is a fault of a
  * part of the system. The class of each, such as `RegisterUser`, lists what it refuses.
  */
-export interface Auth extends Omit<Bound<typeof USE_CASES>, 'listUsers'> {
+export interface Auth extends Omit<UseCases, 'listUsers'> {
   /** Lists users, however many there are, in constant memory. */
   readonly listUsers: (input?: ListUsersInput) => Promise<UserList>;
 }
 
 /** The use cases in this process, with those that only their owner may call. */
-export interface EmbeddedAuth
-  extends Bound<typeof USE_CASES>,
-    Bound<typeof OPERATOR_USE_CASES>,
-    Pick<Listeners, 'on'> {
+export interface EmbeddedAuth extends UseCases, OperatorUseCases, Pick<Listeners, 'on'> {
   /** Lists users with what an operator may know of them. */
   readonly listUsers: (input?: ListUsersInput) => Promise<UserList<UserRecord>>;
 }

@@ -4,7 +4,11 @@ import type { Knex } from 'knex';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { knexRepositories } from '../../src/adapters/knex/repositories.ts';
-import { memoryRepositories, withFallback } from '../../src/adapters/memory/memory-repositories.ts';
+import {
+  memoryRepositories,
+  withFallback,
+  withSpare,
+} from '../../src/adapters/memory/memory-repositories.ts';
 import { type AttemptCounter, createAuth, StoreUnwritable } from '../../src/application/index.ts';
 import { attemptCounterContract, FixedClock, type OpenedCounter } from '../../src/testing/index.ts';
 import { failedCases, runContract } from '../support/contracts.ts';
@@ -140,6 +144,8 @@ spare('fail as ever where the store fails otherwise', async () => {
   });
   assert.is(await outcome(withFallback(broken).add('key', 60)), 'fault');
 });
+
+spare('have the name of before for one release', () => assert.is(withSpare, withFallback));
 
 spare.run();
 

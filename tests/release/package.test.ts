@@ -18,14 +18,7 @@ const LOADS: Readonly<Record<string, readonly string[]>> = {
   'portcullis/argon2': ['node:crypto', 'node:os', 'node:timers', '@node-rs/argon2'],
   'portcullis/legacy-hashes': ['node:crypto', 'node:util'],
   'portcullis/jwt': ['node:crypto', 'jsonwebtoken'],
-  'portcullis/express': [
-    'node:async_hooks',
-    'node:stream',
-    'node:http',
-    'node:fs',
-    'node:net',
-    'express',
-  ],
+  'portcullis/express': ['node:async_hooks', 'node:stream', 'node:http', 'express'],
   'portcullis/knex': ['node:crypto', 'node:fs', 'node:net', 'node:path', 'node:timers', 'knex'],
   'portcullis/blocklist': [],
 };

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import * as assert from 'uvu/assert';
 import { temporaryFolder } from './programs.ts';
@@ -41,10 +41,8 @@ export async function withPackage(use: (packed: Packed) => Promise<void>): Promi
   const folder = temporaryFolder();
   try {
     const { path } = folder;
-    const config = resolve('tsconfig.build.json');
     const out = join(path, 'dist');
-    const noMaps = ['--sourceMap', 'false', '--inlineSources', 'false'];
-    await run('.', 'npx', ['tsc', '-p', config, '--outDir', out, ...noMaps]);
+    for (const args of compilerRuns()) await run('.', 'npx', [...args, '--outDir', out]);
     for (const file of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']) {
       copyFileSync(file, join(path, file));
     }
@@ -59,6 +57,16 @@ export async function withPackage(use: (packed: Packed) => Promise<void>): Promi
   } finally {
     folder.remove();
   }
+}
+
+/** The calls of the compiler by which `npm pack` makes the package. */
+function compilerRuns(): readonly (readonly string[])[] {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    scripts: { prepack: string };
+  };
+  const runs = scripts.prepack.split(' && ').filter((command) => command.startsWith('tsc '));
+  assert.ok(runs.length > 0, scripts.prepack);
+  return runs.map((command) => command.split(' '));
 }
 
 /** Copies an example to a folder, with what it needs; the tarball must be where its manifest says, if it does. */

@@ -1,11 +1,13 @@
 /** Where the rows are: a file, or one of several equal servers. */
 export type DatabaseTarget = SqliteTarget | MysqlTarget;
 
+/** A SQLite file. */
 export interface SqliteTarget {
   readonly kind: 'sqlite';
   readonly path: string;
 }
 
+/** One of several equal MySQL or MariaDB servers. */
 export interface MysqlTarget {
   readonly kind: 'mysql';
   readonly hosts: readonly { readonly host: string; readonly port: number }[];
